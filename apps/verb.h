@@ -1,0 +1,59 @@
+#pragma once
+// One file per verb; main.cpp holds the table. A verb parses its config with core/base/config, builds the parts, runs them,
+// prints its result with `result`, and returns the exit code.
+#include "core/base/config.h"
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace eosin::apps {
+
+/// The command line after the verb: `CONFIG.yaml` (or other positional words), `key=value` overrides, flags.
+struct Invocation {
+  std::vector<std::string> words;      // positional, in order; a word with '=' and a key's shape is an override
+  std::vector<std::string> overrides;  // "optim.lr=1e-4"
+  bool json = false, quiet = false, verbose = false, dry_run = false, fresh = false, resume_with_changes = false;
+  std::vector<std::string> flags;      // other --flags that the verb's row lists, as typed: "--decode", "--nproc=2"
+
+  bool has_flag(const std::string& flag) const;
+  /// The source of a verb that takes one optional CONFIG.yaml: the file, if any, with the overrides applied.
+  /// Usage error (Config) when there are more words.
+  config::Source source() const;
+};
+
+struct Verb {
+  std::string name;
+  std::string usage;     // "tile [CONFIG.yaml] [key=value ...]"
+  std::string one_line;
+  std::string example;   // works as pasted
+  std::vector<std::string> flags;  // "--decode", "--nproc=N": what it takes beside the common ones
+  std::function<int(const Invocation&)> run;
+  /// Visits the verb's config with defaults, for --help, `config explain`, `config schema`; null if it has none.
+  std::function<void(config::Visitor&)> visit;
+};
+
+/// The table (apps/main.cpp joins it). One function per verb file, declared here.
+const std::vector<Verb>& verbs();
+Verb demo_verb();
+Verb tile_verb();
+Verb store_verb();
+Verb pretrain_verb();
+Verb embed_verb();
+Verb eval_verb();
+Verb bench_verb();
+Verb report_verb();
+Verb export_verb();
+Verb import_verb();
+Verb config_verb();
+Verb list_verb();
+Verb doctor_verb();
+Verb run_verb();
+Verb launch_verb();
+
+/// Prints the result on stdout: one JSON object with --json, else "key: value" lines (nested objects indented).
+void print_result(const Invocation& invocation, const nlohmann::ordered_json& result);
+
+}  // namespace eosin::apps

@@ -1,0 +1,292 @@
+#include "core/tensor/safetensors.h"
+
+#include "core/base/error.h"
+
+#include <ATen/ATen.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <vector>
+
+namespace eosin {
+namespace {
+
+using nlohmann::json;
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kMaxRank = 64;
+
+struct DtypeName {
+  const char* name;
+  at::ScalarType type;
+};
+constexpr DtypeName kDtypes[] = {
+    {"BOOL", at::kBool},           {"U8", at::kByte},
+    {"I8", at::kChar},             {"F8_E5M2", at::kFloat8_e5m2},
+    {"F8_E4M3", at::kFloat8_e4m3fn}, {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz},
+    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz}, {"F8_E8M0", at::kFloat8_e8m0fnu},
+    {"I16", at::kShort},           {"U16", at::kUInt16},
+    {"F16", at::kHalf},            {"BF16", at::kBFloat16},
+    {"I32", at::kInt},             {"U32", at::kUInt32},
+    {"F32", at::kFloat},           {"C64", at::kComplexFloat},
+    {"F64", at::kDouble},          {"I64", at::kLong},
+    {"U64", at::kUInt64},
+};
+
+struct Entry {
+  std::string name;
+  std::optional<at::ScalarType> type;
+  std::optional<std::vector<int64_t>> shape;
+  std::vector<uint64_t> offsets;
+};
+
+/// Reads the header without building a tree: duplicates stay visible, and nesting is bounded by the format itself.
+class HeaderReader : public nlohmann::json_sax<json> {
+ public:
+  explicit HeaderReader(const std::string& where) : where_(where) {}
+  std::vector<Entry> entries;
+  std::map<std::string, std::string> metadata;
+
+  bool null() override { return bad("null is not allowed"); }
+  bool boolean(bool) override { return bad("a boolean is not allowed"); }
+  bool number_integer(number_integer_t) override { return bad("negative number"); }
+  bool number_float(number_float_t, const string_t&) override { return bad("fractional or overflowing number"); }
+  bool binary(binary_t&) override { return bad("binary value"); }
+  bool number_unsigned(number_unsigned_t v) override {
+    if (list_ == &shape_marker_) {
+      if (v > INT64_MAX) return bad("dimension overflows");
+      if (entries.back().shape->size() >= kMaxRank) return bad("too many dimensions");
+      entries.back().shape->push_back(static_cast<int64_t>(v));
+    } else if (list_ == &offset_marker_) {
+      if (entries.back().offsets.size() == 2) return bad("data_offsets must have two numbers");
+      entries.back().offsets.push_back(v);
+    } else {
+      return bad("unexpected number");
+    }
+    return true;
+  }
+  bool string(string_t& v) override {
+    if (depth_ == 2 && in_metadata_) {
+      if (!metadata.emplace(key_, v).second) return bad("duplicate metadata key");
+      return true;
+    }
+    if (depth_ != 2 || list_ || key_ != "dtype") return bad("unexpected string");
+    for (const auto& d : kDtypes)
+      if (v == d.name) {
+        entries.back().type = d.type;
+        return true;
+      }
+    return bad("unknown dtype '" + v.substr(0, 32) + "'");
+  }
+  bool start_object(size_t) override {
+    if (list_) return bad("object in a list");
+    if (depth_ == 1 && !in_metadata_) {
+      entries.push_back({key_, {}, {}, {}});
+      fields_.clear();
+    }
+    if (++depth_ > 2) return bad("nested object");
+    return true;
+  }
+  bool end_object() override {
+    if (depth_ == 2 && !in_metadata_) {
+      const Entry& e = entries.back();
+      if (!e.type || !e.shape || e.offsets.size() != 2) return bad("tensor needs dtype, shape and data_offsets");
+    }
+    if (depth_ == 2) in_metadata_ = false;
+    --depth_;
+    return true;
+  }
+  bool start_array(size_t) override {
+    if (depth_ != 2 || in_metadata_ || list_) return bad("unexpected list");
+    if (key_ == "shape") {
+      list_ = &shape_marker_;
+      entries.back().shape.emplace();
+    } else if (key_ == "data_offsets") {
+      list_ = &offset_marker_;
+    } else {
+      return bad("unexpected list");
+    }
+    return true;
+  }
+  bool end_array() override {
+    list_ = nullptr;
+    return true;
+  }
+  bool key(string_t& k) override {
+    key_ = k;
+    if (depth_ == 1) {
+      if (!names_.insert(k).second) return bad("duplicate name '" + k.substr(0, 64) + "'");
+      in_metadata_ = k == "__metadata__";
+    } else if (!in_metadata_) {
+      if (k != "dtype" && k != "shape" && k != "data_offsets") return bad("unknown key '" + k.substr(0, 64) + "'");
+      if (!fields_.insert(k).second) return bad("duplicate key '" + k + "'");
+    }
+    return true;
+  }
+  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) override {
+    return bad(fmt::format("header is not JSON at byte {}: {}", position, e.what()));
+  }
+
+ private:
+  bool bad(const std::string& what) { fail(ErrorKind::Data, "[{}] safetensors header: {} (key '{}')", where_, what, key_.substr(0, 64)); }
+  const std::string& where_;
+  std::string key_;
+  std::set<std::string> names_, fields_;
+  int depth_ = 0;
+  bool in_metadata_ = false;
+  char shape_marker_ = 0, offset_marker_ = 0;
+  const char* list_ = nullptr;
+};
+
+uint64_t checked_bytes(const Entry& e, const std::string& where) {
+  uint64_t n = c10::elementSize(*e.type);
+  for (int64_t d : *e.shape)
+    EOSIN_CHECK(!__builtin_mul_overflow(n, static_cast<uint64_t>(d), &n), Data, "[{}] size of tensor '{}' overflows", where, e.name);
+  return n;
+}
+
+void check_tiling(std::vector<Entry>& entries, uint64_t buffer_bytes, const std::string& where) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.offsets < b.offsets; });
+  uint64_t at = 0;
+  for (const Entry& e : entries) {
+    EOSIN_CHECK(e.offsets[0] == at && e.offsets[1] >= at, Data,
+                "[{}] tensor '{}' lies at [{}, {}), need it to begin at {}: tensors must tile the data without hole or overlap", where, e.name,
+                e.offsets[0], e.offsets[1], at);
+    EOSIN_CHECK(e.offsets[1] <= buffer_bytes, Data, "[{}] tensor '{}' ends at byte {} of {} bytes of data: the file is truncated or damaged", where,
+                e.name, e.offsets[1], buffer_bytes);
+    const uint64_t need = checked_bytes(e, where);
+    EOSIN_CHECK(e.offsets[1] - e.offsets[0] == need, Data, "[{}] tensor '{}' has {} bytes, its shape and dtype need {}", where, e.name,
+                e.offsets[1] - e.offsets[0], need);
+    at = e.offsets[1];
+  }
+  EOSIN_CHECK(at == buffer_bytes, Data, "[{}] {} bytes after the last tensor", where, buffer_bytes - at);
+}
+
+/// `owner` keeps the bytes alive (null: they are copied).
+SafetensorsFile parse(const uint8_t* data, size_t size, const std::string& where, const std::shared_ptr<void>& owner) {
+  EOSIN_CHECK(size >= 8, Data, "[{}] safetensors file is {} bytes, shorter than its header's length", where, size);
+  uint64_t n = 0;
+  std::memcpy(&n, data, 8);
+  EOSIN_CHECK(n <= kMaxHeader && n <= size - 8, Data, "[{}] safetensors header claims {} bytes (file has {}, limit {})", where, n, size - 8, kMaxHeader);
+  const char* header = reinterpret_cast<const char*>(data + 8);
+  EOSIN_CHECK(n > 0 && header[0] == '{', Data, "[{}] safetensors header does not begin with '{{'", where);
+  HeaderReader reader(where);
+  json::sax_parse(header, header + n, &reader);
+  const uint8_t* buffer = data + 8 + n;
+  check_tiling(reader.entries, size - 8 - n, where);
+
+  SafetensorsFile file;
+  file.metadata = std::move(reader.metadata);
+  for (const Entry& e : reader.entries) {
+    auto* p = const_cast<uint8_t*>(buffer + e.offsets[0]);
+    const auto options = at::TensorOptions().dtype(*e.type);
+    const bool aligned = reinterpret_cast<uintptr_t>(p) % c10::elementSize(*e.type) == 0;
+    Tensor t;
+    if (owner && aligned && e.offsets[1] > e.offsets[0]) {
+      t = at::from_blob(p, *e.shape, [owner](void*) {}, options);
+    } else {
+      t = at::empty(*e.shape, options);
+      if (e.offsets[1] > e.offsets[0]) std::memcpy(t.data_ptr(), p, e.offsets[1] - e.offsets[0]);
+    }
+    file.tensors.emplace(e.name, std::move(t));
+  }
+  return file;
+}
+
+const char* dtype_name(at::ScalarType type) {
+  for (const auto& d : kDtypes)
+    if (d.type == type) return d.name;
+  fail(ErrorKind::Shape, "[safetensors] element type {} cannot be written", c10::toString(type));
+}
+
+void write_all(int fd, const char* p, size_t n, const std::string& path) {
+  while (n > 0) {
+    const ssize_t w = ::write(fd, p, n);
+    if (w < 0 && errno == EINTR) continue;
+    if (w < 0) fail_errno(fmt::format("[{}] cannot write {} bytes", path, n), errno);
+    p += w;
+    n -= static_cast<size_t>(w);
+  }
+}
+
+}  // namespace
+
+SafetensorsFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& where) { return parse(bytes.data(), bytes.size(), where, nullptr); }
+
+SafetensorsFile read_safetensors(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
+  struct stat st{};
+  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    ::close(fd);
+    fail(ErrorKind::Io, "[{}] is not a regular file", path);
+  }
+  const auto size = static_cast<size_t>(st.st_size);
+  if (size < 8) {
+    ::close(fd);
+    fail(ErrorKind::Data, "[{}] safetensors file is {} bytes, shorter than its header's length", path, size);
+  }
+  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  const int code = errno;
+  ::close(fd);
+  if (p == MAP_FAILED) fail_errno(fmt::format("[{}] cannot map {} bytes", path, size), code);
+  std::shared_ptr<void> owner(p, [size](void* q) { ::munmap(q, size); });
+  return parse(static_cast<const uint8_t*>(p), size, path, owner);
+}
+
+std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
+  std::vector<std::pair<std::string, Tensor>> order;
+  for (const auto& [name, t] : tensors) order.emplace_back(name, t.detach().cpu().contiguous());
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second.element_size() > b.second.element_size(); });
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t at = 0;
+  for (const auto& [name, t] : order) {
+    const uint64_t end = at + t.nbytes();
+    header[name] = {{"dtype", dtype_name(t.scalar_type())}, {"shape", t.sizes().vec()}, {"data_offsets", {at, end}}};
+    at = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const uint64_t n = text.size();
+  std::string out(8 + n + at, '\0');
+  std::memcpy(out.data(), &n, 8);
+  std::memcpy(out.data() + 8, text.data(), n);
+  char* p = out.data() + 8 + n;
+  for (const auto& [name, t] : order) {
+    if (t.nbytes() > 0) std::memcpy(p, t.data_ptr(), t.nbytes());
+    p += t.nbytes();
+  }
+  return out;
+}
+
+void write_safetensors(const std::string& path, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
+  const std::string bytes = serialize_safetensors(tensors, metadata);
+  const std::string tmp = path + ".tmp";
+  const int fd = ::open(tmp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) fail_errno(fmt::format("[{}] cannot create", tmp), errno);
+  try {
+    write_all(fd, bytes.data(), bytes.size(), tmp);
+    if (::fsync(fd) != 0) fail_errno(fmt::format("[{}] cannot fsync", tmp), errno);
+  } catch (...) {
+    ::close(fd);
+    ::unlink(tmp.c_str());
+    throw;
+  }
+  ::close(fd);
+  if (::rename(tmp.c_str(), path.c_str()) != 0) fail_errno(fmt::format("[{}] cannot rename to {}", tmp, path), errno);
+  const std::string folder = path.find('/') == std::string::npos ? "." : path.substr(0, path.find_last_of('/') + 1);
+  if (const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
+  }
+}
+
+}  // namespace eosin

@@ -1,0 +1,38 @@
+#pragma once
+// Plain structs that cross from data/ to training; ids ride with every tensor from disk to log line.
+#include "core/tensor/state.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace eosin::data {
+
+/// A tile: row of the store's slide table, and level-0 pixels of its top-left corner.
+struct SampleId {
+  int32_t slide = -1;
+  int64_t x = 0, y = 0;
+};
+
+/// Views of `ids.size()` tiles. views_BCHW[v] holds view v of every tile, float, normalised, contiguous [B, 3, H, W]: global crops first.
+/// Views of equal size may be slices of one slab, so that torch::cat of neighbours is a view, not a copy.
+struct ViewBatch {
+  std::vector<Tensor> views_BCHW;
+  std::vector<SampleId> ids;
+  int64_t first_position = 0;  // global position of ids[0] in the sampler's order
+};
+
+/// A stream of batches in a fixed order; its state is a few integers and, for the stores, the quarantine set.
+template <class Batch>
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  /// Blocks until the next batch is ready. Data error when too many tiles are bad.
+  virtual Batch next() = 0;
+  /// The cursor counts consumed batches, not prefetched ones.
+  virtual State state() = 0;
+  virtual void load_state(const State& state) = 0;
+  /// Seconds that next() has waited since the start.
+  virtual double wait_seconds() const = 0;
+};
+
+}  // namespace eosin::data

@@ -1,0 +1,7 @@
+#include "tests/golden/runner.h"
+
+namespace eosin::golden {
+
+std::vector<Row> data_slides_rows() { return {}; }
+
+}  // namespace eosin::golden

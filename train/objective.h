@@ -1,0 +1,47 @@
+#pragma once
+// What an SSL method, a MIL head or an alignment loss is to the trainer: a module that turns a batch into a loss.
+#include "core/tensor/state.h"
+#include "train/progress.h"
+
+#include <torch/nn/module.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace eosin::train {
+
+/// `parts` feed the log (and gradient surgery): scalars on the device, in the order the method names them. They need not add up
+/// to `total`: diagnostics such as teacher entropy ride along without gradient.
+struct Loss {
+  Tensor total;
+  std::vector<std::pair<std::string, Tensor>> parts;
+};
+
+/// A set of parameters with one rule for learning rate, decay, freezing and clipping; made by the objective, read by the optimizer.
+struct ParamGroup {
+  std::vector<std::string> names;      // dotted, as in named_parameters()
+  std::vector<Tensor> params;
+  double lr_scale = 1.0;
+  double weight_decay_scale = 1.0;     // 0 exempts
+  bool last_layer = false;             // frozen for the first freeze_last_layer_steps
+  std::string clip_group;              // parameters with one name share a norm where clipping is per module
+};
+
+/// No backward, no optimizer, no process-group creation inside.
+template <class Batch>
+class Objective : public torch::nn::Module {
+ public:
+  virtual Loss forward(const Batch& batch, const Progress& progress) = 0;
+  /// EMA, centre, queue. Called once a step, after the optimizer.
+  virtual void after_update(const Progress& progress) {}
+  /// The parameters that are trained, grouped.
+  virtual std::vector<ParamGroup> param_groups() = 0;
+  /// Values of this step's own schedules (momentum, teacher_temp) for the log.
+  virtual std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const { return {}; }
+  /// Everything that a resumed run needs: parameters and buffers of student and teacher, centre, counters.
+  virtual State state() = 0;
+  virtual void load_state(const State& state) = 0;
+};
+
+}  // namespace eosin::train
