@@ -16,7 +16,7 @@ struct Invocation {
   std::vector<std::string> words;      // positional, in order; a word with '=' and a key's shape is an override
   std::vector<std::string> overrides;  // "optim.lr=1e-4"
   bool json = false, quiet = false, verbose = false, dry_run = false, fresh = false, resume_with_changes = false;
-  std::vector<std::string> flags;      // other --flags that the verb's row lists, as typed: "--decode", "--nproc=2"
+  std::vector<std::string> flags;  // other --flags that the verb's row lists, as typed: "--decode", "--nproc=2"
 
   bool has_flag(const std::string& flag) const;
   /// The source of a verb that takes one optional CONFIG.yaml: the file, if any, with the overrides applied.
@@ -26,9 +26,9 @@ struct Invocation {
 
 struct Verb {
   std::string name;
-  std::string usage;     // "tile [CONFIG.yaml] [key=value ...]"
+  std::string usage;  // "tile [CONFIG.yaml] [key=value ...]"
   std::string one_line;
-  std::string example;   // works as pasted
+  std::string example;             // works as pasted
   std::vector<std::string> flags;  // "--decode", "--nproc=N": what it takes beside the common ones
   std::function<int(const Invocation&)> run;
   /// Visits the verb's config with defaults, for --help, `config explain`, `config schema`; null if it has none.

@@ -1,17 +1,10 @@
 # Imported target eosin::torch, made from the PyTorch wheel. find_package(Torch) of that wheel insists on a CUDA toolkit and
 # looks for a GPU; this needs neither (docs/architecture.md, "Build facts").
-if(DEFINED ENV{EOSIN_CACHE})
-  set(_eosin_cache $ENV{EOSIN_CACHE})
-elseif(DEFINED ENV{XDG_CACHE_HOME})
-  set(_eosin_cache $ENV{XDG_CACHE_HOME}/eosin)
-else()
-  set(_eosin_cache $ENV{HOME}/.cache/eosin)
-endif()
-file(GLOB _torch_candidates ${_eosin_cache}/libtorch/lib/python3*/site-packages/torch)
+file(GLOB _torch_candidates ${EOSIN_CACHE_DIR}/libtorch/lib/python3*/site-packages/torch)
 find_path(EOSIN_TORCH NAMES lib/libtorch_cpu.so PATHS ${_torch_candidates} NO_DEFAULT_PATH
           DOC "Folder 'torch' of an installed torch wheel (holds include/ and lib/)")
 if(NOT EOSIN_TORCH)
-  message(FATAL_ERROR "LibTorch not found below ${_eosin_cache}/libtorch: run scripts/setup, or pass -DEOSIN_TORCH=<site-packages>/torch")
+  message(FATAL_ERROR "LibTorch not found below ${EOSIN_CACHE_DIR}/libtorch: run scripts/setup, or pass -DEOSIN_TORCH=<site-packages>/torch")
 endif()
 file(STRINGS ${EOSIN_TORCH}/version.py _torch_version REGEX "^__version__")
 string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+[^']*" EOSIN_TORCH_VERSION "${_torch_version}")

@@ -1,0 +1,165 @@
+// The command line: one table of verbs, common flags, exit codes. Verbs are one file each; see apps/verb.h.
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/stop.h"
+#include "core/base/version.h"
+
+#include <c10/util/Exception.h>
+#include <hdf5.h>
+#include <openslide.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <map>
+
+namespace eosin::apps {
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> table = {
+      run_verb(),
+  };
+  return table;
+}
+
+namespace {
+
+/// key=value with a dotted key, as opposed to a path that happens to hold '='.
+bool is_override(const std::string& word) {
+  const size_t eq = word.find('=');
+  if (eq == std::string::npos || eq == 0 || !(std::isalpha(static_cast<unsigned char>(word[0])) || word[0] == '_')) return false;
+  return std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(eq),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
+}
+
+std::string version_text() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("eosin {} (commit {})\ntorch {}\nHDF5 {}.{}.{}\nOpenSlide {}\n", version(), git_commit(), built_torch_version(), major, minor,
+                     release, openslide_get_version());
+}
+
+std::string keys_text(const Verb& verb) {
+  if (!verb.visit) return {};
+  std::string text = "\nKeys (in CONFIG.yaml or as key=value):\n";
+  for (const auto& row : config::explain(verb.visit)) {
+    text += fmt::format("  {:<34} {}{}{}\n", row.key + "=" + (row.value.empty() ? "..." : row.value), row.help, row.rules.empty() ? "" : "  ",
+                        row.rules.empty() ? "" : "[" + row.rules + "]");
+  }
+  return text;
+}
+
+struct Parsed {
+  const Verb* verb = nullptr;
+  Invocation invocation;
+};
+
+/// One CLI11 subcommand a verb; what it shares is declared once.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", version_text);
+    app_.footer("\nExit codes: 0 done, 2 config or usage, 3 data, 4 I/O, 5 shape, 6 numeric, 7 internal, 75 stopped after a checkpoint.");
+    for (const Verb& verb : verbs()) add(verb);
+  }
+
+  /// Throws CLI::ParseError (also for --help and --version, which are a success).
+  Parsed parse(std::vector<std::string> args) {
+    std::vector<std::string> tail;
+    if (const auto dashes = std::find(args.begin(), args.end(), "--"); dashes != args.end()) {
+      tail.assign(dashes + 1, args.end());
+      args.erase(dashes, args.end());
+    }
+    std::reverse(args.begin(), args.end());
+    app_.parse(args);
+    Parsed parsed;
+    for (const Verb& verb : verbs())
+      if (app_.got_subcommand(verb.name)) parsed.verb = &verb;
+    parsed.invocation = std::move(invocation_);
+    Invocation& in = parsed.invocation;
+    for (auto& word : words_) (is_override(word) ? in.overrides : in.words).push_back(word);
+    if (!device_.empty()) in.overrides.push_back("run.device=" + device_);
+    if (!threads_.empty()) in.overrides.push_back("run.threads=" + threads_);
+    for (const auto& [flag, set] : switches_)
+      if (set) in.flags.push_back(flag);
+    for (const auto& [flag, value] : options_)
+      if (!value.empty()) in.flags.push_back(flag + "=" + value);
+    in.words.insert(in.words.end(), tail.begin(), tail.end());
+    return parsed;
+  }
+
+  int explain(const CLI::ParseError& e) { return app_.exit(e); }
+  std::string usage_hint() const { return "eosin --help"; }
+
+ private:
+  void add(const Verb& verb) {
+    CLI::App* sub = app_.add_subcommand(verb.name, verb.one_line);
+    sub->description(verb.one_line + "\n  eosin " + verb.usage);
+    sub->footer([&verb] { return "\nExample:\n  " + verb.example + "\n" + keys_text(verb); });
+    sub->add_option("words", words_, "CONFIG.yaml and key=value overrides");
+    sub->add_flag("--json", invocation_.json, "stdout is one JSON object (or JSON lines) and nothing else");
+    sub->add_flag("--quiet", invocation_.quiet, "warnings and errors only, no progress");
+    sub->add_flag("--verbose", invocation_.verbose, "debug messages; stacks of internal errors");
+    sub->add_flag("--dry-run", invocation_.dry_run, "check everything, print the resolved config and amounts, touch nothing");
+    sub->add_flag("--fresh", invocation_.fresh, "a new numbered run folder instead of resuming");
+    sub->add_flag("--resume-with-changes", invocation_.resume_with_changes, "resume although the config differs");
+    sub->add_option("--device", device_, "run.device");
+    sub->add_option("--threads", threads_, "run.threads");
+    for (const auto& flag : verb.flags) {
+      if (const size_t eq = flag.find('='); eq != std::string::npos)
+        sub->add_option(flag.substr(0, eq), options_[flag.substr(0, eq)], flag.substr(eq + 1));
+      else
+        sub->add_flag(flag, switches_[flag]);
+    }
+  }
+
+  CLI::App app_{"eosin trains histopathology models: slides, tiles, self-supervised encoders, features, probes, reports", "eosin"};
+  Invocation invocation_;
+  std::vector<std::string> words_;
+  std::string device_, threads_;
+  std::map<std::string, bool> switches_;
+  std::map<std::string, std::string> options_;
+};
+
+int finish_with(ErrorKind kind, const std::string& message) {
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return static_cast<int>(kind);
+}
+
+/// Runs the verb and turns every way of failing into its exit code.
+int guarded(const Parsed& parsed) {
+  const bool verbose = parsed.invocation.verbose;
+  try {
+    return parsed.verb->run(parsed.invocation);
+  } catch (const Error& e) {
+    return finish_with(e.kind(), e.what());
+  } catch (const c10::Error& e) {
+    return finish_with(ErrorKind::Internal, verbose ? e.what() : e.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return finish_with(ErrorKind::Internal, "[memory] out of memory; a smaller batch or fewer threads may fit");
+  } catch (const std::exception& e) {
+    return finish_with(ErrorKind::Internal, e.what());
+  }
+}
+
+}  // namespace
+}  // namespace eosin::apps
+
+int main(int argc, char** argv) {
+  using namespace eosin;
+  apps::CommandLine command_line;
+  apps::Parsed parsed;
+  try {
+    parsed = command_line.parse({argv + 1, argv + argc});
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return command_line.explain(e);
+    return apps::finish_with(ErrorKind::Config, fmt::format("[command line] {}; see {}", e.what(), command_line.usage_hint()));
+  }
+  const auto& in = parsed.invocation;
+  log::set_level(in.quiet ? log::Level::Warning : in.verbose ? log::Level::Debug : log::Level::Info);
+  stop::install();
+  return apps::guarded(parsed);
+}

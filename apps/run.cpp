@@ -1,0 +1,29 @@
+#include "apps/verb.h"
+#include "core/base/error.h"
+
+#include <algorithm>
+
+namespace eosin::apps {
+namespace {
+
+int run(const Invocation& in) {
+  const config::Source source = in.source();
+  const auto name = source.peek("verb");
+  EOSIN_CHECK(name, Config, "[run] the config does not name its job; add a line such as 'verb: pretrain' at the top");
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) {
+    if (verb.name == *name && verb.name != "run") return verb.run(in);
+    if (verb.visit) names.push_back(verb.name);
+  }
+  const auto near = config::nearest(*name, names);
+  fail(ErrorKind::Config, "[run] unknown verb '{}'{}; need one of {}", *name, near ? fmt::format("; did you mean '{}'?", *near) : "",
+       fmt::join(names, ", "));
+}
+
+}  // namespace
+
+Verb run_verb() {
+  return {"run", "run CONFIG.yaml [key=value ...]", "runs the verb that the config names", "eosin run runs/dino/config.yaml", {}, run, nullptr};
+}
+
+}  // namespace eosin::apps
