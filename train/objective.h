@@ -1,6 +1,7 @@
 #pragma once
 // What an SSL method, a MIL head or an alignment loss is to the trainer: a module that turns a batch into a loss.
 #include "core/tensor/state.h"
+#include "optim/param_groups.h"
 #include "train/progress.h"
 
 #include <torch/nn/module.h>
@@ -18,15 +19,8 @@ struct Loss {
   std::vector<std::pair<std::string, Tensor>> parts;
 };
 
-/// A set of parameters with one rule for learning rate, decay, freezing and clipping; made by the objective, read by the optimizer.
-struct ParamGroup {
-  std::vector<std::string> names;      // dotted, as in named_parameters()
-  std::vector<Tensor> params;
-  double lr_scale = 1.0;
-  double weight_decay_scale = 1.0;     // 0 exempts
-  bool last_layer = false;             // frozen for the first freeze_last_layer_steps
-  std::string clip_group;              // parameters with one name share a norm where clipping is per module
-};
+/// Parameters with one rule for learning rate, decay, freezing and clipping.
+using optim::ParamGroup;
 
 /// No backward, no optimizer, no process-group creation inside.
 template <class Batch>
