@@ -20,9 +20,9 @@ struct JpegLimits {
 /// What a stream's header says.
 struct JpegInfo {
   int64_t height = 0, width = 0;
-  int components = 0;        // 1 grey, 3 colour
-  bool baseline = false;     // Huffman-coded, sequential, 8 bit
-  std::string subsampling;   // "444", "422", "420", "gray", or "mixed" for anything else
+  int components = 0;       // 1 grey, 3 colour
+  bool baseline = false;    // Huffman-coded, sequential, 8 bit
+  std::string subsampling;  // "444", "422", "420", "gray", or "mixed" for anything else
 };
 
 /// Reads the header only.

@@ -1,6 +1,7 @@
 #pragma once
 // The order of samples as a closed form: no list is stored, the state is one integer, and the order does not depend on the number
 // of ranks, threads or readers.
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -9,7 +10,7 @@ namespace eosin::data {
 
 /// A keyed bijection of 0..n-1: a Feistel network on the bits of n-1 with cycle walking.
 ///
-/// Errors   Config if n < 1 or rounds is odd or < 2.
+/// Errors   Config if n < 1 or rounds is odd, < 2 or > 32.
 /// Checked  golden data.feistel_permutation, tests/data/test_sampler.cpp.
 class Permutation {
  public:
@@ -23,7 +24,8 @@ class Permutation {
   uint64_t backward(uint64_t x) const;
   uint64_t n_;
   int left_bits_, right_bits_;
-  std::vector<uint64_t> keys_;
+  int rounds_;
+  std::array<uint64_t, 32> keys_;
 };
 
 /// What lies at a position: a record, and for quota samplers the group that `index` counts in.
