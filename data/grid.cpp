@@ -1,0 +1,84 @@
+#include "data/grid.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace eosin::data {
+namespace {
+
+int64_t round_half_up(double v) { return static_cast<int64_t>(std::floor(v + 0.5)); }
+
+/// Cells of one axis that a stretch [begin, end) touches, each with the length it shares with the stretch.
+struct Overlap {
+  int64_t first = 0;
+  std::vector<double> lengths;
+};
+
+Overlap overlap(int64_t begin, int64_t end, int64_t pixels, int64_t cells) {
+  // (u * pixels) / cells is exact wherever a cell's edge is a whole pixel, so that touching is not overlapping.
+  const auto edge = [&](int64_t u) { return static_cast<double>(u * pixels) / static_cast<double>(cells); };
+  Overlap o;
+  o.first = std::max<int64_t>(0, begin * cells / pixels - 1);
+  while (o.first < cells && edge(o.first + 1) <= static_cast<double>(begin)) ++o.first;
+  for (int64_t u = o.first; u < cells && edge(u) < static_cast<double>(end); ++u)
+    o.lengths.push_back(std::min(edge(u + 1), static_cast<double>(end)) - std::max(edge(u), static_cast<double>(begin)));
+  return o;
+}
+
+double covered_area(const Mask& mask, const Overlap& across, const Overlap& down) {
+  double area = 0;
+  for (size_t v = 0; v < down.lengths.size(); ++v) {
+    const uint8_t* row = mask.row(down.first + static_cast<int64_t>(v)) + across.first;
+    double length = 0;
+    for (size_t u = 0; u < across.lengths.size(); ++u)
+      if (row[u]) length += across.lengths[u];
+    area += length * down.lengths[v];
+  }
+  return area;
+}
+
+std::vector<int64_t> origins(int64_t pixels, const Grid& grid, bool partial) {
+  std::vector<int64_t> found;
+  for (int64_t at = 0; partial ? at < pixels : at + grid.tile_level0 <= pixels; at += grid.step_level0) found.push_back(at);
+  return found;
+}
+
+}  // namespace
+
+Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
+  EOSIN_CHECK(mask.height > 0 && mask.width > 0, Shape, "[grid] the tissue mask has no cells");
+  const double s = spec.target_mpp / spec.mpp;
+  Grid grid;
+  grid.tile_level0 = round_half_up(static_cast<double>(spec.tile_size) * s);
+  grid.step_level0 = std::max<int64_t>(1, round_half_up(static_cast<double>(spec.tile_size - spec.overlap) * s));
+  EOSIN_CHECK(grid.tile_level0 > 0, Shape, "[grid] a tile would have no level-0 pixels (got {} px at {} of {} mpp)", spec.tile_size, spec.target_mpp,
+              spec.mpp);
+  const auto xs = origins(slide.width, grid, spec.partial), ys = origins(slide.height, grid, spec.partial);
+  std::vector<Overlap> across;
+  for (int64_t x : xs) across.push_back(overlap(x, x + grid.tile_level0, slide.width, mask.width));
+  const double area = static_cast<double>(grid.tile_level0) * static_cast<double>(grid.tile_level0);
+  grid.candidates = static_cast<int64_t>(xs.size() * ys.size());
+  for (int64_t y : ys) {
+    const Overlap down = overlap(y, y + grid.tile_level0, slide.height, mask.height);
+    for (size_t i = 0; i < xs.size(); ++i) {
+      const double fraction = covered_area(mask, across[i], down) / area;
+      if (fraction > 0 && fraction + 1e-9 >= spec.min_tissue) grid.tiles.push_back({xs[i], y, fraction});
+    }
+  }
+  return grid;
+}
+
+ReadPlan read_plan(std::span<const double> downsamples, double mpp, double target_mpp, int64_t tile_size) {
+  EOSIN_CHECK(!downsamples.empty(), Shape, "[read_plan] a slide without levels");
+  const double s = target_mpp / mpp;
+  ReadPlan plan;
+  for (size_t l = 0; l < downsamples.size(); ++l)
+    if (downsamples[l] <= 1.01 * s) plan.level = static_cast<int>(l);
+  plan.tile_level0 = round_half_up(static_cast<double>(tile_size) * s);
+  plan.read_size = std::max<int64_t>(1, round_half_up(static_cast<double>(plan.tile_level0) / downsamples[static_cast<size_t>(plan.level)]));
+  return plan;
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,57 @@
+#include "data/png.h"
+
+#include "core/base/error.h"
+
+#include <png.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace eosin::data {
+namespace {
+
+constexpr int64_t kMaxPixels = 400'000'000;
+
+/// libpng's simplified interface; freed on every way out.
+struct Png {
+  png_image image{};
+  Png() { image.version = PNG_IMAGE_VERSION; }
+  ~Png() { png_image_free(&image); }
+  Png(const Png&) = delete;
+  Png& operator=(const Png&) = delete;
+};
+
+void write(const std::string& path, int64_t height, int64_t width, png_uint_32 format, const void* pixels, int64_t stride) {
+  Png png;
+  png.image.height = static_cast<png_uint_32>(height);
+  png.image.width = static_cast<png_uint_32>(width);
+  png.image.format = format;
+  const int ok = png_image_write_to_file(&png.image, path.c_str(), 0, pixels, static_cast<png_int_32>(stride), nullptr);
+  EOSIN_CHECK(ok, Io, "[png] cannot write '{}': {}", path, png.image.message);
+}
+
+}  // namespace
+
+Mask read_mask_png(const std::string& path) {
+  EOSIN_CHECK(std::filesystem::is_regular_file(path), Io, "[png] '{}' does not exist", path);
+  Png png;
+  EOSIN_CHECK(png_image_begin_read_from_file(&png.image, path.c_str()), Data, "[png] '{}' is not a PNG: {}", path, png.image.message);
+  const int64_t height = png.image.height, width = png.image.width;
+  EOSIN_CHECK(height * width <= kMaxPixels, Data, "[png] '{}' is too large (got {} x {}, need at most {} pixels)", path, width, height, kMaxPixels);
+  png.image.format = PNG_FORMAT_GRAY;
+  Mask mask(height, width);
+  const png_color black{0, 0, 0};
+  EOSIN_CHECK(png_image_finish_read(&png.image, &black, mask.cells.data(), 0, nullptr), Data, "[png] '{}' is damaged: {}", path, png.image.message);
+  for (uint8_t& c : mask.cells) c = c != 0;
+  return mask;
+}
+
+void write_mask_png(const std::string& path, const Mask& mask) {
+  std::vector<uint8_t> grey(mask.cells.size());
+  std::transform(mask.cells.begin(), mask.cells.end(), grey.begin(), [](uint8_t c) { return static_cast<uint8_t>(c ? 255 : 0); });
+  write(path, mask.height, mask.width, PNG_FORMAT_GRAY, grey.data(), mask.width);
+}
+
+void write_png(const std::string& path, const ImageView& image) { write(path, image.height, image.width, PNG_FORMAT_RGB, image.rgb, image.stride); }
+
+}  // namespace eosin::data

@@ -1,0 +1,18 @@
+#pragma once
+// PNG files of masks and pictures.
+#include "data/image.h"
+#include "data/mask.h"
+
+#include <string>
+
+namespace eosin::data {
+
+/// Any PNG as a mask: 1 where the pixel is not black (transparent counts as black).
+/// Errors   Io if it cannot be opened; Data if it is no whole PNG or has more than 400 million pixels.
+Mask read_mask_png(const std::string& path);
+/// 8-bit grey, 0 and 255. Io error if it cannot be written.
+void write_mask_png(const std::string& path, const Mask& mask);
+/// 8-bit RGB. Io error if it cannot be written.
+void write_png(const std::string& path, const ImageView& image);
+
+}  // namespace eosin::data

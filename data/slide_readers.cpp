@@ -1,0 +1,28 @@
+#include "core/base/error.h"
+#include "data/openslide_reader.h"
+#include "data/slide_reader.h"
+
+#include <filesystem>
+
+namespace eosin::data {
+namespace fs = std::filesystem;
+
+const std::vector<SlideReaderRow>& slide_readers() {
+  static const std::vector<SlideReaderRow> table = {
+      {"openslide", "every format that OpenSlide reads", "Goode et al. 2013, J Pathol Inform 4:27", openslide_accepts, open_openslide},
+  };
+  return table;
+}
+
+std::unique_ptr<SlideReader> open_slide(const std::string& path) {
+  std::error_code ec;
+  const fs::file_status status = fs::status(path, ec);
+  EOSIN_CHECK(fs::exists(status), Io, "[slide] '{}' does not exist", path);
+  EOSIN_CHECK(fs::is_regular_file(status), Io, "[slide] '{}' is not a file", path);
+  EOSIN_CHECK(fs::file_size(path, ec) > 0 && !ec, Data, "[slide] '{}' is empty (0 bytes)", path);
+  for (const auto& row : slide_readers())
+    if (row.accepts(path)) return row.open(path);
+  fail(ErrorKind::Data, "[slide] '{}' is not a slide that any reader knows", path);
+}
+
+}  // namespace eosin::data
