@@ -1,0 +1,83 @@
+#include "core/nn/backbones.h"
+
+#include "core/base/error.h"
+
+namespace eosin::nn {
+namespace {
+
+const char* kVit = "Dosovitskiy 2021, arXiv:2010.11929";
+const char* kDeit = "Touvron 2021, arXiv:2012.12877";
+const char* kZhai = "Zhai 2022, arXiv:2106.04560";
+const char* kDinov2 = "Oquab 2023, arXiv:2304.07193";
+
+std::vector<std::string> names() {
+  std::vector<std::string> names;
+  for (const BackboneRow& row : backbones()) names.push_back(row.name);
+  return names;
+}
+
+}  // namespace
+
+const std::vector<BackboneRow>& backbones() {
+  static const std::vector<BackboneRow> rows = {
+      {"vit_tiny", "ViT-Ti, 5.5 M parameters", kDeit, 192, 12, 3, 768, "mlp", {}, "vit_tiny_patch16_224"},
+      {"vit_small", "ViT-S, 22 M parameters", kDeit, 384, 12, 6, 1536, "mlp", {}, "vit_small_patch16_224"},
+      {"vit_base", "ViT-B, 86 M parameters", kVit, 768, 12, 12, 3072, "mlp", {}, "vit_base_patch16_224"},
+      {"vit_large", "ViT-L, 303 M parameters", kVit, 1024, 24, 16, 4096, "mlp", {}, "vit_large_patch16_224"},
+      {"vit_huge", "ViT-H, 631 M parameters", kVit, 1280, 32, 16, 5120, "mlp", {}, "vit_huge_patch14_224"},
+      {"vit_giant", "timm's ViT-g, 1.0 G parameters", kZhai, 1408, 40, 16, 6144, "mlp", {}, "vit_giant_patch14_224"},
+      {"vit_gigantic", "timm's ViT-G, 1.8 G parameters", kZhai, 1664, 48, 16, 8192, "mlp", {}, "vit_gigantic_patch14_224"},
+      {"vit_giant2", "DINOv2's ViT-g: SwiGLU, LayerScale, 1.1 G parameters", kDinov2, 1536, 40, 24, 4096, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
+  };
+  return rows;
+}
+
+const BackboneRow& backbone(const std::string& name) {
+  for (const BackboneRow& row : backbones())
+    if (row.name == name) return row;
+  const auto near = config::nearest(name, names());
+  fail(ErrorKind::Config, "[backbones] unknown backbone '{}'; {} (`eosin list backbone` prints all)", name,
+       near ? fmt::format("did you mean '{}'?", *near) : fmt::format("known: {}", fmt::join(names(), ", ")));
+}
+
+void BackboneConfig::visit(config::Visitor& v) {
+  v("name", name, "size of the vision transformer (`eosin list backbone`)", config::OneOf{names()});
+  v("image_size_px", image_size_px, "side of the images that the position table is made for", config::Range{1, 8192});
+  v("patch_size", patch_size, "side of a patch in pixels", config::Range{1, 256});
+  v("reg_tokens", reg_tokens, "register tokens (Darcet 2023, arXiv:2309.16588)", config::Range{0, 64});
+  v("qk_norm", qk_norm, "layer norm of queries and keys");
+  v("init_values", init_values, "initial LayerScale; none as the backbone has it", config::Range{0, 10, config::kOpenLow});
+  v("drop_path_rate", drop_path_rate, "stochastic depth of the student, by batch subset", config::Range{0, 1, config::kOpenHigh});
+  v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+  v("init", init, "weights to start from: safetensors file, exported folder or run folder; empty: random");
+  v("allow_missing", allow_missing, "names of weights that the file of `init` may lack");
+}
+
+void BackboneConfig::validate(config::Problems& p) const {
+  if (image_size_px % patch_size == 0) return;
+  const int64_t smaller = image_size_px / patch_size * patch_size;
+  p.add("image_size_px", fmt::format("{} is not a multiple of patch_size {}; nearest: {} or {}", image_size_px, patch_size,
+                                     smaller > 0 ? smaller : patch_size, smaller + patch_size));
+}
+
+VitConfig make_vit_config(const BackboneConfig& config) {
+  const BackboneRow& row = backbone(config.name);
+  VitConfig vit;
+  vit.img_size = {config.image_size_px, config.image_size_px};
+  vit.patch_size = config.patch_size;
+  vit.embed_dim = row.embed_dim;
+  vit.depth = row.depth;
+  vit.num_heads = row.num_heads;
+  vit.mlp_hidden = row.mlp_hidden;
+  vit.ffn = row.ffn;
+  vit.init_values = config.init_values ? config.init_values : row.init_values;
+  vit.qk_norm = config.qk_norm;
+  vit.reg_tokens = config.reg_tokens;
+  if (vit.reg_tokens > 0) vit.pos_embed_covers = "patches";
+  vit.drop_path_rate = config.drop_path_rate;
+  vit.drop_path_uniform = config.drop_path_uniform;
+  vit.check();
+  return vit;
+}
+
+}  // namespace eosin::nn

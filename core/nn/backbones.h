@@ -1,0 +1,42 @@
+#pragma once
+// The table of backbones and the `model` block of a config.
+#include "core/nn/vit_config.h"
+
+#include <string>
+#include <vector>
+
+namespace eosin::nn {
+
+/// One selectable size. `heads_for` of weights import and timm's architecture name of exports read the same rows.
+struct BackboneRow {
+  std::string name;
+  std::string one_line;
+  std::string source;
+  int64_t embed_dim, depth, num_heads, mlp_hidden;
+  std::string ffn;
+  std::optional<double> init_values;
+  std::string timm_name;  // an architecture of timm with this block type; its sizes are overridden by model_args
+};
+const std::vector<BackboneRow>& backbones();
+/// Config error that names the nearest if there is no such row.
+const BackboneRow& backbone(const std::string& name);
+
+/// The `model` block: a row of the table, at an image and patch size.
+struct BackboneConfig {
+  std::string name = "vit_small";
+  int64_t image_size_px = 224, patch_size = 16, reg_tokens = 0;
+  bool qk_norm = false;
+  std::optional<double> init_values;
+  double drop_path_rate = 0.1;
+  bool drop_path_uniform = false;
+  std::string init;
+  std::vector<std::string> allow_missing;
+
+  void visit(config::Visitor& v);
+  void validate(config::Problems& p) const;
+};
+
+/// The transformer of a `model` block.
+VitConfig make_vit_config(const BackboneConfig& config);
+
+}  // namespace eosin::nn

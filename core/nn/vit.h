@@ -1,0 +1,65 @@
+#pragma once
+// Vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929) with timm's state-dict names: blocks.0.attn.qkv.weight ...
+#include "core/nn/block.h"
+#include "core/nn/patch_embed.h"
+#include "core/nn/vit_config.h"
+
+#include <torch/nn/modules/container/modulelist.h>
+
+namespace eosin::nn {
+
+/// Options of one forward pass.
+struct VitPass {
+  /// Per group (or empty), [B, N] bool: patches whose embedding is replaced by the mask token, before positions are added.
+  std::vector<Tensor> masks_BN;
+  /// Stochastic depth is applied only when this is set.
+  std::optional<DropPathKey> drop_path;
+};
+
+/// Tokens are [class, registers, patches].
+///
+/// Shapes   a group of images is [B, C, H, W]; its tokens are [B, prefix + N, D]. Groups may differ in B and in size: global and
+///          local crops go through norms and linears together and through attention group by group.
+/// Errors   Shape: a side that is no multiple of the patch, another size than img_size without dynamic_img_size, an empty batch, a mask
+///          of another length (each names both numbers).
+/// Checked  golden nn.vit, nn.vit_dinov2; tests/nn/test_vit.cpp: gradcheck, groups equal single passes, seeds.
+class VitImpl : public torch::nn::Module {
+ public:
+  /// Config error from config.check(). The weights are torch's defaults until init_weights or load_weights.
+  explicit VitImpl(const VitConfig& config);
+  /// Linears, positions: normal 0.02; class and register tokens: normal 1e-6; patch convolution: torch's default; biases and mask token 0.
+  void init_weights(uint64_t seed);
+
+  const VitConfig& config() const { return config_; }
+
+  /// Tokens after the last block, before the final norm.
+  std::vector<Tensor> forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
+  /// The final norm, where the model has one.
+  Tensor normalise(const Tensor& tokens);
+  /// Normalised tokens of one batch of images.
+  Tensor forward_tokens(const Tensor& images_BCHW, const VitPass& pass = {});
+  /// The feature of each image from its normalised tokens: class token or mean of patch tokens, then fc_norm.
+  Tensor pool(const Tensor& tokens_BND);
+  /// Features [B, D] of each group; norms only what the pooling needs.
+  std::vector<Tensor> forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
+  /// Features [B, D] of one batch.
+  Tensor forward(const Tensor& images_BCHW) { return forward_features({images_BCHW}).front(); }
+
+  /// Parts of tokens, as views.
+  Tensor class_tokens(const Tensor& tokens_BND) const;
+  Tensor register_tokens(const Tensor& tokens_BND) const;
+  Tensor patch_tokens(const Tensor& tokens_BND) const;
+
+ private:
+  Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN);
+  Tensor positions(PatchGrid grid);
+
+  VitConfig config_;
+  Tensor cls_token, reg_token, mask_token, pos_embed;
+  PatchEmbed patch_embed{nullptr};
+  torch::nn::ModuleList blocks{nullptr};
+  torch::nn::LayerNorm norm{nullptr}, fc_norm{nullptr};
+};
+TORCH_MODULE(Vit);
+
+}  // namespace eosin::nn

@@ -1,0 +1,85 @@
+#include "core/nn/vit_config.h"
+
+#include "core/base/error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+namespace eosin::nn {
+namespace {
+
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
+/// Fills a flat struct from a JSON object and remembers which keys it knew.
+class JsonReader : public config::Visitor {
+ public:
+  explicit JsonReader(const nlohmann::json& json) : json_(json) {}
+  std::set<std::string> known;
+
+ protected:
+  void field(const char* key, config::FieldRef value, const char*, const config::Rules&) override {
+    known.insert(key);
+    const auto it = json_.find(key);
+    if (it == json_.end()) return;
+    std::visit(
+        [&](auto* target) {
+          using T = std::remove_pointer_t<decltype(target)>;
+          if constexpr (IsOptional<T>::value) {
+            *target = it->is_null() ? T{} : T{it->template get<typename T::value_type>()};
+          } else {
+            *target = it->template get<T>();
+          }
+        },
+        value);
+  }
+  void section(const char*, ConfigRef, const char*) override { EOSIN_ASSERT(!"a flat struct"); }
+  void choice(const char*, config::Choice&, const char*) override { EOSIN_ASSERT(!"a flat struct"); }
+
+ private:
+  const nlohmann::json& json_;
+};
+
+}  // namespace
+
+int64_t VitConfig::pos_prefix() const {
+  if (pos_embed_covers == "patches") return 0;
+  return pos_embed_covers == "class" ? (class_token ? 1 : 0) : prefix_tokens();
+}
+
+void VitConfig::check() const {
+  EOSIN_CHECK(img_size.size() == 2, Config, "[vit] img_size has {} numbers (need height and width)", img_size.size());
+  for (const int64_t side : img_size)
+    EOSIN_CHECK(patch_size > 0 && side >= patch_size && side % patch_size == 0, Config,
+                "[vit] image size {} is not a multiple of patch size {}; nearest: {} or {}", side, patch_size,
+                std::max(side / std::max<int64_t>(patch_size, 1), int64_t{1}) * patch_size,
+                (side / std::max<int64_t>(patch_size, 1) + 1) * patch_size);
+  EOSIN_CHECK(num_heads > 0 && embed_dim % num_heads == 0, Config, "[vit] embed_dim {} does not divide among {} heads", embed_dim, num_heads);
+  EOSIN_CHECK(class_token || global_pool != "token", Config, "[vit] global_pool 'token' needs a class token; use global_pool 'avg'");
+  EOSIN_CHECK(depth > 0 && mlp_hidden > 0, Config, "[vit] depth {} and mlp_hidden {} must be positive", depth, mlp_hidden);
+}
+
+nlohmann::ordered_json to_json(const VitConfig& config) {
+  VitConfig copy = config;
+  return config::to_json(config::visit_of(copy));
+}
+
+VitConfig vit_config_from_json(const nlohmann::json& json, const std::string& where) {
+  EOSIN_CHECK(json.is_object(), Data, "[{}] the model's description is not a JSON object", where);
+  VitConfig config;
+  JsonReader reader(json);
+  try {
+    config.visit(reader);
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::Data, "[{}] the model's description has a value of the wrong type: {}", where, e.what());
+  }
+  for (const auto& [key, value] : json.items())
+    EOSIN_CHECK(reader.known.count(key), Data, "[{}] the model's description has an unknown key '{}'; it was written by another version", where, key);
+  config.check();
+  return config;
+}
+
+}  // namespace eosin::nn
