@@ -20,8 +20,8 @@ struct SlideRow {
   std::string id, path, sha256, vendor, scanner, patient, site, stain;
   double mpp_x = 0, mpp_y = 0;
   float magnification = 0;
-  int64_t width = 0, height = 0;    // level-0 pixels
-  uint64_t first = 0, count = 0;    // the slide's tiles, when they lie together
+  int64_t width = 0, height = 0;  // level-0 pixels
+  uint64_t first = 0, count = 0;  // the slide's tiles, when they lie together
 };
 
 /// Bits of TileRow::qc.
@@ -29,12 +29,12 @@ enum : uint16_t { kQcPen = 1, kQcBlurred = 2, kQcFold = 4, kQcQuarantined = 8 };
 
 /// The index entry of a tile. Coordinates are level-0 pixels of its top-left corner.
 struct TileRow {
-  uint32_t slide = 0;        // row of the slide table
+  uint32_t slide = 0;  // row of the slide table
   int32_t x = 0, y = 0;
   uint32_t level0_size = 0;  // edge in level-0 pixels
   uint8_t tissue = 0;        // floor(255 * fraction + 0.5)
   uint16_t qc = 0;
-  uint32_t crc32c = 0;       // of the stored bytes
+  uint32_t crc32c = 0;  // of the stored bytes
 };
 
 /// How the tiles of a store were made; equal for all shards of a store.
@@ -53,7 +53,7 @@ struct ShardHeader : TileFormat {
   uint32_t format_minor = 0;
   std::array<uint8_t, 16> uuid{};
   std::string writer, created_utc;
-  bool ordered_by_slide = true;          // attribute `order`: "slide" or "shuffled"
+  bool ordered_by_slide = true;  // attribute `order`: "slide" or "shuffled"
   uint64_t n_tiles = 0, n_slides = 0, data_bytes = 0;
   uint32_t index_crc32c = 0;
 };

@@ -1,0 +1,184 @@
+#include "data/gaussian_blur.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "data/lanes.h"
+
+namespace eosin::data {
+namespace {
+
+// ------------------------------------------------------------------------------------------------ Pillow's boxes
+/// A box of fractional radius: 2 * r + 1 whole pixels and a share of one more on each side, in 24-bit fixed point.
+struct ExtendedBox {
+  float radius;
+  int64_t r;
+  uint32_t whole, edge;
+};
+
+ExtendedBox extended_box(double radius) {
+  EOSIN_CHECK(radius >= 0 && std::isfinite(radius), Config, "[blur] the radius must be finite and not negative (got {})", radius);
+  const auto given = static_cast<float>(radius);
+  const float variance = given * given / 3.0f;
+  const auto length = static_cast<float>(std::sqrt(12.0 * static_cast<double>(variance) + 1.0));
+  const auto l = static_cast<float>(std::floor((static_cast<double>(length) - 1.0) / 2.0));
+  float a = (2 * l + 1) * (l * (l + 1) - 3 * variance);
+  a /= 6 * (variance - (l + 1) * (l + 1));
+  ExtendedBox box;
+  box.radius = l + a;
+  box.r = static_cast<int64_t>(box.radius);
+  box.whole = static_cast<uint32_t>((1 << 24) / (box.radius * 2 + 1));
+  box.edge = static_cast<uint32_t>(((1 << 24) - static_cast<int64_t>(box.r * 2 + 1) * box.whole) / 2);
+  return box;
+}
+
+/// One pass along a line of `n` pixels that lie `step` bytes apart.
+void box_line(const uint8_t* in, uint8_t* out, int64_t n, int64_t step, const ExtendedBox& box) {
+  const auto at = [&](int64_t i) -> uint32_t { return in[std::clamp<int64_t>(i, 0, n - 1) * step]; };
+  uint32_t sum = 0;
+  for (int64_t k = -box.r; k <= box.r; ++k) sum += at(k);
+  for (int64_t x = 0; x < n; ++x) {
+    out[x * step] = static_cast<uint8_t>((box.whole * sum + box.edge * (at(x - box.r - 1) + at(x + box.r + 1)) + (1u << 23)) >> 24);
+    sum += at(x + box.r + 1) - at(x - box.r);
+  }
+}
+
+/// Three passes along every row (or column) in place.
+void box_lines(Image& image, bool columns, const ExtendedBox& box) {
+  const int64_t n = columns ? image.height : image.width;
+  const int64_t step = columns ? 3 * image.width : 3;
+  const int64_t lines = columns ? 3 * image.width : 3 * image.height;
+  std::vector<uint8_t> a(static_cast<size_t>(n)), b(static_cast<size_t>(n));
+  for (int64_t i = 0; i < lines; ++i) {
+    uint8_t* line = image.rgb.data() + (columns ? i : i / 3 * 3 * image.width + i % 3);
+    for (int64_t x = 0; x < n; ++x) a[static_cast<size_t>(x)] = line[x * step];
+    for (int k = 0; k < 3; ++k) {
+      box_line(a.data(), b.data(), n, 1, box);
+      a.swap(b);
+    }
+    for (int64_t x = 0; x < n; ++x) line[x * step] = a[static_cast<size_t>(x)];
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ separable kernels
+enum class Border { kReflect, kReplicate };
+
+int64_t bordered(int64_t i, int64_t n, Border border) {
+  if (border == Border::kReplicate) return std::clamp<int64_t>(i, 0, n - 1);
+  if (n == 1) return 0;
+  const int64_t period = 2 * (n - 1);
+  i = ((i % period) + period) % period;
+  return i < n ? i : period - i;
+}
+
+/// half[i] is the weight at distance i; weights too small to move a float are not worth a tap.
+using HalfKernel = std::vector<float>;
+
+HalfKernel gaussian(int64_t kernel, double sigma) {
+  EOSIN_CHECK(kernel > 0 && kernel % 2 == 1, Config, "[blur] the kernel must be odd (got {})", kernel);
+  EOSIN_CHECK(sigma > 0 && std::isfinite(sigma), Config, "[blur] sigma must be finite and positive (got {})", sigma);
+  std::vector<double> w(static_cast<size_t>(kernel / 2 + 1));
+  double sum = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    w[i] = std::exp(-0.5 * (static_cast<double>(i) / sigma) * (static_cast<double>(i) / sigma));
+    sum += i == 0 ? w[i] : 2 * w[i];
+  }
+  while (w.size() > 1 && w.back() < 1e-9 * sum) w.pop_back();
+  HalfKernel half;
+  for (const double v : w) half.push_back(static_cast<float>(v / sum));
+  return half;
+}
+
+HalfKernel three_boxes(double radius) {
+  const ExtendedBox box = extended_box(radius);
+  const double length = 2 * static_cast<double>(box.radius) + 1;
+  std::vector<double> one(static_cast<size_t>(2 * box.r + 3), 1 / length);
+  one.front() = one.back() = (static_cast<double>(box.radius) - static_cast<double>(box.r)) / length;
+  std::vector<double> all = {1.0};
+  for (int k = 0; k < 3; ++k) {
+    std::vector<double> next(all.size() + one.size() - 1, 0.0);
+    for (size_t i = 0; i < all.size(); ++i)
+      for (size_t j = 0; j < one.size(); ++j) next[i + j] += all[i] * one[j];
+    all = std::move(next);
+  }
+  HalfKernel half(all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
+  while (half.size() > 1 && half.back() < 1e-9f) half.pop_back();
+  return half;
+}
+
+/// out[x] = sum over taps of rows[tap][x], symmetric about the middle one.
+void weigh(const float* const* rows, const HalfKernel& half, int64_t width, float* out) {
+  const auto r = static_cast<int64_t>(half.size()) - 1;
+  int64_t x = 0;
+  for (; x + kLanes <= width; x += kLanes) {
+    FloatLanes sum, a, b;
+    load_lanes(sum, rows[r] + x);
+    sum *= half[0];
+    for (int64_t k = 1; k <= r; ++k) {
+      load_lanes(a, rows[r - k] + x);
+      load_lanes(b, rows[r + k] + x);
+      sum += half[static_cast<size_t>(k)] * (a + b);
+    }
+    store_lanes(out + x, sum);
+  }
+  for (; x < width; ++x) {
+    float sum = half[0] * rows[r][x];
+    for (int64_t k = 1; k <= r; ++k) sum += half[static_cast<size_t>(k)] * (rows[r - k][x] + rows[r + k][x]);
+    out[x] = sum;
+  }
+}
+
+/// Both passes over one plane, in place: along rows into scratch, then along columns back.
+void blur_plane(float* plane, int64_t height, int64_t width, const HalfKernel& half, Border border) {
+  const auto r = static_cast<int64_t>(half.size()) - 1;
+  thread_local std::vector<float> wide, line;
+  thread_local std::vector<const float*> rows;
+  wide.resize(static_cast<size_t>(height * width));
+  line.resize(static_cast<size_t>(width + 2 * r));
+  rows.resize(static_cast<size_t>(2 * r + 1));
+  for (int64_t k = 0; k <= 2 * r; ++k) rows[static_cast<size_t>(k)] = line.data() + k;
+  for (int64_t y = 0; y < height; ++y) {
+    const float* from = plane + y * width;
+    std::copy_n(from, width, line.data() + r);
+    for (int64_t k = 1; k <= r; ++k) {
+      line[static_cast<size_t>(r - k)] = from[bordered(-k, width, border)];
+      line[static_cast<size_t>(r + width - 1 + k)] = from[bordered(width - 1 + k, width, border)];
+    }
+    weigh(rows.data(), half, width, wide.data() + y * width);
+  }
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t k = -r; k <= r; ++k) rows[static_cast<size_t>(k + r)] = wide.data() + bordered(y + k, height, border) * width;
+    weigh(rows.data(), half, width, plane + y * width);
+  }
+}
+
+void blur(Planes image, const HalfKernel& half, Border border) {
+  if (half.size() == 1) return;
+  for (int64_t c = 0; c < 3; ++c) blur_plane(image.plane(c), image.height, image.width, half, border);
+}
+
+}  // namespace
+
+void box_blur(Image& image, double radius) {
+  const ExtendedBox box = extended_box(radius);
+  box_lines(image, false, box);
+  box_lines(image, true, box);
+}
+
+void kernel_blur(Planes image, int64_t kernel, double sigma) { blur(image, gaussian(kernel, sigma), Border::kReflect); }
+
+void kernel_blur(Image& image, int64_t kernel, double sigma) {
+  std::vector<float> memory(image.rgb.size());
+  const Planes planes{memory.data(), image.height, image.width};
+  for (int64_t c = 0; c < 3; ++c)
+    for (int64_t i = 0; i < planes.size(); ++i) planes.plane(c)[i] = image.rgb[static_cast<size_t>(3 * i + c)];
+  kernel_blur(planes, kernel, sigma);
+  for (int64_t c = 0; c < 3; ++c)
+    for (int64_t i = 0; i < planes.size(); ++i)
+      image.rgb[static_cast<size_t>(3 * i + c)] = static_cast<uint8_t>(std::clamp(std::nearbyint(planes.plane(c)[i]), 0.0f, 255.0f));
+}
+
+void box_blur(Planes image, double radius) { blur(image, three_boxes(radius), Border::kReplicate); }
+
+}  // namespace eosin::data
