@@ -1,5 +1,6 @@
 #include "tests/golden/runner.h"
 
+#include "optim/adamw.h"
 #include "optim/clip.h"
 #include "optim/curves.h"
 #include "optim/param_groups.h"
@@ -96,6 +97,32 @@ Results param_groups(const Case& c) {
           {"out.lr_scale", values(n, [&](int64_t i) { return rule(i).lr(1.0); })}};
 }
 
+Results step(const Case& c) {
+  const json& s = c.config;
+  const std::string name = s.at("name");
+  if (name != "adamw") throw Skip("optimizer not in this build: " + name);
+  optim::ParamGroup group;
+  std::vector<Tensor> grads;
+  Results results;
+  for (int i = 0; c.has("in.p" + std::to_string(i)); ++i) {
+    const std::string key = "p" + std::to_string(i);
+    group.names.push_back(key);
+    group.params.push_back(c.at("in." + key).clone());
+    grads.push_back(c.at("in.g" + std::to_string(i)));
+    results.emplace("out." + key, at::empty_like(grads.back()));
+  }
+  optim::AdamWConfig config;
+  config.betas = s.at("betas").get<std::vector<double>>(), config.eps = s.at("eps"), config.amsgrad = s.at("amsgrad");
+  const auto params = group.params;
+  optim::AdamW rule(config, {std::move(group)});
+  for (int64_t k = 0; k < s.at("steps").get<int64_t>(); ++k) {
+    for (size_t i = 0; i < params.size(); ++i) params[i].mutable_grad() = grads[i][k];
+    rule.step({s.at("lr"), s.at("weight_decay")});
+    for (size_t i = 0; i < params.size(); ++i) results.at("out.p" + std::to_string(i))[k].copy_(params[i]);
+  }
+  return results;
+}
+
 // ------------------------------------------------------------------------------------------------ the same for the area ssl
 std::function<double(int64_t)> ssl_curve(const json& s) {
   const std::string kind = s.at("kind");
@@ -150,11 +177,8 @@ Results ssl_clip_gradients(const Case& c) {
 }  // namespace
 
 std::vector<Row> optim_rows() {
-  return {{"optim.schedule", schedule},
-          {"optim.param_groups", param_groups},
-          {"ssl.schedule", ssl_schedule},
-          {"ssl.layer_decay", ssl_layer_decay},
-          {"ssl.clip_gradients", ssl_clip_gradients}};
+  return {{"optim.step", step},           {"optim.schedule", schedule},         {"optim.param_groups", param_groups},
+          {"ssl.schedule", ssl_schedule}, {"ssl.layer_decay", ssl_layer_decay}, {"ssl.clip_gradients", ssl_clip_gradients}};
 }
 
 }  // namespace eosin::golden
