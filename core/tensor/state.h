@@ -11,6 +11,11 @@ namespace eosin {
 struct State {
   TensorMap tensors;
   nlohmann::json values = nlohmann::json::object();
+
+  /// Takes in an owner's state: its tensors as "prefix/name", its values as values[prefix].
+  void add(const std::string& prefix, const State& part);
+  /// What add() took in under that prefix. Data error naming the prefix if there is nothing.
+  State part(const std::string& prefix) const;
 };
 
 }  // namespace eosin
