@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "core/base/error.h"
 #include "data/lanes.h"
@@ -84,7 +85,7 @@ HalfKernel gaussian(int64_t kernel, double sigma) {
     w[i] = std::exp(-0.5 * (static_cast<double>(i) / sigma) * (static_cast<double>(i) / sigma));
     sum += i == 0 ? w[i] : 2 * w[i];
   }
-  while (w.size() > 1 && w.back() < 1e-9 * sum) w.pop_back();
+  while (w.size() > 1 && w.back() < 1e-7 * sum) w.pop_back();
   HalfKernel half;
   for (const double v : w) half.push_back(static_cast<float>(v / sum));
   return half;
@@ -103,35 +104,48 @@ HalfKernel three_boxes(double radius) {
     all = std::move(next);
   }
   HalfKernel half(all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-  while (half.size() > 1 && half.back() < 1e-9f) half.pop_back();
+  while (half.size() > 1 && half.back() < 1e-7f) half.pop_back();
   return half;
 }
 
-/// out[x] = sum over taps of rows[tap][x], symmetric about the middle one.
+/// out[x] = sum over taps of rows[tap][x], symmetric about the middle one. The usual reaches are compiled in, so that pointers and
+/// weights stay in registers; 0 stands for any.
+template <int64_t kReach>
 void weigh(const float* const* rows, const HalfKernel& half, int64_t width, float* out) {
-  const auto r = static_cast<int64_t>(half.size()) - 1;
+  const int64_t r = kReach > 0 ? kReach : static_cast<int64_t>(half.size()) - 1;
+  const float* own_rows[2 * kReach + 1];
+  float own_half[kReach + 1];
+  if constexpr (kReach > 0) {
+    std::copy_n(rows, 2 * kReach + 1, own_rows);
+    std::copy_n(half.data(), kReach + 1, own_half);
+  }
+  const float* const* row = kReach > 0 ? own_rows : rows;
+  const float* w = kReach > 0 ? own_half : half.data();
   int64_t x = 0;
   for (; x + kLanes <= width; x += kLanes) {
     FloatLanes sum, a, b;
-    load_lanes(sum, rows[r] + x);
-    sum *= half[0];
+    load_lanes(sum, row[r] + x);
+    sum *= w[0];
+#pragma GCC unroll 8
     for (int64_t k = 1; k <= r; ++k) {
-      load_lanes(a, rows[r - k] + x);
-      load_lanes(b, rows[r + k] + x);
-      sum += half[static_cast<size_t>(k)] * (a + b);
+      load_lanes(a, row[r - k] + x);
+      load_lanes(b, row[r + k] + x);
+      sum += w[k] * (a + b);
     }
     store_lanes(out + x, sum);
   }
   for (; x < width; ++x) {
-    float sum = half[0] * rows[r][x];
-    for (int64_t k = 1; k <= r; ++k) sum += half[static_cast<size_t>(k)] * (rows[r - k][x] + rows[r + k][x]);
+    float sum = w[0] * row[r][x];
+    for (int64_t k = 1; k <= r; ++k) sum += w[k] * (row[r - k][x] + row[r + k][x]);
     out[x] = sum;
   }
 }
+constexpr decltype(&weigh<0>) kWeigh[] = {weigh<0>, weigh<1>, weigh<2>, weigh<3>, weigh<4>, weigh<5>, weigh<6>};
 
 /// Both passes over one plane, in place: along rows into scratch, then along columns back.
 void blur_plane(float* plane, int64_t height, int64_t width, const HalfKernel& half, Border border) {
   const auto r = static_cast<int64_t>(half.size()) - 1;
+  const auto weigh_line = kWeigh[r < std::ssize(kWeigh) ? r : 0];
   thread_local std::vector<float> wide, line;
   thread_local std::vector<const float*> rows;
   wide.resize(static_cast<size_t>(height * width));
@@ -145,11 +159,11 @@ void blur_plane(float* plane, int64_t height, int64_t width, const HalfKernel& h
       line[static_cast<size_t>(r - k)] = from[bordered(-k, width, border)];
       line[static_cast<size_t>(r + width - 1 + k)] = from[bordered(width - 1 + k, width, border)];
     }
-    weigh(rows.data(), half, width, wide.data() + y * width);
+    weigh_line(rows.data(), half, width, wide.data() + y * width);
   }
   for (int64_t y = 0; y < height; ++y) {
     for (int64_t k = -r; k <= r; ++k) rows[static_cast<size_t>(k + r)] = wide.data() + bordered(y + k, height, border) * width;
-    weigh(rows.data(), half, width, plane + y * width);
+    weigh_line(rows.data(), half, width, plane + y * width);
   }
 }
 

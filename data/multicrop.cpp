@@ -1,0 +1,26 @@
+#include "data/multicrop.h"
+
+#include "core/base/error.h"
+
+namespace eosin::data {
+
+ViewMaker::ViewMaker(const MultiCropConfig& config) : rules_(view_rules(config)), n_global_(config.n_global), exact_(config.arithmetic == "exact") {}
+
+ViewParams ViewMaker::draw(int64_t height, int64_t width, uint64_t seed, uint64_t position, int64_t view) const {
+  return draw_view(rule(view), height, width, seed, position, static_cast<uint32_t>(view));
+}
+
+void ViewMaker::make(ImageView tile, uint64_t seed, uint64_t position, std::span<float* const> out) const {
+  EOSIN_ASSERT(out.size() == rules_.size());
+  thread_local std::vector<float> memory;
+  memory.resize(static_cast<size_t>(tile.height * tile.width * 3));
+  const Planes planes{memory.data(), tile.height, tile.width};
+  if (!exact_) to_planes(tile, planes);
+  for (int64_t v = 0; v < n_views(); ++v) {
+    const ViewParams params = draw(tile.height, tile.width, seed, position, v);
+    const Planes to{out[static_cast<size_t>(v)], size_px(v), size_px(v)};
+    exact_ ? render_exact(tile, rule(v), params, to) : render_fast(planes, rule(v), params, to);
+  }
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,239 @@
+#include "data/view_presets.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+
+namespace eosin::data {
+namespace {
+
+using config::Length;
+using config::OneOf;
+using config::Range;
+
+constexpr size_t kFirstGlobal = 0, kOtherGlobal = 1, kLocal = 2;
+
+/// Meta's released code hands 1 - p to an API that applies with probability p.
+double effective_blur(const MultiCropConfig& c, size_t group) { return c.blur == "meta_effective" ? 1 - c.blur_p[group] : c.blur_p[group]; }
+
+Flip flip_of(const std::string& name) {
+  if (name == "none") return Flip::kNone;
+  if (name == "horizontal") return Flip::kHorizontal;
+  if (name == "both") return Flip::kHorizontalVertical;
+  EOSIN_ASSERT(name == "d4");
+  return Flip::kD4;
+}
+
+template <size_t N>
+std::array<double, N> fixed(const std::vector<double>& values) {
+  EOSIN_ASSERT(values.size() == N);
+  std::array<double, N> out{};
+  std::copy(values.begin(), values.end(), out.begin());
+  return out;
+}
+
+ViewRule rule_of(const MultiCropConfig& c, size_t group) {
+  ViewRule r;
+  r.size_px = group == kLocal ? c.local_size_px : c.global_size_px;
+  r.crop = {fixed<2>(group == kLocal ? c.local : c.global), fixed<2>(c.ratio)};
+  r.filter = filter_by_name(c.filter);
+  r.flip = flip_of(c.flip);
+  r.hed_p = c.hed_p, r.hed_sigma = c.hed_sigma;
+  r.jitter_p = c.jitter_p, r.jitter = fixed<4>(c.jitter);
+  r.gray_p = c.gray_p;
+  r.blur_p = effective_blur(c, group);
+  r.blur = c.blur_kind == "box" ? Blur::kBox : Blur::kKernel;
+  r.sigma = fixed<2>(c.blur_sigma);
+  r.solarize_p = c.solarize_p[group], r.solarize_threshold = c.solarize_threshold;
+  r.mean = fixed<3>(c.mean), r.std = fixed<3>(c.std);
+  return r;
+}
+
+void check_interval(config::Problems& p, const char* key, const std::vector<double>& v) {
+  if (v[0] > v[1]) p.add(key, fmt::format("low is above high (got [{}, {}])", v[0], v[1]));
+}
+
+// ------------------------------------------------------------------------------------------------ the presets
+MultiCropConfig dinov2() {
+  MultiCropConfig c;
+  c.blur = "meta_effective";
+  return c;
+}
+MultiCropConfig dinov2_paper() { return {}; }
+
+MultiCropConfig dino() {
+  MultiCropConfig c;
+  c.global = {0.4, 1.0}, c.local = {0.05, 0.4};
+  c.blur_kind = "box";
+  return c;
+}
+MultiCropConfig ibot() {
+  MultiCropConfig c = dino();
+  c.global = {0.25, 1.0};
+  c.n_local = 10;
+  return c;
+}
+
+MultiCropConfig openmidnight() {
+  MultiCropConfig c = dinov2();
+  c.local_size_px = 98;
+  c.jitter = {0.2, 0.2, 0.1, 0.05};
+  c.solarize_p = {0, 0, 0};
+  c.hed_sigma = 0.05, c.hed_p = 0.5;
+  return c;
+}
+
+MultiCropConfig pathology() {
+  MultiCropConfig c;
+  c.flip = "d4";
+  c.jitter = {0.2, 0.2, 0.1, 0.05};
+  c.gray_p = 0.1;
+  c.solarize_p = {0, 0, 0};
+  c.hed_sigma = 0.05, c.hed_p = 0.5;
+  return c;
+}
+
+MultiCropConfig msn() {
+  MultiCropConfig c;
+  c.global = {0.3, 1.0};
+  c.n_local = 10, c.local = {0.05, 0.3};
+  c.jitter = {0.4, 0.4, 0.4, 0.1};
+  c.blur_p = {0.5, 0.5, 0.5};
+  c.solarize_p = {0, 0, 0};
+  return c;
+}
+
+MultiCropConfig two_views() {
+  MultiCropConfig c;
+  c.global = {0.08, 1.0};
+  c.n_local = 0;
+  return c;
+}
+MultiCropConfig simclr() {
+  MultiCropConfig c = two_views();
+  c.jitter = {0.8, 0.8, 0.8, 0.2};
+  c.blur_p = {0.5, 0.5, 0.5};
+  c.solarize_p = {0, 0, 0};
+  return c;
+}
+MultiCropConfig moco_v3() {
+  MultiCropConfig c = two_views();
+  c.blur_p = {1.0, 0.1, 0.0};
+  return c;
+}
+
+MultiCropConfig supervised() {
+  MultiCropConfig c;
+  c.n_global = 1, c.n_local = 0;
+  c.global = {0.08, 1.0};
+  c.filter = "bilinear";
+  c.jitter = {0, 0, 0, 0}, c.jitter_p = 0, c.gray_p = 0;
+  c.blur_p = {0, 0, 0}, c.solarize_p = {0, 0, 0};
+  return c;
+}
+MultiCropConfig mae() {
+  MultiCropConfig c = supervised();
+  c.global = {0.2, 1.0};
+  c.filter = "bicubic";
+  return c;
+}
+
+config::ConfigRow row(const char* name, MultiCropConfig make(), const char* one_line, const char* source) {
+  return {name, one_line, source, [make] { return std::make_unique<config::ConfigOf<MultiCropConfig>>(make()); }};
+}
+
+}  // namespace
+
+void MultiCropConfig::visit(config::Visitor& v) {
+  const Range share{0, 1}, positive_share{0, 1, config::kOpenLow};
+  v("n_global", n_global, "global crops a tile", Range{1, 64});
+  v("global_size_px", global_size_px, "edge of a global crop", Range{1, 4096});
+  v("global", global, "area of a global crop as a share of the tile: low, high", positive_share, Length{2, 2});
+  v("n_local", n_local, "local crops a tile", Range{0, 64});
+  v("local_size_px", local_size_px, "edge of a local crop", Range{1, 4096});
+  v("local", local, "area of a local crop as a share of the tile: low, high", positive_share, Length{2, 2});
+  v("ratio", ratio, "width over height of a crop: low, high", Range{0, 100, config::kOpenLow}, Length{2, 2});
+  v("filter", filter, "resampling filter of the crops", OneOf{{"bilinear", "bicubic", "lanczos"}});
+  v("flip", flip, "none, horizontal, both (each with p 0.5), or d4 (one of the square's eight symmetries)",
+    OneOf{{"none", "horizontal", "both", "d4"}});
+  v("jitter", jitter, "strength of brightness, contrast, saturation, hue", Range{0, 1}, Length{4, 4});
+  v("jitter_p", jitter_p, "probability of colour jitter", share);
+  v("gray_p", gray_p, "probability of grey", share);
+  v("blur_p", blur_p, "probability of blur of the first global, the other globals, the locals, as the paper says", share, Length{3, 3});
+  v("blur", blur, "paper: as blur_p says; meta_effective: 1 - blur_p, as DINOv2's released code does", OneOf{{"paper", "meta_effective"}});
+  v("blur_kind", blur_kind, "box: Pillow's, sigma is its radius; kernel: 9x9 Gaussian", OneOf{{"box", "kernel"}});
+  v("blur_sigma", blur_sigma, "blur's sigma in pixels: low, high", Range{0, 100, config::kOpenLow}, Length{2, 2});
+  v("solarize_p", solarize_p, "probability of solarizing the first global, the other globals, the locals", share, Length{3, 3});
+  v("solarize_threshold", solarize_threshold, "grey level from which solarizing inverts", Range{0, 256});
+  v("hed_sigma", hed_sigma, "stain jitter: alpha in 1 +- this, beta in +- this", Range{0, 1});
+  v("hed_p", hed_p, "probability of stain jitter", share);
+  v("mean", mean, "mean of the normalisation, R G B", share, Length{3, 3});
+  v("std", std, "standard deviation of the normalisation, R G B", Range{0, 100, config::kOpenLow}, Length{3, 3});
+  v("arithmetic", arithmetic, "fast: float32 without rounding in between; exact: u8 as Pillow and torchvision, bit for bit",
+    OneOf{{"fast", "exact"}});
+}
+
+void MultiCropConfig::validate(config::Problems& p) const {
+  check_interval(p, "global", global);
+  check_interval(p, "local", local);
+  check_interval(p, "ratio", ratio);
+  check_interval(p, "blur_sigma", blur_sigma);
+  if (jitter[3] > 0.5) p.add("jitter", fmt::format("the hue's strength is half the circle at most (got {}, need <= 0.5)", jitter[3]));
+}
+
+std::vector<ViewRule> view_rules(const MultiCropConfig& config) {
+  std::vector<ViewRule> rules;
+  for (int64_t v = 0; v < config.n_global; ++v) rules.push_back(rule_of(config, v == 0 ? kFirstGlobal : kOtherGlobal));
+  for (int64_t v = 0; v < config.n_local; ++v) rules.push_back(rule_of(config, kLocal));
+  return rules;
+}
+
+const std::vector<config::ConfigRow>& view_presets() {
+  static const std::vector<config::ConfigRow> table = {
+      row("dinov2", dinov2, "2 global 0.32-1, 8 local 0.05-0.32, blur as released", "Oquab 2023, arXiv:2304.07193"),
+      row("dinov2_paper", dinov2_paper, "dinov2 with blur as the paper says", "Oquab 2023, arXiv:2304.07193"),
+      row("dinov3", dinov2, "the views of dinov2", "Simeoni 2025, arXiv:2508.10104"),
+      row("uni", dinov2, "the views of dinov2", "Chen 2024, doi:10.1038/s41591-024-02857-3"),
+      row("gpfm", dinov2, "the views of dinov2", "Ma 2024, arXiv:2407.18449"),
+      row("dino", dino, "2 global 0.4-1, 8 local 0.05-0.4, Pillow's blur", "Caron 2021, arXiv:2104.14294"),
+      row("ibot", ibot, "2 global 0.25-1, 10 local 0.05-0.4, Pillow's blur", "Zhou 2022, arXiv:2111.07832"),
+      row("openmidnight", openmidnight, "dinov2 with weaker jitter and stain jitter", "Kaplan 2025, OpenMidnight"),
+      row("pathology", pathology, "D4, stain jitter, weak colour jitter: our proposal for H&E", "Tellez 2018, arXiv:1808.07262"),
+      row("msn", msn, "2 global 0.3-1, 10 local 0.05-0.3", "Assran 2022, arXiv:2204.07141"),
+      row("simclr", simclr, "2 views 0.08-1, strong jitter", "Chen 2020, arXiv:2002.05709"),
+      row("moco_v3", moco_v3, "2 views 0.08-1, blur and solarize of BYOL", "Chen 2021, arXiv:2104.02057"),
+      row("mae", mae, "1 view 0.2-1, mirrored", "He 2021, arXiv:2111.06377"),
+      row("supervised", supervised, "1 view 0.08-1 bilinear, mirrored", "Szegedy 2015, arXiv:1409.4842"),
+  };
+  return table;
+}
+
+MultiCropConfig view_preset(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& r : view_presets()) {
+    if (r.name == name) return dynamic_cast<const config::ConfigOf<MultiCropConfig>&>(*r.make()).value;
+    names.push_back(r.name);
+  }
+  const auto near = config::nearest(name, names);
+  fail(ErrorKind::Config, "[views] no preset of this name (got '{}', need one of {}){}", name, fmt::join(names, ", "),
+       near ? "; did you mean '" + *near + "'?" : "");
+}
+
+std::vector<std::string> describe(const MultiCropConfig& config) {
+  std::vector<std::string> lines;
+  const auto line = [&](const char* what, int64_t count, size_t group) {
+    if (count == 0) return;
+    const ViewRule r = rule_of(config, group);
+    lines.push_back(fmt::format("{} {} x {} px, area {}-{}: stain {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what, count, r.size_px,
+                                r.crop.scale[0], r.crop.scale[1], r.hed_p, r.jitter_p, fmt::join(r.jitter, ", "), r.gray_p, r.blur_p, config.blur,
+                                r.solarize_p));
+  };
+  line("first global", 1, kFirstGlobal);
+  line("other globals", config.n_global - 1, kOtherGlobal);
+  line("locals", config.n_local, kLocal);
+  return lines;
+}
+
+}  // namespace eosin::data

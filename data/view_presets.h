@@ -1,0 +1,49 @@
+#pragma once
+// Augmentation recipes by name: the values that the released code of each method really runs (data.md 7.3), each of them a key.
+#include <string>
+#include <vector>
+
+#include "core/base/config.h"
+#include "data/view.h"
+
+namespace eosin::data {
+
+/// Two groups of crops of one tile. A preset is this struct with other defaults.
+struct MultiCropConfig {
+  int64_t n_global = 2, global_size_px = 224;
+  std::vector<double> global = {0.32, 1.0};
+  int64_t n_local = 8, local_size_px = 96;
+  std::vector<double> local = {0.05, 0.32};
+  std::vector<double> ratio = {3.0 / 4.0, 4.0 / 3.0};
+  std::string filter = "bicubic";
+  std::string flip = "horizontal";
+  std::vector<double> jitter = {0.4, 0.4, 0.2, 0.1};
+  double jitter_p = 0.8;
+  double gray_p = 0.2;
+  std::vector<double> blur_p = {1.0, 0.1, 0.5};
+  std::string blur = "paper";
+  std::string blur_kind = "kernel";
+  std::vector<double> blur_sigma = {0.1, 2.0};
+  std::vector<double> solarize_p = {0.0, 0.2, 0.0};
+  int64_t solarize_threshold = 128;
+  double hed_sigma = 0.05, hed_p = 0.0;
+  std::vector<double> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};
+  std::string arithmetic = "fast";
+
+  void visit(config::Visitor& v);
+  void validate(config::Problems& p) const;
+};
+
+/// The rule of every view, globals first, with effective probabilities.
+std::vector<ViewRule> view_rules(const MultiCropConfig& config);
+
+/// The presets; a config field `views: {name: dino, local_size_px: 48}` is a config::Choice over this table.
+const std::vector<config::ConfigRow>& view_presets();
+
+/// A preset by name. Config error that names the nearest if unknown.
+MultiCropConfig view_preset(const std::string& name);
+
+/// One line a group of views with its effective probabilities, for --dry-run and the log.
+std::vector<std::string> describe(const MultiCropConfig& config);
+
+}  // namespace eosin::data
