@@ -1,0 +1,40 @@
+#pragma once
+// What happens around a step without being part of it: logging, checkpoints, probes.
+#include "train/progress.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace eosin::train {
+
+using NamedValues = std::vector<std::pair<std::string, double>>;
+
+/// What one step did, the same on every rank.
+struct StepReport {
+  Progress progress;  // as the step saw it: progress.step counts the steps before it
+  double lr = 0.0, weight_decay = 0.0;
+  double loss = 0.0;       // mean over ranks and micro-steps
+  double grad_norm = 0.0;  // of all parameters, before clipping
+  bool finite = true;      // false: the step was skipped, nothing moved
+  int64_t skipped = 0;     // steps skipped since the run began
+  bool stopping = false;   // a stop was asked for: this is the last step of this process
+  NamedValues parts;       // of the loss, mean over ranks and micro-steps; on log steps only
+  NamedValues schedules;   // the objective's own (momentum, temperature); on log steps only
+  NamedValues measures;    // added by hooks (probes) for the hooks behind them
+
+  int64_t done() const { return progress.step + 1; }
+  bool last() const { return done() == progress.steps; }
+};
+
+/// Hooks run in the order in which they were added, on every rank.
+class Hook {
+ public:
+  virtual ~Hook() = default;
+  /// Before the first step of this process.
+  virtual void start(const Progress& progress) {}
+  virtual void before(const Progress& progress) {}
+  virtual void after(StepReport& report) {}
+};
+
+}  // namespace eosin::train

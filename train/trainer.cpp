@@ -1,0 +1,193 @@
+#include "train/trainer.h"
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/stop.h"
+#include "optim/clip.h"
+#include "train/autocast.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+
+namespace eosin::train {
+namespace {
+
+std::vector<Tensor> parameters_of(const optim::Optimizer& optimizer) {
+  std::vector<Tensor> params;
+  for (const auto& group : optimizer.groups()) params.insert(params.end(), group.params.begin(), group.params.end());
+  return params;
+}
+
+/// Which of the gradients that are there share a norm.
+optim::ClipGroups clip_groups(const std::string& mode, const std::vector<std::string>& modules) {
+  const auto count = static_cast<int64_t>(modules.size());
+  if (mode == "per_parameter") return optim::per_tensor(count);
+  if (mode == "global") return optim::global(count);
+  std::map<std::string, std::vector<int64_t>> by_module;
+  for (int64_t i = 0; i < count; ++i) by_module[modules[static_cast<size_t>(i)]].push_back(i);
+  optim::ClipGroups groups;
+  for (auto& [name, members] : by_module) groups.push_back(std::move(members));
+  return groups;
+}
+
+}  // namespace
+
+struct Trainer::Sums {
+  Tensor loss;   // float64, of all micro-steps
+  Tensor parts;  // float64 [parts]; undefined unless this is a log step
+  std::vector<std::string> part_names;
+  std::vector<std::string> batches;  // what was in them, for messages
+};
+
+struct Trainer::Verdict {
+  bool stop = false, finite = true;
+  double loss = 0.0, grad_norm = 0.0;
+  NamedValues parts;
+};
+
+Trainer::Trainer(TrainConfig config, TrainerParts parts)
+    : config_(std::move(config)), parts_(std::move(parts)), sync_(parameters_of(parts_.optimizer), parts_.comm) {
+  progress_.steps = config_.total_steps();
+  progress_.accumulate = config_.accumulate;
+}
+
+Outcome Trainer::run() {
+  for (auto& hook : hooks_) hook->start(progress_);
+  while (progress_.step < progress_.steps) {
+    progress_.log_step = log_step(progress_.step);
+    for (auto& hook : hooks_) hook->before(progress_);
+    StepReport report = step();
+    for (auto& hook : hooks_) hook->after(report);
+    if (report.stopping && !report.last()) return Outcome::kStopped;
+  }
+  return Outcome::kFinished;
+}
+
+StepReport Trainer::step() {
+  const Progress now = progress_;
+  const bool frozen = now.step < config_.freeze_last_layer_steps;
+  const optim::Rates rates{parts_.lr(now.step), parts_.weight_decay(now.step), frozen};
+
+  const Sums sums = accumulate_gradients();
+  sync_.average();
+  const Tensor norms = clip_gradients();
+  Verdict verdict = agree(sums, norms);
+
+  if (verdict.finite) {
+    parts_.optimizer.step(rates);
+    parts_.task.after_update(now);
+    nonfinite_in_a_row_ = 0;
+  } else {
+    skip(verdict, sums);
+  }
+  parts_.optimizer.zero_grad();
+  progress_.step += 1;
+  progress_.samples += config_.batch_size;
+
+  StepReport report;
+  report.progress = now;
+  report.lr = rates.lr, report.weight_decay = rates.weight_decay;
+  report.loss = verdict.loss, report.grad_norm = verdict.grad_norm;
+  report.finite = verdict.finite, report.stopping = verdict.stop, report.skipped = skipped_;
+  report.parts = std::move(verdict.parts);
+  if (now.log_step) report.schedules = parts_.task.schedule_values(now);
+  return report;
+}
+
+Trainer::Sums Trainer::accumulate_gradients() {
+  const auto device = parts_.optimizer.groups().at(0).params.at(0).device().type();
+  Sums sums;
+  for (progress_.micro = 0; progress_.micro < config_.accumulate; ++progress_.micro) {
+    parts_.task.load(progress_);
+    sums.batches.push_back(parts_.task.describe_batch());
+    Loss loss;
+    {
+      const Autocast autocast(device, config_.precision == "bf16");
+      loss = parts_.task.loss(progress_);
+    }
+    (loss.total / static_cast<double>(config_.accumulate)).backward();
+
+    const Tensor total = loss.total.detach().to(at::kDouble);
+    sums.loss = sums.loss.defined() ? sums.loss + total : total;
+    if (!progress_.log_step || loss.parts.empty()) continue;
+    std::vector<Tensor> values;
+    sums.part_names.clear();
+    for (const auto& [name, value] : loss.parts) {
+      sums.part_names.push_back(name);
+      values.push_back(value.detach().to(total.options()).reshape({}));
+    }
+    const Tensor parts = at::stack(values);
+    sums.parts = sums.parts.defined() ? sums.parts + parts : parts;
+  }
+  progress_.micro = 0;
+  return sums;
+}
+
+Tensor Trainer::clip_gradients() {
+  std::vector<Tensor> grads;
+  std::vector<std::string> modules;
+  for (const auto& group : parts_.optimizer.groups())
+    for (const auto& param : group.params) {
+      if (!param.grad().defined()) continue;
+      grads.push_back(param.grad());
+      modules.push_back(group.clip_group);
+    }
+  if (config_.clip_grad == 0.0) return optim::group_norms(grads, optim::global(static_cast<int64_t>(grads.size())));
+  return optim::clip_by_norm(grads, clip_groups(config_.clip_mode, modules), config_.clip_grad);
+}
+
+/// One small tensor carries everything that the ranks must agree on, and is the step's only wait for the device.
+Trainer::Verdict Trainer::agree(const Sums& sums, const Tensor& norms) {
+  at::NoGradGuard no_grad;
+  const Tensor norm = norms.to(sums.loss.options()).norm();
+  const Tensor bad = sums.loss.isfinite().logical_and(norm.isfinite()).logical_not().to(at::kDouble);
+  const Tensor stop = at::full_like(sums.loss, stop::requested() ? 1.0 : 0.0);
+  Tensor shared = at::stack({stop, bad, sums.loss});
+  if (sums.parts.defined()) shared = at::cat({shared, sums.parts});
+  parts_.comm.all_reduce_sum(shared);
+  const Tensor host = at::cat({shared, norm.reshape({1})}).cpu();
+
+  const double* values = host.const_data_ptr<double>();
+  const double count = static_cast<double>(config_.accumulate) * parts_.comm.size();
+  Verdict verdict;
+  verdict.stop = values[0] > 0.0;
+  verdict.finite = values[1] == 0.0;
+  verdict.loss = values[2] / count;
+  for (size_t i = 0; i < sums.part_names.size(); ++i) verdict.parts.emplace_back(sums.part_names[i], values[3 + i] / count);
+  verdict.grad_norm = values[host.numel() - 1];
+  return verdict;
+}
+
+void Trainer::skip(const Verdict& verdict, const Sums& sums) {
+  ++skipped_;
+  ++nonfinite_in_a_row_;
+  const std::string what =
+      fmt::format("[train] step {}: loss {} and gradient norm {} are not both finite", progress_.step + 1, verdict.loss, verdict.grad_norm);
+  log::warn("{}; the step is skipped (rank {}: {})", what, parts_.comm.rank(), fmt::join(sums.batches, "; "));
+  EOSIN_CHECK(nonfinite_in_a_row_ < config_.max_nonfinite, Numeric,
+              "{} in {} steps in a row; log.txt names their samples: lower optim.lr, clip harder, or train in fp32", what, nonfinite_in_a_row_);
+}
+
+bool Trainer::log_step(int64_t step) const { return step == 0 || (step + 1) % config_.log_every == 0 || step + 1 == progress_.steps; }
+
+State Trainer::state() {
+  State state;
+  state.add("task", parts_.task.state());
+  state.add("optim", parts_.optimizer.state());
+  state.values["trainer"] = {
+      {"step", progress_.step}, {"samples", progress_.samples}, {"skipped", skipped_}, {"nonfinite_in_a_row", nonfinite_in_a_row_}};
+  return state;
+}
+
+void Trainer::load_state(const State& state) {
+  parts_.task.load_state(state.part("task"));
+  parts_.optimizer.load_state(state.part("optim"));
+  const auto counters = state.part("trainer").values;
+  progress_.step = counters.at("step"), progress_.samples = counters.at("samples");
+  skipped_ = counters.at("skipped"), nonfinite_in_a_row_ = counters.at("nonfinite_in_a_row");
+}
+
+}  // namespace eosin::train
