@@ -1,0 +1,160 @@
+#include "core/nn/encoder.h"
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/sha256.h"
+#include "core/nn/timm_config.h"
+#include "core/tensor/safetensors.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace eosin::nn {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+Json read_json(const fs::path& path) {
+  std::ifstream in(path);
+  EOSIN_CHECK(in.good(), Io, "[encoder] cannot open {}", path.string());
+  try {
+    return Json::parse(in);
+  } catch (const Json::exception& e) {
+    fail(ErrorKind::Data, "[encoder] {} is not JSON: {}", path.string(), e.what());
+  }
+}
+
+/// What the caller said, else what the file says.
+ImportTarget merged(const ImportTarget& told, ImportTarget file) {
+  if (told.num_heads) file.num_heads = told.num_heads;
+  if (!told.source_size.empty()) file.source_size = told.source_size;
+  if (told.no_embed_class) file.no_embed_class = told.no_embed_class;
+  file.img_size = told.img_size;
+  file.patch_size = told.patch_size;
+  return file;
+}
+
+EncoderWeights read_file(const fs::path& path, const EncoderSource& source) {
+  const std::string ending = path.extension().string();
+  EOSIN_CHECK(ending != ".pth" && ending != ".pt" && ending != ".bin", Data,
+              "[encoder] {} is a pickle, which can run code when it is read; convert it where you trust it: "
+              "python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{}'), 'model.safetensors')\"",
+              path.string(), path.filename().string());
+  const TensorMap tensors = read_safetensors(path.string()).tensors;
+  const fs::path config = path.parent_path() / "config.json";
+  const Json json = fs::exists(config) ? read_json(config) : Json();
+  ImportTarget target = source.target;
+  if (!json.is_null()) target = merged(source.target, import_target_of_timm(json, config.string()));
+  ImportedWeights imported = convert_state_dict(tensors, target);
+  EncoderWeights encoder;
+  encoder.spec.vit = imported.config;
+  if (!json.is_null()) apply_timm_config(encoder.spec, json, config.string());
+  encoder.weights = std::move(imported.weights);
+  encoder.origin = imported.origin;
+  encoder.dropped = std::move(imported.dropped);
+  encoder.resized = std::move(imported.resized);
+  return encoder;
+}
+
+nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
+  const VitConfig& vit = spec.vit;
+  nlohmann::ordered_json out;
+  out["architecture"] = "dinov2";
+  out["model_args"] = {{"img_size", vit.img_size},
+                       {"patch_size", vit.patch_size},
+                       {"in_chans", vit.in_chans},
+                       {"embed_dim", vit.embed_dim},
+                       {"depth", vit.depth},
+                       {"num_heads", vit.num_heads},
+                       {"mlp_ratio", static_cast<double>(vit.mlp_hidden) / static_cast<double>(vit.embed_dim)},
+                       {"ffn_layer", vit.ffn == "swiglu" ? "swiglufused" : "mlp"},
+                       {"qkv_bias", vit.qkv_bias},
+                       {"init_values", vit.init_values ? nlohmann::ordered_json(*vit.init_values) : nlohmann::ordered_json()},
+                       {"block_chunks", 0},
+                       {"num_register_tokens", vit.reg_tokens},
+                       {"interpolate_offset", vit.pos_offset},
+                       {"interpolate_antialias", vit.pos_antialias}};
+  out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
+  out["pretrained_cfg"] = {{"input_size", {vit.in_chans, vit.img_size[0], vit.img_size[1]}},
+                           {"interpolation", spec.interpolation},
+                           {"crop_pct", spec.crop_pct},
+                           {"mean", spec.mean},
+                           {"std", spec.std}};
+  return out;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  const fs::path part = path.string() + ".tmp";
+  {
+    std::ofstream out(part, std::ios::binary | std::ios::trunc);
+    out << text;
+    out.flush();
+    EOSIN_CHECK(out.good(), Io, "[encoder] cannot write {}", part.string());
+  }
+  fs::rename(part, path);
+}
+
+}  // namespace
+
+EncoderWeights read_encoder(const std::string& path, const EncoderSource& source) {
+  EOSIN_CHECK(fs::exists(path), Io, "[encoder] no such file or folder: {}", path);
+  if (fs::is_regular_file(path)) return read_file(path, source);
+  if (fs::exists(fs::path(path) / "model.safetensors")) return read_file(fs::path(path) / "model.safetensors", source);
+  fail(ErrorKind::Data, "[encoder] {} holds neither model.safetensors nor checkpoints", path);
+}
+
+Tensor Encoder::embed(const Tensor& images_BCHW) {
+  const at::NoGradGuard no_grad;
+  return model->forward(images_BCHW).to(at::kFloat);
+}
+
+Encoder load_encoder(const std::string& path, const EncoderSource& source) {
+  const EncoderWeights stored = read_encoder(path, source);
+  Encoder encoder;
+  encoder.spec = stored.spec;
+  encoder.model = Vit(stored.spec.vit);
+  load_weights(*encoder.model, stored.weights);
+  encoder.model->eval();
+  encoder.weights_hash = weights_hash(named_weights(*encoder.model));
+  return encoder;
+}
+
+void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing) {
+  const VitConfig& wanted = model->config();
+  EncoderSource source;
+  source.target.img_size = wanted.img_size;
+  source.target.patch_size = wanted.patch_size;
+  const EncoderWeights found = read_encoder(path, source);
+  EOSIN_CHECK(found.spec.vit.pos_embed_covers == wanted.pos_embed_covers || wanted.reg_tokens == 0, Data,
+              "[init] {} gives positions to '{}' tokens (need '{}'); use the same reg_tokens", path, found.spec.vit.pos_embed_covers,
+              wanted.pos_embed_covers);
+  const LoadReport report = load_weights(*model, found.weights, allow_missing);
+  log::info("[init] weights from {} ({}): {} dropped, missing [{}]", path, found.origin, found.dropped.size(), fmt::join(report.missing, ", "));
+  for (const ResizedTensor& r : found.resized) log::info("[init] resized {}: [{}] -> [{}]", r.name, fmt::join(r.from, ", "), fmt::join(r.to, ", "));
+}
+
+void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format) {
+  EOSIN_CHECK(format == "timm" || format == "dinov2", Config, "[export] unknown format '{}' (need timm or dinov2)", format);
+  const auto config = format == "timm" ? timm_config(spec) : dinov2_config(spec);
+  const TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
+  fs::create_directories(folder);
+  write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}});
+  write_text(fs::path(folder) / "config.json", config.dump(2) + "\n");
+}
+
+std::string weights_hash(const TensorMap& weights) {
+  Sha256 sha;
+  for (const auto& [name, t] : weights) {
+    const Tensor bytes = t.detach().cpu().contiguous();
+    sha.update(fmt::format("{} {} [{}]\n", name, c10::toString(t.scalar_type()), fmt::join(t.sizes().vec(), ",")));
+    sha.update({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+  }
+  return sha.hex();
+}
+
+}  // namespace eosin::nn

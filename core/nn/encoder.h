@@ -1,0 +1,59 @@
+#pragma once
+// Encoders on disk: an exported folder (model.safetensors + config.json), a timm folder, a safetensors file of any known kind,
+// or a run folder with checkpoints.
+#include "core/nn/encoder_spec.h"
+#include "core/nn/vit.h"
+#include "core/nn/weights.h"
+
+#include <string>
+#include <vector>
+
+namespace eosin::nn {
+
+/// Which network of a self-distillation checkpoint, and what the importer is told beside the file.
+struct EncoderSource {
+  std::string network = "teacher";  // or "student"
+  ImportTarget target;              // its fields win over the file's config.json
+};
+
+/// Weights under timm's names with their description and what happened on the way.
+struct EncoderWeights {
+  EncoderSpec spec;
+  TensorMap weights;
+  std::string origin;  // "timm", "dinov2", "dino", "checkpoint step-00001000"
+  std::vector<std::string> dropped;
+  std::vector<ResizedTensor> resized;
+};
+/// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged, pickled (with what to do).
+EncoderWeights read_encoder(const std::string& path, const EncoderSource& source = {});
+
+/// Ready for features.
+struct Encoder {
+  Vit model{nullptr};
+  EncoderSpec spec;
+  std::string weights_hash;  // weights_hash() of the model
+
+  /// Features of normalised images, float32, without gradient.
+  ///
+  /// Shapes   images_BCHW -> features_BD.
+  Tensor embed(const Tensor& images_BCHW);
+};
+/// Errors   those of read_encoder and load_weights.
+/// Checked  tests/nn/test_encoder.cpp; tests/python/timm_parity.py.
+Encoder load_encoder(const std::string& path, const EncoderSource& source = {});
+
+/// Copies the encoder at `path`, resized to the model's image and patch size, into `model`; logs its origin, what was dropped, missing and resized.
+///
+/// Errors   those of read_encoder and load_weights.
+void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
+
+/// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`) or
+/// "dinov2" (names and arguments of DINOv2's DinoVisionTransformer). Loading it back gives the same bits.
+///
+/// Errors   Config for another format, or a model that the format cannot say; Io.
+void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format = "timm");
+
+/// SHA-256 over names, shapes, types and bytes: the identity that features files carry.
+std::string weights_hash(const TensorMap& weights);
+
+}  // namespace eosin::nn

@@ -1,0 +1,27 @@
+#include "core/nn/encoder_spec.h"
+
+#include "core/base/error.h"
+
+#include <nlohmann/json.hpp>
+
+namespace eosin::nn {
+
+nlohmann::ordered_json to_json(const EncoderSpec& spec) {
+  return {{"vit", to_json(spec.vit)}, {"mean", spec.mean}, {"std", spec.std}, {"interpolation", spec.interpolation}, {"crop_pct", spec.crop_pct}};
+}
+
+EncoderSpec encoder_spec_from_json(const nlohmann::json& json, const std::string& where) {
+  EncoderSpec spec;
+  try {
+    spec.vit = vit_config_from_json(json.at("vit"), where);
+    spec.mean = json.at("mean").get<std::vector<double>>();
+    spec.std = json.at("std").get<std::vector<double>>();
+    spec.interpolation = json.at("interpolation").get<std::string>();
+    spec.crop_pct = json.at("crop_pct").get<double>();
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::Data, "[{}] the encoder's description is incomplete: {}", where, e.what());
+  }
+  return spec;
+}
+
+}  // namespace eosin::nn

@@ -1,0 +1,149 @@
+#include "core/nn/timm_config.h"
+
+#include "core/base/error.h"
+#include "core/nn/backbones.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace eosin::nn {
+namespace {
+
+using Json = nlohmann::json;
+
+const BackboneRow& nearest_row(const VitConfig& vit) {
+  const BackboneRow* best = nullptr;
+  const auto distance = [&](const BackboneRow& row) { return std::abs(row.embed_dim - vit.embed_dim) + std::abs(row.depth - vit.depth); };
+  for (const BackboneRow& row : backbones())
+    if (row.ffn == vit.ffn && (!best || distance(row) < distance(*best))) best = &row;
+  EOSIN_ASSERT(best);
+  return *best;
+}
+
+/// The ratio whose product with the width truncates to `hidden` in timm.
+double mlp_ratio(int64_t hidden, int64_t width) {
+  const auto h = static_cast<double>(hidden), w = static_cast<double>(width);
+  return static_cast<int64_t>(w * (h / w)) == hidden ? h / w : (h + 0.5) / w;
+}
+
+nlohmann::ordered_json model_args(const VitConfig& vit) {
+  const bool gated = vit.ffn == "swiglu";  // timm counts a packed SwiGLU's width before gating
+  return {{"img_size", vit.img_size},
+          {"patch_size", vit.patch_size},
+          {"in_chans", vit.in_chans},
+          {"embed_dim", vit.embed_dim},
+          {"depth", vit.depth},
+          {"num_heads", vit.num_heads},
+          {"mlp_ratio", mlp_ratio(gated ? 2 * vit.mlp_hidden : vit.mlp_hidden, vit.embed_dim)},
+          {"qkv_bias", vit.qkv_bias},
+          {"qk_norm", vit.qk_norm},
+          {"init_values", vit.init_values ? nlohmann::ordered_json(*vit.init_values) : nlohmann::ordered_json()},
+          {"class_token", vit.class_token},
+          {"no_embed_class", vit.pos_embed_covers == "patches"},
+          {"reg_tokens", vit.reg_tokens},
+          {"final_norm", vit.final_norm},
+          {"fc_norm", vit.fc_norm},
+          {"global_pool", vit.global_pool},
+          {"dynamic_img_size", vit.dynamic_img_size}};
+}
+
+/// "vit_small_patch16_224.augreg" -> the row named vit_small.
+const BackboneRow* row_of_architecture(const std::string& architecture) {
+  for (const BackboneRow& row : backbones())
+    if (architecture.rfind(row.timm_name.substr(0, row.timm_name.find("_patch")) + "_", 0) == 0 && row.timm_name.find("dinov2") == std::string::npos)
+      return &row;
+  return nullptr;
+}
+
+std::vector<int64_t> pair_of(const Json& value) {
+  if (value.is_number_integer()) return std::vector<int64_t>(2, value.get<int64_t>());
+  return value.get<std::vector<int64_t>>();
+}
+
+/// The block that holds mean and std: nested in newer files, the whole object in older ones.
+const Json& preprocessing(const Json& config) {
+  const auto it = config.find("pretrained_cfg");
+  return it == config.end() ? config : *it;
+}
+
+template <class Body>
+void guarded(const std::string& where, Body body) {
+  try {
+    body();
+  } catch (const Json::exception& e) {
+    fail(ErrorKind::Data, "[{}] not a timm config.json: {}", where, e.what());
+  }
+}
+
+}  // namespace
+
+nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
+  const VitConfig& vit = spec.vit;
+  EOSIN_CHECK(vit.norm_eps == 1e-6, Config, "[export] timm's config.json cannot say norm_eps {} (need 1e-6); export with format=dinov2",
+              vit.norm_eps);
+  EOSIN_CHECK(vit.pos_embed_covers != "class" || vit.reg_tokens == 0, Config,
+              "[export] timm has no positions for class and patches beside registers; export with format=dinov2");
+  nlohmann::ordered_json out;
+  out["architecture"] = nearest_row(vit).timm_name;
+  out["num_classes"] = 0;
+  out["num_features"] = vit.embed_dim;
+  out["global_pool"] = vit.global_pool;
+  out["model_args"] = model_args(vit);
+  // timm always resamples by size with antialias; a reader that can do it the weights' own way finds that here.
+  out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
+  out["pretrained_cfg"] = {{"tag", "eosin"},
+                           {"custom_load", false},
+                           {"input_size", {vit.in_chans, vit.img_size[0], vit.img_size[1]}},
+                           {"fixed_input_size", !vit.dynamic_img_size},
+                           {"interpolation", spec.interpolation},
+                           {"crop_pct", spec.crop_pct},
+                           {"crop_mode", "center"},
+                           {"mean", spec.mean},
+                           {"std", spec.std},
+                           {"num_classes", 0},
+                           {"pool_size", nullptr},
+                           {"first_conv", "patch_embed.proj"},
+                           {"classifier", "head"}};
+  return out;
+}
+
+ImportTarget import_target_of_timm(const nlohmann::json& config, const std::string& where) {
+  ImportTarget target;
+  guarded(where, [&] {
+    const auto architecture = config.at("architecture").get<std::string>();
+    if (const BackboneRow* row = row_of_architecture(architecture)) target.num_heads = row->num_heads;
+    const Json args = config.value("model_args", Json::object());
+    if (args.contains("num_heads")) target.num_heads = args["num_heads"].get<int64_t>();
+    if (args.contains("no_embed_class")) target.no_embed_class = args["no_embed_class"].get<bool>();
+    if (args.contains("img_size")) {
+      target.source_size = pair_of(args["img_size"]);
+    } else if (const Json& pre = preprocessing(config); pre.contains("input_size")) {
+      const auto size = pre["input_size"].get<std::vector<int64_t>>();
+      if (size.size() == 3) target.source_size = {size[1], size[2]};
+    }
+  });
+  return target;
+}
+
+void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const std::string& where) {
+  guarded(where, [&] {
+    const Json args = config.value("model_args", Json::object());
+    const Json& pre = preprocessing(config);
+    spec.vit.global_pool = args.value("global_pool", config.value("global_pool", spec.vit.global_pool));
+    spec.vit.dynamic_img_size = args.value("dynamic_img_size", spec.vit.dynamic_img_size);
+    if (config.contains("pos_embed_resample")) {
+      spec.vit.pos_offset = config["pos_embed_resample"].at("offset").get<double>();
+      spec.vit.pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
+    }
+    spec.mean = pre.value("mean", spec.mean);
+    spec.std = pre.value("std", spec.std);
+    spec.interpolation = pre.value("interpolation", spec.interpolation);
+    spec.crop_pct = pre.value("crop_pct", spec.crop_pct);
+    EOSIN_CHECK(spec.mean.size() == 3 && spec.std.size() == 3, Data, "[{}] mean and std have {} and {} numbers (need 3)", where, spec.mean.size(),
+                spec.std.size());
+  });
+  spec.vit.check();
+}
+
+}  // namespace eosin::nn

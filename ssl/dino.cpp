@@ -1,0 +1,159 @@
+#include "ssl/dino.h"
+
+#include "core/base/error.h"
+#include "core/nn/weights.h"
+#include "optim/curves.h"
+#include "ssl/collapse.h"
+#include "ssl/crop_groups.h"
+#include "ssl/dino_loss.h"
+#include "ssl/ema.h"
+
+#include <ATen/ATen.h>
+
+namespace eosin::ssl {
+namespace {
+
+constexpr int64_t kTeacherCrops = 2;
+
+DinoHeadShape head_shape(const DinoConfig& config, int64_t in_dim) {
+  DinoHeadShape shape;
+  shape.in_dim = in_dim;
+  shape.hidden_dim = config.hidden_dim;
+  shape.bottleneck_dim = config.bottleneck_dim;
+  shape.n_prototypes = config.n_prototypes;
+  shape.use_bn = config.use_bn;
+  shape.freeze_g = config.norm_last_layer;
+  return shape;
+}
+
+}  // namespace
+
+void DinoConfig::visit(config::Visitor& v) {
+  using config::Range;
+  v("n_prototypes", n_prototypes, "outputs of the head", Range{2, 1 << 24});
+  v("hidden_dim", hidden_dim, "width of the head's hidden layers", Range{1, 1 << 20});
+  v("bottleneck_dim", bottleneck_dim, "width before the prototypes", Range{1, 1 << 20});
+  v("use_bn", use_bn, "batch norm in the head (statistics of each rank's batch)");
+  v("norm_last_layer", norm_last_layer, "keep the prototypes at length 1; off may help large models and harm stability");
+  v("student_temp", student_temp, "temperature of the student's softmax", Range{0, 10, config::kOpenLow});
+  v("teacher_temp", teacher_temp, "temperature of the teacher's softmax after its warm-up", Range{0, 10, config::kOpenLow});
+  v("warmup_teacher_temp", warmup_teacher_temp, "temperature of the teacher's softmax at the first step", Range{0, 10, config::kOpenLow});
+  v("warmup_teacher_temp_steps", warmup_teacher_temp_steps, "steps of the linear warm-up of the teacher's temperature", Range{0, 1e12});
+  v("teacher_temp_hold_steps", teacher_temp_hold_steps, "steps for which a temperature of the warm-up is held (DINO: an epoch)", Range{1, 1e12});
+  v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on half a cosine", Range{0, 1});
+  v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
+  v("center_momentum", center_momentum, "of the centre's moving average", Range{0, 1});
+  v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
+}
+
+void DinoConfig::validate(config::Problems& p) const {
+  if (warmup_teacher_temp_steps % teacher_temp_hold_steps != 0)
+    p.add("teacher_temp_hold_steps",
+          fmt::format("{} does not divide warmup_teacher_temp_steps {}", teacher_temp_hold_steps, warmup_teacher_temp_steps));
+  if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
+}
+
+DinoNetImpl::DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape)
+    : backbone(register_module("backbone", nn::Vit(vit))), head(register_module("head", DinoHead(shape))) {}
+
+Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass) {
+  const std::vector<Tensor> features = backbone->forward_features(groups_BCHW, pass);
+  return head(features.size() == 1 ? features.front() : at::cat(features, 0));
+}
+
+Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
+    : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
+  const DinoHeadShape shape = head_shape(config_, encoder_.vit.embed_dim);
+  student_ = register_module("student", DinoNet(encoder_.vit, shape));
+  teacher_ = register_module("teacher", DinoNet(encoder_.vit, shape));
+  center_1K_ = register_buffer("center", at::zeros({1, config_.n_prototypes}));
+  student_->backbone->init_weights(seed_);
+  student_->head->init_weights(seed_);
+  for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
+  copy_student_to_teacher();
+}
+
+void Dino::copy_student_to_teacher() { update_ema(teacher_->parameters(), student_->parameters(), 0); }
+
+double Dino::teacher_temp(const train::Progress& progress) const {
+  const int64_t hold = config_.teacher_temp_hold_steps;
+  optim::WarmupCosine ramp;
+  ramp.start = config_.warmup_teacher_temp;
+  ramp.base = ramp.final = config_.teacher_temp;
+  ramp.total = ramp.warmup = config_.warmup_teacher_temp_steps / hold;
+  return optim::warmup_cosine(ramp, progress.step / hold);
+}
+
+double Dino::momentum(const train::Progress& progress) const {
+  return optim::warmup_cosine({config_.momentum, config_.momentum_end, progress.steps}, progress.step);
+}
+
+void Dino::remember_for_center(const Tensor& logits_NK, const train::Progress& progress) {
+  if (progress.micro == 0) logit_sum_1K_ = at::zeros_like(center_1K_), logit_rows_ = 0;
+  logit_sum_1K_ += logits_NK.sum(0, true, center_1K_.scalar_type());
+  logit_rows_ += logits_NK.size(0);
+}
+
+train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& progress) {
+  const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
+  EOSIN_CHECK(crops >= kTeacherCrops, Shape, "[dino] a batch has {} views (need at least {} global crops)", crops, kTeacherCrops);
+  Tensor targets;
+  {
+    const at::NoGradGuard no_grad;
+    const std::vector<Tensor> global(batch.views_BCHW.begin(), batch.views_BCHW.begin() + kTeacherCrops);
+    const Tensor logits = teacher_->forward(group_by_size(global), {});
+    targets = dino_targets(logits, center_1K_, teacher_temp(progress));
+    remember_for_center(logits, progress);
+  }
+  nn::VitPass pass;
+  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
+  const Tensor logits = student_->forward(group_by_size(batch.views_BCHW), pass);
+  train::Loss loss;
+  loss.total = dino_loss(logits, targets, crops, kTeacherCrops, config_.student_temp);
+  loss.parts.emplace_back("dino", loss.total.detach());
+  if (progress.log_step)
+    for (auto& part : collapse_measures(targets)) loss.parts.push_back(std::move(part));
+  return loss;
+}
+
+void Dino::after_update(const train::Progress& progress) {
+  const at::NoGradGuard no_grad;
+  update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
+  EOSIN_ASSERT(logit_rows_ > 0);
+  comm_->all_reduce_sum(logit_sum_1K_);
+  const Tensor mean = logit_sum_1K_ / static_cast<double>(logit_rows_ * comm_->size());
+  center_1K_.copy_(updated_center(center_1K_, mean, config_.center_momentum));
+}
+
+std::vector<train::ParamGroup> Dino::param_groups() {
+  const auto dino = optim::dino_rule();
+  const auto layers = optim::dinov2_rule({config_.layer_decay, encoder_.vit.depth, 1.0});
+  std::vector<train::ParamGroup> groups;
+  for (const std::string part : {"backbone.", "head."}) {
+    std::vector<std::pair<std::string, Tensor>> named;
+    for (const auto& item : student_->named_parameters())
+      if (item.key().rfind(part, 0) == 0 && item.value().requires_grad()) named.emplace_back("student." + item.key(), item.value());
+    const auto rule = [&](const std::string& name, const optim::Shape& shape) {
+      optim::ParamRule r = dino(name, shape);
+      if (part == "backbone." && config_.layer_decay < 1) r.lr_scale = layers(name, shape).lr_scale;
+      return r;
+    };
+    for (auto& group : optim::group_params(named, rule, part.substr(0, part.size() - 1))) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
+  return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};
+}
+
+State Dino::state() {
+  State state;
+  state.tensors = nn::named_weights(*this);
+  state.values["encoder"] = nn::to_json(encoder_);
+  return state;
+}
+
+void Dino::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
+
+}  // namespace eosin::ssl

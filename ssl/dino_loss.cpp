@@ -1,0 +1,37 @@
+#include "ssl/dino_loss.h"
+
+#include "core/base/error.h"
+
+#include <ATen/ATen.h>
+
+namespace eosin::ssl {
+namespace {
+
+Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+
+}  // namespace
+
+Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double temperature) {
+  const at::NoGradGuard no_grad;
+  return at::softmax((at_least_float(logits_NK) - center_1K) / temperature, -1);
+}
+
+Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t crops, int64_t teacher_crops, double temperature) {
+  EOSIN_CHECK(teacher_crops > 0 && crops >= teacher_crops && crops > 1, Shape, "[dino_loss] {} student and {} teacher crops make no pairs", crops,
+              teacher_crops);
+  const int64_t batch = student_NK.size(0) / crops, prototypes = student_NK.size(1);
+  EOSIN_CHECK(student_NK.size(0) == batch * crops && targets_MK.size(0) == batch * teacher_crops && targets_MK.size(1) == prototypes, Shape,
+              "[dino_loss] student [{}] and targets [{}] are not {} and {} crops of one batch", fmt::join(student_NK.sizes().vec(), ", "),
+              fmt::join(targets_MK.sizes().vec(), ", "), crops, teacher_crops);
+  const Tensor log_p_VBK = at::log_softmax(at_least_float(student_NK) / temperature, -1).view({crops, batch, prototypes});
+  const Tensor targets_TBK = targets_MK.view({teacher_crops, batch, prototypes});
+  // All pairs, less the pairs of a crop with itself: one product over a sum of crops instead of one a pair.
+  const Tensor all = (log_p_VBK.sum(0) * targets_TBK.sum(0)).sum();
+  const Tensor same = (log_p_VBK.narrow(0, 0, teacher_crops) * targets_TBK).sum();
+  const int64_t pairs = teacher_crops * (crops - 1);
+  return (same - all) / static_cast<double>(pairs * batch);
+}
+
+Tensor updated_center(const Tensor& center_1K, const Tensor& mean_1K, double momentum) { return center_1K * momentum + mean_1K * (1 - momentum); }
+
+}  // namespace eosin::ssl

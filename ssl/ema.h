@@ -1,0 +1,14 @@
+#pragma once
+#include "core/tensor/tensor.h"
+
+#include <vector>
+
+namespace eosin::ssl {
+
+/// Exponential moving average, in place: teacher <- momentum * teacher + (1 - momentum) * student, over all tensors at once.
+///
+/// Errors   Internal if the lists differ in length.
+/// Checked  golden ssl.ema_update; tests/ssl/test_dino.cpp.
+void update_ema(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student, double momentum);
+
+}  // namespace eosin::ssl

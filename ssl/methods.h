@@ -1,0 +1,39 @@
+#pragma once
+// The self-supervised methods that a config may name: `method: {name: dino, ...}`.
+#include "core/base/config.h"
+#include "core/nn/backbones.h"
+#include "core/nn/encoder_spec.h"
+#include "core/tensor/comm.h"
+#include "data/batch.h"
+#include "train/objective.h"
+
+#include <memory>
+#include <vector>
+
+namespace eosin::ssl {
+
+using ViewObjective = train::Objective<data::ViewBatch>;
+
+/// Everything a method is built from besides its own config.
+struct Ingredients {
+  nn::BackboneConfig model;
+  std::vector<double> mean, std;  // of the views, so that the encoder's users normalise alike
+  uint64_t seed = 0;
+  std::shared_ptr<Comm> comm;
+};
+
+const std::vector<config::ConfigRow>& method_table();
+/// The method with initial weights, from `model.init` where that is given (what it lacks and what was resized is logged).
+std::unique_ptr<ViewObjective> make_objective(const config::Choice& method, const Ingredients& ingredients);
+
+/// What a run's other blocks say, for rules across blocks.
+struct RunShape {
+  int64_t patch_size = 16;
+  std::vector<int64_t> crop_sizes;  // sides of all views, global crops first
+  int64_t steps = 0;
+};
+/// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, a warm-up longer than the run.
+/// Keys are dotted from the top of the config.
+void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems);
+
+}  // namespace eosin::ssl
