@@ -117,12 +117,13 @@ class Choice {
 };
 
 // ---------------------------------------------------------------------------------------------- visiting
-using FieldRef =
-    std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*, std::vector<std::string>*,
-                 std::optional<int64_t>*, std::optional<double>*, std::optional<std::string>*>;
+using FieldRef = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*, std::vector<std::string>*,
+                              std::optional<int64_t>*, std::optional<double>*, std::optional<std::string>*>;
 
 template <class T>
-concept Struct = requires(T& t, Visitor& v) { t.visit(v); };
+concept Struct = requires(T& t, Visitor& v) {
+  t.visit(v);
+};
 
 /// What a config struct sees. `v(key, field, help, rules...)` for a value, a nested struct, or a Choice.
 class Visitor {
@@ -193,10 +194,11 @@ class Source {
 void read(const Source& source, Visitor::ConfigRef config, std::string_view verb = {});
 template <Struct T>
 void read(const Source& source, T& config, std::string_view verb = {}) {
-  read(source, Visitor::ConfigRef{[&](Visitor& v) { config.visit(v); },
-                                  [&](Problems& p) {
-                                    if constexpr (requires { config.validate(p); }) config.validate(p);
-                                  }},
+  read(source,
+       Visitor::ConfigRef{[&](Visitor& v) { config.visit(v); },
+                          [&](Problems& p) {
+                            if constexpr (requires { config.validate(p); }) config.validate(p);
+                          }},
        verb);
 }
 

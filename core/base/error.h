@@ -32,20 +32,21 @@ template <class... Args>
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// Throws an Io error that ends with strerror(code) (and free space where the disk is full).
+/// Throws an Io error that ends with strerror(code).
 [[noreturn]] void fail_errno(const std::string& what, int code);
 
 }  // namespace eosin
 
 /// For what a user or a file can cause: EOSIN_CHECK(n > 0, Shape, "[embed] batch is empty (got {})", n).
-#define EOSIN_CHECK(condition, kind, ...)                                         \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]] ::eosin::fail(::eosin::ErrorKind::kind, __VA_ARGS__); \
+#define EOSIN_CHECK(condition, kind, ...)                   \
+  do {                                                      \
+    if (!(condition)) [[unlikely]]                          \
+      ::eosin::fail(::eosin::ErrorKind::kind, __VA_ARGS__); \
   } while (false)
 
 /// For our own mistakes, which no test can provoke.
-#define EOSIN_ASSERT(condition)                                                                                     \
-  do {                                                                                                              \
-    if (!(condition)) [[unlikely]]                                                                                  \
+#define EOSIN_ASSERT(condition)                                                                                                   \
+  do {                                                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                                                \
       ::eosin::fail(::eosin::ErrorKind::Internal, "[{}:{}] assertion failed: {}; this is a bug", __FILE__, __LINE__, #condition); \
   } while (false)

@@ -17,14 +17,27 @@ void set_rank(int rank, int world);
 /// Adds (or with an empty path removes) the file that receives every message; appends. Io error if it cannot be opened.
 void set_file(const std::string& path);
 
+/// Whether stderr shows messages of that level (from this rank).
+bool shows(Level level);
+/// Whether stderr is a terminal, on which a status line can stand.
+bool has_terminal();
+/// One line below all messages of the terminal, redrawn after each of them; empty removes it. Thread-safe; nothing without a terminal.
+void set_status(std::string_view line);
+
 /// Thread-safe.
 void write(Level level, std::string_view message);
 
 template <class... Args>
-void debug(fmt::format_string<Args...> f, Args&&... a) { write(Level::Debug, fmt::format(f, std::forward<Args>(a)...)); }
+void debug(fmt::format_string<Args...> f, Args&&... a) {
+  write(Level::Debug, fmt::format(f, std::forward<Args>(a)...));
+}
 template <class... Args>
-void info(fmt::format_string<Args...> f, Args&&... a) { write(Level::Info, fmt::format(f, std::forward<Args>(a)...)); }
+void info(fmt::format_string<Args...> f, Args&&... a) {
+  write(Level::Info, fmt::format(f, std::forward<Args>(a)...));
+}
 template <class... Args>
-void warn(fmt::format_string<Args...> f, Args&&... a) { write(Level::Warning, fmt::format(f, std::forward<Args>(a)...)); }
+void warn(fmt::format_string<Args...> f, Args&&... a) {
+  write(Level::Warning, fmt::format(f, std::forward<Args>(a)...));
+}
 
 }  // namespace eosin::log

@@ -16,8 +16,8 @@ inline Words philox4x32(Words c, std::array<uint32_t, 2> k) noexcept {
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53} * c[0];
     const uint64_t p1 = uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(p0)};
+    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(p1), static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k[1],
+         static_cast<uint32_t>(p0)};
     k[0] += 0x9E3779B9;
     k[1] += 0xBB67AE85;
   }
@@ -27,9 +27,7 @@ inline Words philox4x32(Words c, std::array<uint32_t, 2> k) noexcept {
 /// [0, 1) with 24 bits.
 inline float uniform(uint32_t w) noexcept { return static_cast<float>(w >> 8) * 0x1p-24f; }
 /// [0, 1) with 53 bits, from two words.
-inline double uniform_double(uint32_t high, uint32_t low) noexcept {
-  return static_cast<double>(((uint64_t{high} << 32) | low) >> 11) * 0x1p-53;
-}
+inline double uniform_double(uint32_t high, uint32_t low) noexcept { return static_cast<double>(((uint64_t{high} << 32) | low) >> 11) * 0x1p-53; }
 /// Two standard normal draws from two words (Box-Muller).
 inline std::array<float, 2> normal(uint32_t w0, uint32_t w1) noexcept {
   const float u1 = (static_cast<float>(w0 >> 8) + 1.0f) * 0x1p-24f;
@@ -43,8 +41,20 @@ inline uint32_t below(uint32_t w, uint32_t n) noexcept { return static_cast<uint
 
 /// The table of op numbers. A new op takes a new number, so that it never shifts another's draws.
 enum class RandomOp : uint32_t {
-  kBox = 0, kFlip = 1, kStain = 2, kJitter = 3, kGray = 4, kBlur = 5, kSolarize = 6, kMask = 7,
-  kDropPath = 8, kInit = 9, kBootstrap = 10, kSynthetic = 11, kSplit = 12, kSubset = 13,
+  kBox = 0,
+  kFlip = 1,
+  kStain = 2,
+  kJitter = 3,
+  kGray = 4,
+  kBlur = 5,
+  kSolarize = 6,
+  kMask = 7,
+  kDropPath = 8,
+  kInit = 9,
+  kBootstrap = 10,
+  kSynthetic = 11,
+  kSplit = 12,
+  kSubset = 13,
 };
 
 /// The draws of one (seed, position, view, op): word(i) is the i-th 32-bit word of the stream.

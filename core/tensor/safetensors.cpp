@@ -1,5 +1,6 @@
 #include "core/tensor/safetensors.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 
 #include <ATen/ATen.h>
@@ -28,15 +29,24 @@ struct DtypeName {
   at::ScalarType type;
 };
 constexpr DtypeName kDtypes[] = {
-    {"BOOL", at::kBool},           {"U8", at::kByte},
-    {"I8", at::kChar},             {"F8_E5M2", at::kFloat8_e5m2},
-    {"F8_E4M3", at::kFloat8_e4m3fn}, {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz},
-    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz}, {"F8_E8M0", at::kFloat8_e8m0fnu},
-    {"I16", at::kShort},           {"U16", at::kUInt16},
-    {"F16", at::kHalf},            {"BF16", at::kBFloat16},
-    {"I32", at::kInt},             {"U32", at::kUInt32},
-    {"F32", at::kFloat},           {"C64", at::kComplexFloat},
-    {"F64", at::kDouble},          {"I64", at::kLong},
+    {"BOOL", at::kBool},
+    {"U8", at::kByte},
+    {"I8", at::kChar},
+    {"F8_E5M2", at::kFloat8_e5m2},
+    {"F8_E4M3", at::kFloat8_e4m3fn},
+    {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz},
+    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz},
+    {"F8_E8M0", at::kFloat8_e8m0fnu},
+    {"I16", at::kShort},
+    {"U16", at::kUInt16},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"I32", at::kInt},
+    {"U32", at::kUInt32},
+    {"F32", at::kFloat},
+    {"C64", at::kComplexFloat},
+    {"F64", at::kDouble},
+    {"I64", at::kLong},
     {"U64", at::kUInt64},
 };
 
@@ -174,7 +184,8 @@ SafetensorsFile parse(const uint8_t* data, size_t size, const std::string& where
   EOSIN_CHECK(size >= 8, Data, "[{}] safetensors file is {} bytes, shorter than its header's length", where, size);
   uint64_t n = 0;
   std::memcpy(&n, data, 8);
-  EOSIN_CHECK(n <= kMaxHeader && n <= size - 8, Data, "[{}] safetensors header claims {} bytes (file has {}, limit {})", where, n, size - 8, kMaxHeader);
+  EOSIN_CHECK(n <= kMaxHeader && n <= size - 8, Data, "[{}] safetensors header claims {} bytes (file has {}, limit {})", where, n, size - 8,
+              kMaxHeader);
   const char* header = reinterpret_cast<const char*>(data + 8);
   EOSIN_CHECK(n > 0 && header[0] == '{', Data, "[{}] safetensors header does not begin with '{{'", where);
   HeaderReader reader(where);
@@ -190,7 +201,8 @@ SafetensorsFile parse(const uint8_t* data, size_t size, const std::string& where
     const bool aligned = reinterpret_cast<uintptr_t>(p) % c10::elementSize(*e.type) == 0;
     Tensor t;
     if (owner && aligned && e.offsets[1] > e.offsets[0]) {
-      t = at::from_blob(p, *e.shape, [owner](void*) {}, options);
+      t = at::from_blob(
+          p, *e.shape, [owner](void*) {}, options);
     } else {
       t = at::empty(*e.shape, options);
       if (e.offsets[1] > e.offsets[0]) std::memcpy(t.data_ptr(), p, e.offsets[1] - e.offsets[0]);
@@ -206,24 +218,16 @@ const char* dtype_name(at::ScalarType type) {
   fail(ErrorKind::Shape, "[safetensors] element type {} cannot be written", c10::toString(type));
 }
 
-void write_all(int fd, const char* p, size_t n, const std::string& path) {
-  while (n > 0) {
-    const ssize_t w = ::write(fd, p, n);
-    if (w < 0 && errno == EINTR) continue;
-    if (w < 0) fail_errno(fmt::format("[{}] cannot write {} bytes", path, n), errno);
-    p += w;
-    n -= static_cast<size_t>(w);
-  }
-}
-
 }  // namespace
 
-SafetensorsFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& where) { return parse(bytes.data(), bytes.size(), where, nullptr); }
+SafetensorsFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& where) {
+  return parse(bytes.data(), bytes.size(), where, nullptr);
+}
 
 SafetensorsFile read_safetensors(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
-  struct stat st{};
+  struct stat st {};
   if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
     ::close(fd);
     fail(ErrorKind::Io, "[{}] is not a regular file", path);
@@ -268,25 +272,7 @@ std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::
 }
 
 void write_safetensors(const std::string& path, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
-  const std::string bytes = serialize_safetensors(tensors, metadata);
-  const std::string tmp = path + ".tmp";
-  const int fd = ::open(tmp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) fail_errno(fmt::format("[{}] cannot create", tmp), errno);
-  try {
-    write_all(fd, bytes.data(), bytes.size(), tmp);
-    if (::fsync(fd) != 0) fail_errno(fmt::format("[{}] cannot fsync", tmp), errno);
-  } catch (...) {
-    ::close(fd);
-    ::unlink(tmp.c_str());
-    throw;
-  }
-  ::close(fd);
-  if (::rename(tmp.c_str(), path.c_str()) != 0) fail_errno(fmt::format("[{}] cannot rename to {}", tmp, path), errno);
-  const std::string folder = path.find('/') == std::string::npos ? "." : path.substr(0, path.find_last_of('/') + 1);
-  if (const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); dir >= 0) {
-    ::fsync(dir);
-    ::close(dir);
-  }
+  write_file(path, serialize_safetensors(tensors, metadata));
 }
 
 }  // namespace eosin

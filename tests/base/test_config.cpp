@@ -1,10 +1,10 @@
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -98,13 +98,11 @@ std::string message(const std::string& path, const std::vector<std::string>& ove
 
 class ConfigFile : public ::testing::Test {
  protected:
-  ConfigFile() : folder_(fs::temp_directory_path() / fmt::format("eosin_config_{}", ::getpid())) { fs::create_directories(folder_); }
-  ~ConfigFile() override { fs::remove_all(folder_); }
   std::string file(const std::string& text, const std::string& name = "x.yaml") const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
-    return (folder_ / name).string();
+    return folder_ / name;
   }
-  fs::path folder_;
+  TemporaryFolder folder_;
 };
 
 // ---------------------------------------------------------------------------------------------- errors as data

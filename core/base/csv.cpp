@@ -1,0 +1,119 @@
+#include "core/base/csv.h"
+
+#include "core/base/atomic_file.h"
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+#include <algorithm>
+
+namespace eosin {
+namespace {
+
+/// Takes one record after another off a text and counts the lines.
+class Reader {
+ public:
+  Reader(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+
+  /// False at the end of the text. `line` is where the record begins.
+  bool next(std::vector<std::string>& cells, size_t& line) {
+    while (at_ < text_.size() && end_of_line()) take_end_of_line();
+    if (at_ >= text_.size()) return false;
+    line = line_;
+    cells.clear();
+    for (;;) {
+      cells.push_back(at_ < text_.size() && text_[at_] == '"' ? quoted() : plain());
+      if (at_ >= text_.size()) return true;
+      if (end_of_line()) return take_end_of_line(), true;
+      ++at_;  // the comma
+    }
+  }
+
+ private:
+  bool end_of_line() const { return text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n"; }
+  void take_end_of_line() {
+    at_ += text_[at_] == '\r' ? 2 : 1;
+    ++line_;
+  }
+  std::string plain() {
+    const size_t begin = at_;
+    while (at_ < text_.size() && text_[at_] != ',' && !end_of_line()) ++at_;
+    return std::string(text_.substr(begin, at_ - begin));
+  }
+  std::string quoted() {
+    const size_t opened = line_;
+    std::string cell;
+    for (++at_;; ++at_) {
+      EOSIN_CHECK(at_ < text_.size(), Data, "[{}:{}] a quote is opened here and never closed", name_, opened);
+      if (text_[at_] == '\n') ++line_;
+      if (text_[at_] == '"' && text_.substr(at_, 2) != "\"\"") break;
+      if (text_[at_] == '"') ++at_;
+      cell += text_[at_];
+    }
+    ++at_;
+    EOSIN_CHECK(at_ >= text_.size() || text_[at_] == ',' || end_of_line(), Data, "[{}:{}] text follows a closing quote; double a quote inside a cell",
+                name_, line_);
+    return cell;
+  }
+
+  std::string_view text_;
+  const std::string& name_;
+  size_t at_ = 0, line_ = 1;
+};
+
+}  // namespace
+
+CsvTable CsvTable::read(const std::string& path) { return parse(read_file(path), path); }
+
+CsvTable CsvTable::parse(std::string_view text, std::string name) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (const size_t at = find_non_text(text); at != std::string_view::npos)
+    fail(ErrorKind::Data, "[{}:{}] byte 0x{:02x} is not text; save the table as UTF-8", name, std::count(text.begin(), text.begin() + at, '\n') + 1,
+         static_cast<unsigned char>(text[at]));
+  CsvTable table;
+  table.name_ = std::move(name);
+  Reader reader(text, table.name_);
+  size_t line = 1;
+  EOSIN_CHECK(reader.next(table.header_, line), Data, "[{}:1] the table is empty; need a line of column names", table.name_);
+  for (size_t i = 0; i < table.header_.size(); ++i)
+    EOSIN_CHECK(std::find(table.header_.begin(), table.header_.begin() + i, table.header_[i]) == table.header_.begin() + i, Data,
+                "[{}:{}] two columns have the name '{}'", table.name_, line, table.header_[i]);
+  for (std::vector<std::string> cells; reader.next(cells, line);) {
+    EOSIN_CHECK(cells.size() == table.header_.size(), Data, "[{}:{}] wrong number of cells (got {}, need {}); quote cells that hold commas",
+                table.name_, line, cells.size(), table.header_.size());
+    table.rows_.push_back({std::move(cells), line});
+  }
+  return table;
+}
+
+std::optional<size_t> CsvTable::find(std::string_view column) const {
+  const auto it = std::find(header_.begin(), header_.end(), column);
+  if (it == header_.end()) return std::nullopt;
+  return static_cast<size_t>(it - header_.begin());
+}
+
+size_t CsvTable::column(std::string_view column) const {
+  if (const auto i = find(column)) return *i;
+  const auto near = config::nearest(column, header_);
+  fail(ErrorKind::Data, "[{}:1] no column '{}' (got {}){}", name_, column, fmt::join(header_, ", "),
+       near ? fmt::format("; did you mean '{}'?", *near) : "");
+}
+
+std::string CsvTable::where(size_t i) const { return fmt::format("{}:{}", name_, rows_[i].line); }
+
+std::string csv_line(const std::vector<std::string>& cells) {
+  std::string out;
+  for (const std::string& cell : cells) {
+    if (&cell != &cells.front()) out += ',';
+    if (cell.find_first_of(",\"\r\n") == std::string::npos && !(cell.empty() && cells.size() == 1)) {
+      out += cell;
+      continue;
+    }
+    out += '"';
+    for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
+    out += '"';
+  }
+  return out + '\n';
+}
+
+}  // namespace eosin
