@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,6 +15,9 @@ namespace eosin::data {
 enum class Codec { kJpeg, kRaw };
 /// "jpeg", "raw".
 const char* name(Codec codec) noexcept;
+
+/// Optional columns of a store: name ("class") -> one text a tile.
+using TextColumns = std::map<std::string, std::vector<std::string>>;
 
 /// A row of the slide table. Text that is not known is empty, numbers are 0.
 struct SlideRow {
@@ -56,6 +60,7 @@ struct ShardHeader : TileFormat {
   bool ordered_by_slide = true;  // attribute `order`: "slide" or "shuffled"
   uint64_t n_tiles = 0, n_slides = 0, data_bytes = 0;
   uint32_t index_crc32c = 0;
+  std::string identity;  // of the run that wrote it; empty if unknown (docs/formats.md)
 };
 /// "8-4-4-4-12" hexadecimal digits.
 std::string uuid_text(const std::array<uint8_t, 16>& uuid);
@@ -92,9 +97,9 @@ class Shard {
   /// Reads, checks and decodes. `buffer` is scratch. Data error also if the picture is not of the store's size.
   void read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out) const;
 
-  /// Names of the optional text columns `label_*`, without the prefix.
+  /// Names of the optional columns `label_*`, without the prefix.
   const std::vector<std::string>& columns() const;
-  /// One text a tile. Data error if the shard has no such column.
+  /// One text a tile (numbers as they print). Data error if the shard has no such column, or if it has another length.
   std::vector<std::string> column(const std::string& name) const;
 
   /// "shard.h5: tile 17 (slide A, x 512, y 0)", for messages.

@@ -1,10 +1,21 @@
 #include "tests/golden/runner.h"
 
+#include "core/base/crc32c.h"
 #include "data/jpeg.h"
+#include "data/shard.h"
+#include "data/store_merge.h"
+#include "data/store_verify.h"
+#include "data/tile_store.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
 #include <span>
+#include <vector>
 
 namespace eosin::golden {
 namespace {
@@ -41,12 +52,92 @@ Results jpeg_encode(const Case& c) {
   return {{"out.decoded", picture(decoded(stream, c.config)).to(at::kFloat)}};
 }
 
+/// One value a row, as int64.
+template <class Row, class Field>
+Tensor integers(const std::vector<Row>& rows, Field Row::*field) {
+  std::vector<int64_t> values;
+  for (const Row& row : rows) values.push_back(static_cast<int64_t>(row.*field));
+  return at::tensor(values, at::kLong);
+}
+
+std::vector<data::TileRow> tiles_of(const data::Shard& shard) {
+  std::vector<data::TileRow> tiles;
+  for (uint64_t i = 0; i < shard.n_tiles(); ++i) tiles.push_back(shard.tile(i));
+  return tiles;
+}
+
+/// The index as tensors.
+Results index_of(const data::Shard& shard) {
+  using data::SlideRow, data::TileRow;
+  const auto tiles = tiles_of(shard);
+  return {{"out.n_tiles", scalar_i64(static_cast<int64_t>(shard.n_tiles()))},
+          {"out.coords", at::stack({integers(tiles, &TileRow::x), integers(tiles, &TileRow::y)}, 1)},
+          {"out.slide", integers(tiles, &TileRow::slide)},
+          {"out.level0_size", integers(tiles, &TileRow::level0_size)},
+          {"out.tissue", integers(tiles, &TileRow::tissue)},
+          {"out.qc", integers(tiles, &TileRow::qc)},
+          {"out.crc32c", integers(tiles, &TileRow::crc32c)},
+          {"out.slide_first", integers(shard.slides(), &SlideRow::first)},
+          {"out.slide_count", integers(shard.slides(), &SlideRow::count)}};
+}
+
+Results store_read(const Case& c) {
+  const data::Shard shard(c.folder + "/" + c.config["file"].get<std::string>());
+  Results out = index_of(shard);
+  std::vector<double> mpp;
+  for (const auto& s : shard.slides()) mpp.insert(mpp.end(), {s.mpp_x, s.mpp_y});
+  out["out.slide_mpp"] = at::tensor(mpp, at::kDouble).view({-1, 2});
+  if (!shard.slides().empty()) out["out.slide_id_0"] = bytes_tensor(span_of(shard.slides()[0].id));
+  std::vector<uint8_t> buffer;
+  data::Image image;
+  for (const uint64_t i : c.config["tiles"].get<std::vector<uint64_t>>()) {
+    out[fmt::format("out.tile_{}", i)] = bytes_tensor(shard.read(i, buffer));
+    shard.read_image(i, buffer, image);
+    out[fmt::format("out.rgb_{}", i)] = picture(image);
+  }
+  return out;
+}
+
+Results store_verify(const Case& c) {
+  const data::TileStore store(c.folder + "/" + c.config["file"].get<std::string>());
+  return {{"out.n_tiles", scalar_i64(static_cast<int64_t>(store.n_tiles()))},
+          {"out.bad_tiles", integers(data::verify_store(store, false), &data::BadTile::index)}};
+}
+
+Results store_merge(const Case& c) {
+  std::vector<std::string> files;
+  for (const auto& file : c.config["files"]) files.push_back(c.folder + "/" + file.get<std::string>());
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("eosin-golden-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  const std::unique_ptr<const std::filesystem::path, void (*)(const std::filesystem::path*)> remover(
+      &folder, [](auto* f) { std::filesystem::remove_all(*f); });
+  data::merge_shards(files, (folder / "merged.h5").string());
+
+  const data::Shard shard((folder / "merged.h5").string());
+  Results out = index_of(shard);
+  std::vector<int64_t> offsets;
+  for (uint64_t i = 0; i <= shard.n_tiles(); ++i) offsets.push_back(static_cast<int64_t>(shard.offset(i)));
+  std::string ids;
+  for (const auto& s : shard.slides()) ids += (ids.empty() ? "" : "\n") + s.id;
+  uint32_t crc = 0;
+  std::vector<uint8_t> buffer;
+  for (uint64_t i = 0; i < shard.n_tiles(); ++i) crc = crc32c(shard.read(i, buffer), crc);
+  out["out.offsets"] = at::tensor(offsets, at::kLong);
+  out["out.slide_ids"] = bytes_tensor(span_of(ids));
+  out["out.payload_crc32c"] = scalar_i64(crc);
+  out["out.ordered"] = scalar_i64(shard.header().ordered_by_slide);
+  return out;
+}
+
 }  // namespace
 
 std::vector<Row> data_store_rows() {
   return {
       {"data.jpeg", jpeg},
       {"data.jpeg_encode", jpeg_encode},
+      {"data.store_read", store_read},
+      {"data.store_verify", store_verify},
+      {"data.store_merge", store_merge},
   };
 }
 

@@ -1,0 +1,330 @@
+#include "data/shard.h"
+
+#include "core/base/crc32c.h"
+#include "core/base/error.h"
+#include "core/tensor/hdf5.h"
+#include "data/jpeg.h"
+#include "data/shard_layout.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace eosin::data {
+namespace {
+
+/// A plain descriptor and the file's bytes as memory.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0) fail_errno(fmt::format("[{}] cannot read its size", path), errno);
+    size_ = static_cast<size_t>(status.st_size);
+    map_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd_, 0);
+    if (map_ == MAP_FAILED) fail_errno(fmt::format("[{}] cannot map", path), errno);
+    ::posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
+  }
+  ~MappedFile() {
+    if (map_ != MAP_FAILED) ::munmap(map_, size_);
+    if (fd_ >= 0) ::close(fd_);
+  }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  int descriptor() const { return fd_; }
+  size_t size() const { return size_; }
+  std::span<const uint8_t> bytes(uint64_t offset, uint64_t n) const {
+    EOSIN_ASSERT(offset <= size_ && n <= size_ - offset);
+    return {static_cast<const uint8_t*>(map_) + offset, n};
+  }
+
+ private:
+  int fd_ = -1;
+  size_t size_ = 0;
+  void* map_ = MAP_FAILED;
+};
+
+/// A column of the index in the mapping. Data sets may begin at any byte.
+template <class T>
+class Column {
+ public:
+  Column() = default;
+  explicit Column(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  uint64_t size() const { return bytes_.size() / sizeof(T); }
+  std::span<const uint8_t> bytes() const { return bytes_; }
+  T operator[](uint64_t i) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + i * sizeof(T), sizeof(T));
+    return value;
+  }
+
+ private:
+  std::span<const uint8_t> bytes_;
+};
+
+template <class... Args>
+[[noreturn]] void refuse(const std::string& path, fmt::format_string<Args...> what, Args&&... args) {
+  fail(ErrorKind::Data, "[{}] {}", path, fmt::format(what, std::forward<Args>(args)...));
+}
+
+std::string need_text(const h5::File& file, const std::string& name) {
+  const auto value = file.text("/", name);
+  if (!value) refuse(file.path(), "attribute '{}' is missing", name);
+  return *value;
+}
+
+template <class T>
+T need_number(const h5::File& file, const std::string& name) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (const auto value = file.number("/", name)) return *value;
+  } else {
+    const auto value = file.integer("/", name);
+    if (value && !std::in_range<T>(*value)) refuse(file.path(), "attribute '{}' is out of range (got {})", name, *value);
+    if (value) return static_cast<T>(*value);
+  }
+  refuse(file.path(), "attribute '{}' is missing", name);
+}
+
+/// A list of small numbers, whatever integer type the file gives them.
+std::vector<uint64_t> need_list(const h5::File& file, const std::string& name, size_t length) {
+  const auto attribute = file.attribute("/", name);
+  if (!attribute) refuse(file.path(), "attribute '{}' is missing", name);
+  std::vector<uint64_t> list;
+  if (const auto* u = std::get_if<std::vector<uint64_t>>(&attribute->values)) list = *u;
+  if (const auto* i = std::get_if<std::vector<int64_t>>(&attribute->values)) list.assign(i->begin(), i->end());
+  if (list.size() != length) refuse(file.path(), "attribute '{}' must be {} integers", name, length);
+  return list;
+}
+
+void check_version(const h5::File& file, ShardHeader& header) {
+  const auto format = file.text("/", "format");
+  if (format != "eosin-tiles") refuse(file.path(), "is not a tile store (attribute 'format' is '{}', need 'eosin-tiles')", format.value_or("absent"));
+  const auto version = need_list(file, "format_version", 2);
+  if (version[0] != 1) refuse(file.path(), "has format version {}.{}, which this program does not read (need 1.x)", version[0], version[1]);
+  header.format_minor = static_cast<uint32_t>(version[1]);
+  if (file.integer("/", "complete") != 1) refuse(file.path(), "is not complete; run the command that wrote it again");
+}
+
+ShardHeader read_header(const h5::File& file) {
+  ShardHeader header;
+  check_version(file, header);
+  const auto uuid = need_list(file, "uuid", 16);
+  std::transform(uuid.begin(), uuid.end(), header.uuid.begin(), [](uint64_t byte) { return static_cast<uint8_t>(byte); });
+  header.writer = need_text(file, "writer");
+  header.created_utc = need_text(file, "created_utc");
+  const std::string codec = need_text(file, "codec"), order = need_text(file, "order");
+  if (codec != "jpeg" && codec != "raw") refuse(file.path(), "has the unknown codec '{}' (need 'jpeg' or 'raw')", codec);
+  if (order != "slide" && order != "shuffled") refuse(file.path(), "has the unknown order '{}' (need 'slide' or 'shuffled')", order);
+  header.codec = codec == "raw" ? Codec::kRaw : Codec::kJpeg;
+  header.ordered_by_slide = order == "slide";
+  header.jpeg_subsampling = need_text(file, "jpeg_subsampling");
+  header.tile_height = need_number<uint32_t>(file, "tile_height");
+  header.tile_width = need_number<uint32_t>(file, "tile_width");
+  if (const auto channels = need_number<uint32_t>(file, "channels"); channels != 3) refuse(file.path(), "has {} channels (need 3)", channels);
+  header.overlap = need_number<uint32_t>(file, "overlap");
+  header.jpeg_quality = need_number<uint32_t>(file, "jpeg_quality");
+  header.n_tiles = need_number<uint64_t>(file, "n_tiles");
+  header.n_slides = need_number<uint64_t>(file, "n_slides");
+  header.data_bytes = need_number<uint64_t>(file, "data_bytes");
+  header.target_mpp = need_number<double>(file, "target_mpp");
+  header.lossless_tile_copy = need_number<uint8_t>(file, "lossless_tile_copy") != 0;
+  header.index_crc32c = need_number<uint32_t>(file, "index_crc32c");
+  header.identity = file.text("/", "identity").value_or("");
+  return header;
+}
+
+}  // namespace
+
+struct Shard::Impl {
+  std::string path;
+  ShardHeader header;
+  std::unique_ptr<MappedFile> file;
+  uint64_t payload_offset = 0, record_bytes = 0;  // record_bytes: of the raw codec
+  Column<uint64_t> offsets;
+  Column<uint32_t> crc32c, slide, level0_size;
+  Column<int32_t> coords;
+  Column<uint8_t> tissue;
+  Column<uint16_t> qc;
+  std::array<std::span<const uint8_t>, kSlideColumns.size()> slide_columns;  // raw bytes, in the format's order
+  std::vector<SlideRow> slides;
+  std::vector<std::string> columns;
+
+  uint64_t offset(uint64_t i) const { return header.codec == Codec::kRaw ? i * record_bytes : offsets[i]; }
+  uint64_t size(uint64_t i) const { return offset(i + 1) - offset(i); }
+
+  void open_index(const h5::File& h5);
+  void open_payload(const h5::File& h5);
+  void open_slides(const h5::File& h5);
+  void check_rows() const;
+  void check_index_checksum() const;
+  std::span<const uint8_t> locate(const h5::File& h5, const std::string& name, h5::Type type, const std::vector<uint64_t>& shape,
+                                  size_t text_bytes = 0) const;
+};
+
+/// The bytes of a data set in the mapping, after its type, shape and layout were checked.
+std::span<const uint8_t> Shard::Impl::locate(const h5::File& h5, const std::string& name, h5::Type type, const std::vector<uint64_t>& shape,
+                                             size_t text_bytes) const {
+  if (!h5.has(name)) refuse(path, "data set '{}' is missing", name);
+  const h5::Info info = h5.info(name);
+  if (info.type != type || info.text_bytes != text_bytes) refuse(path, "data set '{}' has another element type than the format says", name);
+  if (info.shape != shape) refuse(path, "data set '{}' has shape [{}], need [{}]", name, fmt::join(info.shape, ", "), fmt::join(shape, ", "));
+  if (info.count() == 0) return {};
+  const uint64_t bytes = info.count() * (type == h5::Type::kText ? text_bytes : h5::element_size(type));
+  if (!info.offset || info.stored_bytes < bytes) refuse(path, "data set '{}' is not contiguous", name);
+  if (*info.offset > file->size() || bytes > file->size() - *info.offset) refuse(path, "data set '{}' lies beyond the end of the file", name);
+  return file->bytes(*info.offset, bytes);
+}
+
+void Shard::Impl::open_index(const h5::File& h5) {
+  const uint64_t n = header.n_tiles;
+  crc32c = Column<uint32_t>(locate(h5, "crc32c", h5::Type::kU32, {n}));
+  coords = Column<int32_t>(locate(h5, "coords", h5::Type::kI32, {n, 2}));
+  slide = Column<uint32_t>(locate(h5, "slide", h5::Type::kU32, {n}));
+  level0_size = Column<uint32_t>(locate(h5, "level0_size", h5::Type::kU32, {n}));
+  tissue = Column<uint8_t>(locate(h5, "tissue", h5::Type::kU8, {n}));
+  qc = Column<uint16_t>(locate(h5, "qc", h5::Type::kU16, {n}));
+  for (const auto& name : h5.members("/"))
+    if (name.rfind(kLabelPrefix, 0) == 0 && !h5.is_group(name)) columns.push_back(name.substr(std::strlen(kLabelPrefix)));
+}
+
+void Shard::Impl::open_payload(const h5::File& h5) {
+  const uint64_t n = header.n_tiles;
+  const bool raw = header.codec == Codec::kRaw;
+  record_bytes = uint64_t{header.tile_height} * header.tile_width * 3;
+  const auto payload = raw ? locate(h5, "pixels", h5::Type::kU8, {n, header.tile_height, header.tile_width, 3})
+                           : locate(h5, "jpeg", h5::Type::kU8, {header.data_bytes});
+  if (payload.size() != header.data_bytes) refuse(path, "attribute 'data_bytes' is {}, the payload has {}", header.data_bytes, payload.size());
+  payload_offset = payload.empty() ? 0 : static_cast<uint64_t>(payload.data() - file->bytes(0, 0).data());
+  if (raw) return;
+  offsets = Column<uint64_t>(locate(h5, "offsets", h5::Type::kU64, {n + 1}));
+  if (offsets[0] != 0) refuse(path, "the offsets do not begin with 0 (got {})", offsets[0]);
+  for (uint64_t i = 0; i < n; ++i)
+    if (offsets[i + 1] < offsets[i]) refuse(path, "the offsets fall at tile {} (from {} to {})", i, offsets[i], offsets[i + 1]);
+  if (offsets[n] != header.data_bytes) refuse(path, "the offsets end at {}, the payload has {} bytes", offsets[n], header.data_bytes);
+}
+
+void Shard::Impl::open_slides(const h5::File& h5) {
+  for (size_t k = 0; k < kSlideColumns.size(); ++k) {
+    const SlideColumn& column = kSlideColumns[k];
+    slide_columns[k] = locate(h5, std::string("slides/") + column.name, column.type, {header.n_slides}, column.text_bytes);
+  }
+  slides.resize(header.n_slides);
+  for (size_t k = 0; k < kSlideColumns.size(); ++k) decode_slide_column(k, slide_columns[k], slides);
+}
+
+void Shard::Impl::check_rows() const {
+  for (uint64_t i = 0; i < header.n_tiles; ++i)
+    if (slide[i] >= header.n_slides) refuse(path, "tile {} belongs to slide {} of {}", i, slide[i], header.n_slides);
+}
+
+void Shard::Impl::check_index_checksum() const {
+  uint32_t crc = 0;
+  if (header.codec == Codec::kRaw) {
+    for (uint64_t i = 0; i <= header.n_tiles; ++i) {
+      const uint64_t running = i * record_bytes;
+      crc = eosin::crc32c({reinterpret_cast<const uint8_t*>(&running), sizeof running}, crc);
+    }
+  }
+  for (const auto& bytes : {offsets.bytes(), crc32c.bytes(), coords.bytes(), slide.bytes(), level0_size.bytes(), tissue.bytes(), qc.bytes()})
+    crc = eosin::crc32c(bytes, crc);
+  for (const auto& bytes : slide_columns) crc = eosin::crc32c(bytes, crc);
+  if (crc != header.index_crc32c) refuse(path, "the index is damaged (checksum {:08x}, need {:08x})", crc, header.index_crc32c);
+}
+
+Shard::Shard(const std::string& path, bool check_index) : impl_(std::make_unique<Impl>()) {
+  const h5::File h5 = h5::File::open(path);
+  impl_->path = path;
+  impl_->header = read_header(h5);
+  impl_->file = std::make_unique<MappedFile>(path);
+  impl_->open_index(h5);
+  impl_->open_payload(h5);
+  impl_->open_slides(h5);
+  impl_->check_rows();
+  if (check_index) impl_->check_index_checksum();
+}
+
+Shard::~Shard() = default;
+Shard::Shard(Shard&&) noexcept = default;
+
+const std::string& Shard::path() const { return impl_->path; }
+const ShardHeader& Shard::header() const { return impl_->header; }
+const std::vector<SlideRow>& Shard::slides() const { return impl_->slides; }
+uint64_t Shard::file_bytes() const { return impl_->file->size(); }
+uint64_t Shard::offset(uint64_t index) const { return impl_->offset(index); }
+uint64_t Shard::size(uint64_t index) const { return impl_->size(index); }
+const std::vector<std::string>& Shard::columns() const { return impl_->columns; }
+int Shard::descriptor() const { return impl_->file->descriptor(); }
+uint64_t Shard::payload_offset() const { return impl_->payload_offset; }
+
+TileRow Shard::tile(uint64_t index) const {
+  EOSIN_ASSERT(index < n_tiles());
+  const Impl& s = *impl_;
+  return {s.slide[index], s.coords[2 * index], s.coords[2 * index + 1], s.level0_size[index], s.tissue[index], s.qc[index], s.crc32c[index]};
+}
+
+std::string Shard::describe(uint64_t index) const {
+  const TileRow row = tile(index);
+  return fmt::format("{}: tile {} (slide {}, x {}, y {})", impl_->path, index, impl_->slides[row.slide].id, row.x, row.y);
+}
+
+std::span<const uint8_t> Shard::read_unchecked(uint64_t index, std::vector<uint8_t>& buffer) const {
+  EOSIN_ASSERT(index < n_tiles());
+  const size_t n = impl_->size(index);
+  if (buffer.size() < n) buffer.resize(n);  // never shrinks, so that nothing is cleared again
+  for (size_t done = 0; done < n;) {
+    const auto at = static_cast<off_t>(impl_->payload_offset + impl_->offset(index) + done);
+    const ssize_t got = ::pread(impl_->file->descriptor(), buffer.data() + done, n - done, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno(fmt::format("[{}] cannot read", describe(index)), errno);
+    EOSIN_CHECK(got > 0, Io, "[{}] the file ends inside the record: it was truncated after it was opened", describe(index));
+    done += static_cast<size_t>(got);
+  }
+  return {buffer.data(), n};
+}
+
+std::span<const uint8_t> Shard::read(uint64_t index, std::vector<uint8_t>& buffer) const {
+  const auto bytes = read_unchecked(index, buffer);
+  const uint32_t crc = eosin::crc32c(bytes), want = impl_->crc32c[index];
+  EOSIN_CHECK(crc == want, Data, "[{}] the record is damaged (checksum {:08x}, need {:08x})", describe(index), crc, want);
+  return bytes;
+}
+
+void Shard::read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out) const {
+  decode_record(
+      read(index, buffer), impl_->header, [&] { return describe(index); }, out);
+}
+
+std::vector<std::string> Shard::column(const std::string& name) const {
+  const h5::File h5 = h5::File::open(impl_->path);
+  const std::string dataset = kLabelPrefix + name;
+  if (!h5.has(dataset)) refuse(impl_->path, "has no column '{}' (columns: {})", dataset, fmt::join(impl_->columns, ", "));
+  const h5::Info info = h5.info(dataset);
+  if (info.shape != std::vector<uint64_t>{n_tiles()}) refuse(impl_->path, "column '{}' does not have one value a tile", dataset);
+  if (info.type == h5::Type::kText) return h5.read_text(dataset);
+  std::vector<std::string> texts;
+  const bool real = info.type == h5::Type::kF16 || info.type == h5::Type::kF32 || info.type == h5::Type::kF64;
+  if (real)
+    for (double v : h5.read<double>(dataset)) texts.push_back(fmt::format("{}", v));
+  else
+    for (int64_t v : h5.read<int64_t>(dataset)) texts.push_back(fmt::format("{}", v));
+  return texts;
+}
+
+const char* name(Codec codec) noexcept { return codec == Codec::kRaw ? "raw" : "jpeg"; }
+
+std::string uuid_text(const std::array<uint8_t, 16>& uuid) {
+  std::string text;
+  for (size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += fmt::format("{:02x}", uuid[i]);
+  }
+  return text;
+}
+
+}  // namespace eosin::data

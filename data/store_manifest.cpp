@@ -1,0 +1,61 @@
+#include "data/store_manifest.h"
+
+#include "core/base/atomic_file.h"
+#include "core/base/error.h"
+#include "core/base/sha256.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace eosin::data {
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+ShardEntry entry_of(const Shard& shard, const std::string& folder) {
+  const ShardHeader& h = shard.header();
+  return {fs::path(shard.path()).lexically_proximate(folder).string(), uuid_text(h.uuid), shard.file_bytes(), h.n_tiles, h.index_crc32c};
+}
+
+std::string digest_of(const std::vector<ShardEntry>& shards) {
+  std::string lines;
+  for (const auto& s : shards) lines += fmt::format("{} {} {:08x}\n", s.uuid, s.n_tiles, s.index_crc32c);
+  return sha256(lines);
+}
+
+std::vector<ShardEntry> read_manifest(const std::string& path) {
+  const std::string text = read_file(path);
+  std::vector<ShardEntry> shards;
+  std::string digest;
+  try {
+    const json j = json::parse(text);
+    EOSIN_CHECK(j.at("format") == "eosin-store" && j.at("format_version").at(0) == 1, Data, "[{}] is not a store manifest of version 1", path);
+    for (const auto& s : j.at("shards")) shards.push_back({s.at("path"), s.at("uuid"), s.at("bytes"), s.at("n_tiles"), s.at("index_crc32c")});
+    digest = j.at("digest");
+  } catch (const json::exception& e) {
+    fail(ErrorKind::Data, "[{}] is not a store manifest: {}", path, e.what());
+  }
+  EOSIN_CHECK(digest == digest_of(shards), Data, "[{}] is damaged: its digest does not fit its list of shards", path);
+  return shards;
+}
+
+void write_manifest(const std::string& folder, const TileFormat& format, const std::vector<ShardEntry>& shards) {
+  json list = json::array();
+  uint64_t n_tiles = 0;
+  for (const auto& s : shards) {
+    list.push_back({{"path", s.path}, {"uuid", s.uuid}, {"bytes", s.bytes}, {"n_tiles", s.n_tiles}, {"index_crc32c", s.index_crc32c}});
+    n_tiles += s.n_tiles;
+  }
+  const json j = {{"format", "eosin-store"},
+                  {"format_version", {1, 0}},
+                  {"complete", true},
+                  {"codec", name(format.codec)},
+                  {"tile_height", format.tile_height},
+                  {"tile_width", format.tile_width},
+                  {"target_mpp", format.target_mpp},
+                  {"n_tiles", n_tiles},
+                  {"digest", digest_of(shards)},
+                  {"shards", list}};
+  write_file((fs::path(folder) / kManifestName).string(), j.dump(2) + "\n");
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,234 @@
+#include "data/tile_store_writer.h"
+
+#include "core/base/crc32c.h"
+#include "core/base/error.h"
+#include "core/base/file_lock.h"
+#include "data/shard_writer.h"
+#include "data/store_manifest.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+namespace eosin::data {
+namespace fs = std::filesystem;
+namespace {
+
+enum class SlideStatus { kOpen, kFinished, kInShard, kSkipped };
+
+struct SlideEntry {
+  SlideStatus status = SlideStatus::kOpen;
+  SlideRow row;        // of a slide that is finished or in a shard
+  uint64_t bytes = 0;  // of payload, of a finished slide
+};
+
+/// The slide's id as a file name: what a file system may not like becomes '_', and a checksum tells equal ones apart.
+std::string part_name(const std::string& id) {
+  std::string name = id.substr(0, 100);
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.') c = '_';
+  const uint32_t crc = crc32c(id);
+  return fmt::format("{}-{:08x}.part", name, crc);
+}
+
+/// The index of a shard made of finished parts, and where their payloads lie.
+struct ShardOfParts {
+  ShardIndex index;
+  std::vector<std::pair<std::string, PartContent>> parts;
+
+  void add(const std::string& path) {
+    PartContent part = scan_part(path, true);
+    EOSIN_CHECK(part.finished, Data, "[{}] was damaged after it was finished; remove it and run the same command again", path);
+    const auto slide = static_cast<uint32_t>(index.slides.size());
+    index.slides.push_back(part.row);
+    if (!part.tiles.empty()) add_columns(part, path);
+    for (TileRow& tile : part.tiles) tile.slide = slide;
+    index.tiles.insert(index.tiles.end(), part.tiles.begin(), part.tiles.end());
+    index.sizes.insert(index.sizes.end(), part.sizes.begin(), part.sizes.end());
+    parts.emplace_back(path, std::move(part));
+  }
+
+  void copy_payload(PayloadSink& sink) const {
+    for (const auto& [path, part] : parts) {
+      const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+      if (fd < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
+      const std::unique_ptr<const int, void (*)(const int*)> closer(&fd, [](const int* d) { ::close(*d); });
+      for (size_t i = 0; i < part.tiles.size(); ++i) sink.copy(fd, part.offsets[i], part.sizes[i], path);
+    }
+  }
+
+ private:
+  void add_columns(PartContent& part, const std::string& path) {
+    if (index.tiles.empty()) {
+      index.columns = std::move(part.columns);
+      return;
+    }
+    const auto same_name = [](const auto& a, const auto& b) { return a.first == b.first; };
+    EOSIN_CHECK(std::equal(index.columns.begin(), index.columns.end(), part.columns.begin(), part.columns.end(), same_name), Data,
+                "[{}] slide '{}' has other columns than the slides before it", path, part.slide_id);
+    for (auto& [name, texts] : index.columns) {
+      auto& more = part.columns.at(name);
+      texts.insert(texts.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
+  }
+};
+
+}  // namespace
+
+struct TileStoreWriter::Impl {
+  std::string folder;
+  StoreSettings settings;
+  std::vector<std::string> order;
+  std::optional<FileLock> lock;
+  mutable std::mutex mutex;  // of everything below
+  std::unordered_map<std::string, SlideEntry> slides;
+  std::vector<ShardEntry> shards;
+  size_t next = 0;                   // first slide of `order` that is in no shard yet
+  std::vector<std::string> pending;  // finished slides of the next shard
+  uint64_t pending_bytes = 0;
+
+  std::string part_path(const std::string& id) const { return (fs::path(folder) / part_name(id)).string(); }
+  void find_shards();
+  void find_parts();
+  void advance();
+  void write_pending();
+};
+
+/// Reads what earlier runs finished; removes what they left half-written.
+void TileStoreWriter::Impl::find_shards() {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".tmp") fs::remove(entry.path());
+    if (entry.path().extension() == ".h5") found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  for (const auto& path : found) {
+    const Shard shard(path.string());
+    EOSIN_CHECK(shard.header().identity == settings.identity, Config,
+                "[{}] was written with other settings; give the store another folder, or remove this one", path.string());
+    for (const SlideRow& row : shard.slides()) slides[row.id] = {SlideStatus::kInShard, row, 0};
+    shards.push_back(entry_of(shard, folder));
+  }
+}
+
+void TileStoreWriter::Impl::find_parts() {
+  for (const std::string& id : order) {
+    const std::string path = part_path(id);
+    if (!fs::exists(path)) continue;
+    SlideEntry& slide = slides[id];
+    if (slide.status == SlideStatus::kInShard) {
+      fs::remove(path);
+      continue;
+    }
+    PartContent part = scan_part(path, false);
+    if (!part.finished || part.slide_id != id) continue;
+    EOSIN_CHECK(part.identity == settings.identity, Config,
+                "[{}] was written with other settings; finish it with them, give the store another folder, or remove this one", path);
+    slide.status = SlideStatus::kFinished;
+    slide.row = part.row;
+    for (uint64_t size : part.sizes) slide.bytes += size;
+  }
+}
+
+/// Takes the slides that are decided, in order, and writes every shard that they fill.
+void TileStoreWriter::Impl::advance() {
+  while (next < order.size()) {
+    const std::string& id = order[next];
+    const SlideEntry& slide = slides[id];
+    if (slide.status == SlideStatus::kOpen) return;
+    ++next;
+    if (slide.status != SlideStatus::kFinished) continue;
+    pending.push_back(id);
+    pending_bytes += slide.bytes;
+    if (pending_bytes >= settings.max_shard_bytes) write_pending();
+  }
+}
+
+void TileStoreWriter::Impl::write_pending() {
+  ShardOfParts shard;
+  shard.index.format = settings;
+  shard.index.identity = settings.identity;
+  for (const auto& id : pending) shard.add(part_path(id));
+  const std::string path = (fs::path(folder) / fmt::format("shard-{:05}.h5", shards.size())).string();
+  write_shard(path, std::move(shard.index), [&](PayloadSink& sink) { shard.copy_payload(sink); });
+  shards.push_back(entry_of(Shard(path), folder));
+  for (const auto& id : pending) {
+    slides[id].status = SlideStatus::kInShard;
+    fs::remove(part_path(id));
+  }
+  pending.clear();
+  pending_bytes = 0;
+}
+
+TileStoreWriter::TileStoreWriter(std::string folder, StoreSettings settings, std::vector<std::string> slide_ids) : impl_(std::make_unique<Impl>()) {
+  Impl& w = *impl_;
+  w.folder = std::move(folder);
+  w.settings = std::move(settings);
+  w.order = std::move(slide_ids);
+  std::error_code code;
+  fs::create_directories(w.folder, code);
+  EOSIN_CHECK(!code, Io, "[{}] cannot make the folder: {}", w.folder, code.message());
+  w.lock.emplace((fs::path(w.folder) / "store.lock").string(), w.folder);
+  w.find_shards();
+  std::vector<std::string> sorted = w.order;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  EOSIN_CHECK(twice == sorted.end(), Data, "[tile store] two slides have the id '{}'", *twice);
+  w.find_parts();
+}
+
+TileStoreWriter::~TileStoreWriter() = default;
+
+bool TileStoreWriter::is_complete(const std::string& slide_id) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto at = impl_->slides.find(slide_id);
+  return at != impl_->slides.end() && (at->second.status == SlideStatus::kFinished || at->second.status == SlideStatus::kInShard);
+}
+
+SlideRow TileStoreWriter::complete_slide(const std::string& slide_id) const {
+  EOSIN_ASSERT(is_complete(slide_id));
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->slides.at(slide_id).row;
+}
+
+SlidePart TileStoreWriter::begin(const std::string& slide_id) {
+  EOSIN_ASSERT(!is_complete(slide_id));
+  return {impl_->part_path(slide_id), slide_id, impl_->settings.identity};
+}
+
+void TileStoreWriter::finish(SlidePart part, const SlideRow& row, const TextColumns& columns) {
+  part.finish(row, columns);
+  const std::lock_guard lock(impl_->mutex);
+  SlideEntry& slide = impl_->slides[part.slide_id()];
+  slide = {SlideStatus::kFinished, row, part.bytes()};
+  slide.row.count = part.n_tiles();
+  impl_->advance();
+}
+
+void TileStoreWriter::skip(const std::string& slide_id) {
+  const std::lock_guard lock(impl_->mutex);
+  fs::remove(impl_->part_path(slide_id));
+  impl_->slides[slide_id].status = SlideStatus::kSkipped;
+  impl_->advance();
+}
+
+std::vector<std::string> TileStoreWriter::close() {
+  const std::lock_guard lock(impl_->mutex);
+  Impl& w = *impl_;
+  w.advance();
+  EOSIN_ASSERT(w.next == w.order.size());
+  if (!w.pending.empty() || w.shards.empty()) w.write_pending();
+  write_manifest(w.folder, w.settings, w.shards);
+  w.lock.reset();
+  std::vector<std::string> paths;
+  for (const auto& shard : w.shards) paths.push_back((fs::path(w.folder) / shard.path).string());
+  return paths;
+}
+
+}  // namespace eosin::data
