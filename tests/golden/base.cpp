@@ -1,5 +1,7 @@
 #include "tests/golden/runner.h"
 
+#include "core/base/crc32c.h"
+#include "core/base/rng.h"
 #include "core/tensor/safetensors.h"
 #include "data/sampler.h"
 
@@ -18,6 +20,41 @@ Results safetensors(const Case& c) {
   Results out;
   for (auto& [name, t] : parse_safetensors({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, c.path).tensors) out["out." + name] = t;
   return out;
+}
+
+Results crc32c_of_parts(const Case& c) {
+  const std::string bytes = c.bytes("in.bytes");
+  const Tensor offsets = c.at("in.offsets"), crc = at::empty({offsets.numel() - 1}, at::kLong);
+  for (int64_t i = 0; i < crc.numel(); ++i) {
+    const auto from = offsets[i].item<int64_t>(), to = offsets[i + 1].item<int64_t>();
+    crc[i] = static_cast<int64_t>(crc32c(std::string_view(bytes).substr(static_cast<size_t>(from), static_cast<size_t>(to - from))));
+  }
+  return {{"out.crc", crc}, {"out.crc_all", scalar_i64(crc32c(bytes))}};
+}
+
+Results philox(const Case& c) {
+  const Tensor counter = c.at("in.counter"), key = c.at("in.key");
+  const int64_t n = counter.size(0);
+  const Tensor words = at::empty({n, 4}, at::kLong), below_1000 = at::empty({n, 4}, at::kLong);
+  const Tensor uniform_n4 = at::empty({n, 4}), normal_n4 = at::empty({n, 4}), double_n2 = at::empty({n, 2}, at::kDouble);
+  const auto c_in = counter.accessor<int64_t, 2>(), k_in = key.accessor<int64_t, 2>();
+  for (int64_t i = 0; i < n; ++i) {
+    const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
+    const Words w = philox4x32({word(c_in[i][0]), word(c_in[i][1]), word(c_in[i][2]), word(c_in[i][3])}, {word(k_in[i][0]), word(k_in[i][1])});
+    for (int64_t j = 0; j < 4; ++j) {
+      words[i][j] = static_cast<int64_t>(w[j]);
+      below_1000[i][j] = static_cast<int64_t>(below(w[j], 1000));
+      uniform_n4[i][j] = uniform(w[j]);
+      normal_n4[i][j] = normal(w[j / 2 * 2], w[j / 2 * 2 + 1])[j % 2];
+    }
+    double_n2[i][0] = uniform_double(w[0], w[1]);
+    double_n2[i][1] = uniform_double(w[2], w[3]);
+  }
+  return {{"out.words", words},
+          {"out.uniform", uniform_n4},
+          {"out.uniform_double", double_n2},
+          {"out.normal", normal_n4},
+          {"out.below_1000", below_1000}};
 }
 
 uint64_t seed_of(const Case& c) { return std::stoull(c.config.at("seed").get<std::string>()); }
@@ -58,8 +95,7 @@ Results sampler(const Case& c) {
 
 std::vector<Row> base_rows() {
   return {
-      {"data.safetensors", safetensors},
-      {"data.feistel_permutation", feistel_permutation},
+      {"data.safetensors", safetensors}, {"data.crc32c", crc32c_of_parts}, {"data.philox", philox}, {"data.feistel_permutation", feistel_permutation},
       {"data.sampler", sampler},
   };
 }

@@ -1,0 +1,64 @@
+#pragma once
+// The run folder: config, manifest, log, metrics and failures of one run, held by one process at a time.
+#include "core/base/atomic_file.h"
+#include "core/base/config.h"
+#include "core/base/file_lock.h"
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace eosin {
+
+/// One slide or tile that could not be used.
+struct Failure {
+  std::string id, stage, message;
+  int64_t attempt = 1;
+};
+
+/// Opened by rank 0 alone. A folder that already holds a run of the same config (its name, folder, device and threads aside) is
+/// resumed. A process killed at any moment leaves a folder that opens again.
+///
+/// Errors   Config if the folder's run has another config: names the first differing key and both values. Io if another process
+///          holds the folder, or it cannot be written.
+class RunFolder {
+ public:
+  struct Options {
+    bool fresh = false;                // take the next free "<dir>-2", "<dir>-3", ...
+    bool resume_with_changes = false;  // go on with the new config
+  };
+  /// `visit` visits the whole effective config of `verb`.
+  RunFolder(const std::string& dir, const config::VisitFn& visit, const std::string& verb, Options options);
+  RunFolder(const std::string& dir, const config::VisitFn& visit, const std::string& verb) : RunFolder(dir, visit, verb, Options{}) {}
+
+  const std::string& dir() const { return dir_; }
+  /// A file or folder inside, e.g. path("results.json").
+  std::string path(const std::string& name) const { return dir_ + "/" + name; }
+  /// Whether an earlier process began this run.
+  bool resumed() const { return resumed_; }
+
+  /// Adds a key to the manifest at once: library versions, devices, hashes of the data.
+  void note(const std::string& key, nlohmann::ordered_json value);
+  /// Appends one line to metrics.jsonl.
+  void add_metrics(const nlohmann::ordered_json& row);
+  /// Drops the rows of metrics.jsonl with a step beyond `step`: the run goes on from there.
+  void truncate_metrics_after(int64_t step);
+  /// Appends one line to failures.jsonl.
+  void add_failure(const Failure& failure);
+
+  /// Does the work and records its exit code and end in the manifest, also when it throws.
+  int record(const std::function<int()>& work);
+
+ private:
+  void write_manifest() const;
+  void finish(int exit_code);
+
+  std::string dir_;
+  bool resumed_ = false;
+  std::optional<FileLock> lock_;
+  nlohmann::ordered_json manifest_;
+  std::optional<AppendFile> metrics_, failures_;
+};
+
+}  // namespace eosin
