@@ -1,0 +1,162 @@
+#include "core/tensor/device.h"
+
+#include "core/base/error.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace eosin::device {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_driver() { return fs::exists("/proc/driver/nvidia") || fs::exists("/dev/nvidia0"); }
+
+/// The CUDA part beside the binary, or in ../lib.
+std::string cuda_library_path() {
+  std::error_code none;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", none).parent_path();
+  for (const fs::path& p : {folder / "libeosin_cuda.so", folder.parent_path() / "lib" / "libeosin_cuda.so"})
+    if (fs::exists(p, none)) return p.string();
+  return {};
+}
+
+struct CudaPart {
+  CudaStatus status;
+  void* library = nullptr;
+};
+
+CudaPart load_cuda() {
+  CudaPart part;
+  const auto refuse = [&part](std::string why) {
+    part.status.why_not = std::move(why);
+    return part;
+  };
+  if (!has_driver()) return refuse("no NVIDIA driver on this machine");
+  const std::string path = cuda_library_path();
+  if (path.empty()) return refuse("this eosin was built without CUDA (nvcc was not found, or EOSIN_CUDA=OFF)");
+  part.library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (part.library == nullptr) return refuse(std::string(::dlerror()) + "; scripts/setup --cuda installs the full set of libraries");
+  if (!at::hasCUDA()) return refuse("torch's CUDA library finds no usable device");
+  part.status.devices = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
+  part.status.available = part.status.devices > 0;
+  return part;
+}
+
+const CudaPart& cuda_part() {
+  static const CudaPart part = load_cuda();
+  return part;
+}
+
+c10::Device cuda_device(int index) {
+  const CudaStatus& status = cuda();
+  EOSIN_CHECK(status.available, Config, "[device] cuda cannot be used: {}; choose cpu or auto", status.why_not);
+  EOSIN_CHECK(index < status.devices, Config, "[device] cuda:{} does not exist (this machine has {}); choose a smaller index", index, status.devices);
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+/// CPUs of the control group's quota (version 2), or infinity.
+double quota_cores() {
+  std::ifstream in("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(in >> quota >> period) || quota == "max" || period <= 0) return INFINITY;
+  return std::strtod(quota.c_str(), nullptr) / period;
+}
+
+}  // namespace
+
+c10::Device choose(const std::string& word, int local_rank) {
+  if (word == "cpu") return c10::kCPU;
+  if (word == "auto") return cuda().available ? cuda_device(local_rank % cuda().devices) : c10::Device(c10::kCPU);
+  if (word == "cuda") return cuda_device(local_rank);
+  int index = -1;
+  const char* end = word.data() + word.size();
+  const bool numbered = word.starts_with("cuda:") && std::from_chars(word.data() + 5, end, index).ptr == end && index >= 0;
+  EOSIN_CHECK(numbered, Config, "[device] unknown device '{}' (need cpu, cuda, cuda:N or auto)", word);
+  return cuda_device(index);
+}
+
+c10::Device prepare(const RunConfig& run, int local_rank, int local_world) {
+  const c10::Device device = choose(run.device, local_rank);  // first: torch remembers whether there was CUDA
+  set_threads(run.threads > 0 ? run.threads : std::max<int64_t>(1, usable_cores() / local_world));
+  set_deterministic(run.deterministic);
+  seed(static_cast<uint64_t>(run.seed));
+  return device;
+}
+
+const CudaStatus& cuda() { return cuda_part().status; }
+
+void* cuda_function(const char* name) {
+  const CudaPart& part = cuda_part();
+  EOSIN_CHECK(part.status.available, Config, "[device] cuda cannot be used: {}", part.status.why_not);
+  void* function = ::dlsym(part.library, name);
+  EOSIN_ASSERT(function != nullptr);
+  return function;
+}
+
+int64_t usable_cores() {
+  cpu_set_t set;
+  const int64_t affinity = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : ::sysconf(_SC_NPROCESSORS_ONLN);
+  return std::max<int64_t>(1, std::min<int64_t>(affinity, static_cast<int64_t>(std::min(std::ceil(quota_cores()), 1e6))));
+}
+
+void set_threads(int64_t threads) {
+  static const bool interop = [] {
+    at::set_num_interop_threads(1);  // may be set only once in a process
+    return true;
+  }();
+  (void)interop;
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
+}
+
+void set_deterministic(bool deterministic) {
+  if (deterministic) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  auto& context = at::globalContext();
+  context.setDeterministicAlgorithms(deterministic, false);
+  context.setDeterministicFillUninitializedMemory(false);
+  context.setDeterministicCuDNN(deterministic);
+  context.setDeterministicMkldnn(deterministic);
+  context.setBenchmarkCuDNN(!deterministic);
+}
+
+void seed(uint64_t seed) { at::manual_seed(seed); }
+
+Autocast::Autocast(c10::Device device, c10::ScalarType dtype) : device_(device.type()), active_(dtype != c10::kFloat) {
+  if (!active_) return;
+  EOSIN_CHECK(dtype == c10::kBFloat16 || dtype == c10::kHalf, Config, "[precision] autocast to {} is not possible (need bfloat16 or float16)",
+              c10::toString(dtype));
+  previous_ = at::autocast::is_autocast_enabled(device_);
+  previous_dtype_ = at::autocast::get_autocast_dtype(device_);
+  at::autocast::set_autocast_enabled(device_, true);
+  at::autocast::set_autocast_dtype(device_, dtype);
+  at::autocast::increment_nesting();
+}
+
+Autocast::~Autocast() {
+  if (!active_) return;
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();  // weights change at the next step
+  at::autocast::set_autocast_enabled(device_, previous_);
+  at::autocast::set_autocast_dtype(device_, previous_dtype_);
+}
+
+int64_t peak_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace eosin::device
