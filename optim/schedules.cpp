@@ -23,11 +23,12 @@ struct Constant {
 };
 
 struct WarmupCosineRow {
-  int64_t warmup_steps = 0, freeze_steps = 0;
+  std::optional<int64_t> warmup_steps;
+  int64_t freeze_steps = 0;
   double start = 0.0, final = 1e-6, trunc_extra = 0.0;
   bool inclusive = false;
   void visit(config::Visitor& v) {
-    v("warmup_steps", warmup_steps, "steps of the ramp from start to the peak", Range{0, kManySteps});
+    v("warmup_steps", warmup_steps, "steps of the ramp from start to the peak; absent: a tenth of the run", Range{0, kManySteps});
     v("start", start, "value at the first step of the ramp", Range{0, 1e6});
     v("final", final, "value after the last step", Range{0, 1e6});
     v("freeze_steps", freeze_steps, "leading steps with the value 0", Range{0, kManySteps});
@@ -35,9 +36,10 @@ struct WarmupCosineRow {
     v("inclusive", inclusive, "reach the final value at the last step, not one step later");
   }
   Schedule make(double base, int64_t total) const {
-    check_fits("warm-up", warmup_steps + freeze_steps, total);
+    const int64_t warmup = warmup_steps.value_or(total / 10);
+    check_fits("warm-up", warmup + freeze_steps, total);
     WarmupCosine s;
-    s.base = base, s.final = final, s.total = total, s.warmup = warmup_steps, s.start = start;
+    s.base = base, s.final = final, s.total = total, s.warmup = warmup, s.start = start;
     s.freeze = freeze_steps, s.trunc_extra = trunc_extra, s.inclusive = inclusive;
     return [s](int64_t step) { return warmup_cosine(s, step); };
   }
