@@ -245,9 +245,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
   return parse(static_cast<const uint8_t*>(p), size, path, owner);
 }
 
-std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
-  std::vector<std::pair<std::string, Tensor>> order;
-  for (const auto& [name, t] : tensors) order.emplace_back(name, t.detach().cpu().contiguous());
+void write_safetensors(const ByteSink& sink, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
+  std::vector<std::pair<std::string, Tensor>> order(tensors.begin(), tensors.end());
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second.element_size() > b.second.element_size(); });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -260,19 +259,24 @@ std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t n = text.size();
-  std::string out(8 + n + at, '\0');
-  std::memcpy(out.data(), &n, 8);
-  std::memcpy(out.data() + 8, text.data(), n);
-  char* p = out.data() + 8 + n;
+  sink({reinterpret_cast<const char*>(&n), sizeof n});
+  sink(text);
   for (const auto& [name, t] : order) {
-    if (t.nbytes() > 0) std::memcpy(p, t.data_ptr(), t.nbytes());
-    p += t.nbytes();
+    const Tensor dense = t.detach().cpu().contiguous();  // one at a time: no second copy of a whole model
+    if (dense.nbytes() > 0) sink({static_cast<const char*>(dense.data_ptr()), dense.nbytes()});
   }
+}
+
+std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
+  std::string out;
+  write_safetensors([&out](std::string_view bytes) { out += bytes; }, tensors, metadata);
   return out;
 }
 
 void write_safetensors(const std::string& path, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
-  write_file(path, serialize_safetensors(tensors, metadata));
+  AtomicFile file(path);
+  write_safetensors([&file](std::string_view bytes) { file.write(bytes); }, tensors, metadata);
+  file.commit();
 }
 
 }  // namespace eosin

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace eosin {
 
@@ -23,9 +25,15 @@ SafetensorsFile read_safetensors(const std::string& path);
 /// The same from bytes in memory; `where` names the source in messages.
 SafetensorsFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& where);
 
-/// Serialises as the reference writer does: tensors by descending alignment then name, header padded to 8 bytes.
+/// Receives the bytes of a file in order.
+using ByteSink = std::function<void(std::string_view)>;
+
+/// Serialises as the reference writer does: tensors by descending alignment then name, header padded to 8 bytes. Dense tensors
+/// on the CPU are not copied.
+void write_safetensors(const ByteSink& sink, const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {});
+/// The same in memory.
 std::string serialize_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {});
-/// Writes path.tmp, fsync, rename, fsync of the folder.
+/// The same into a file that is complete or absent (core/base/atomic_file.h).
 void write_safetensors(const std::string& path, const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace eosin
