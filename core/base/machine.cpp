@@ -41,7 +41,7 @@ std::optional<double> granted_cores() {
   return std::stod(quota) / period;
 }
 
-uint64_t available_memory() {
+uint64_t usable_memory() {
   uint64_t bytes = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     uint64_t limit = 0;
@@ -52,7 +52,7 @@ uint64_t available_memory() {
 
 }  // namespace
 
-int available_cores() {
+int usable_cores() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
   int cores = ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : static_cast<int>(std::thread::hardware_concurrency());
@@ -68,7 +68,7 @@ Machine machine() {
   std::string cpu = value_in("/proc/cpuinfo", "model name", ": ");
   const std::string name = value_in("/etc/os-release", "PRETTY_NAME", "=");
   return {host, std::string(kernel.sysname) + " " + kernel.release + (name.empty() ? "" : " (" + name + ")"), cpu.empty() ? kernel.machine : cpu,
-          available_cores(), available_memory()};
+          usable_cores(), usable_memory()};
 }
 
 void to_json(nlohmann::ordered_json& j, const Machine& m) {

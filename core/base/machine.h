@@ -15,6 +15,6 @@ Machine machine();
 void to_json(nlohmann::ordered_json& j, const Machine& m);
 
 /// CPU cores that this process may use: the affinity mask, within the limit of its control group; at least 1.
-int available_cores();
+int usable_cores();
 
 }  // namespace eosin

@@ -1,22 +1,20 @@
 #include "core/tensor/device.h"
 
 #include "core/base/error.h"
+#include "core/base/machine.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 namespace eosin::device {
 namespace {
@@ -68,15 +66,6 @@ c10::Device cuda_device(int index) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
-/// CPUs of the control group's quota (version 2), or infinity.
-double quota_cores() {
-  std::ifstream in("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(in >> quota >> period) || quota == "max" || period <= 0) return INFINITY;
-  return std::strtod(quota.c_str(), nullptr) / period;
-}
-
 }  // namespace
 
 c10::Device choose(const std::string& word, int local_rank) {
@@ -106,12 +95,6 @@ void* cuda_function(const char* name) {
   void* function = ::dlsym(part.library, name);
   EOSIN_ASSERT(function != nullptr);
   return function;
-}
-
-int64_t usable_cores() {
-  cpu_set_t set;
-  const int64_t affinity = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : ::sysconf(_SC_NPROCESSORS_ONLN);
-  return std::max<int64_t>(1, std::min<int64_t>(affinity, static_cast<int64_t>(std::min(std::ceil(quota_cores()), 1e6))));
 }
 
 void set_threads(int64_t threads) {

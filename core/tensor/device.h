@@ -31,8 +31,6 @@ const CudaStatus& cuda();
 /// Address of a function of the CUDA part; Config error where it is not available.
 void* cuda_function(const char* name);
 
-/// Cores that this process may use: affinity and the control group's quota.
-int64_t usable_cores();
 /// Threads of torch's operations; 0 = usable_cores(). Between operations one thread is used.
 void set_threads(int64_t threads);
 /// Same seed, same bits on one device (platform.md section 4): deterministic algorithms only, no autotuning, no uninitialised-memory fill.
