@@ -20,21 +20,24 @@ void check_binary(const char* where, Labels target, std::span<const double> prob
   check_finite(where, "probability", prob);
 }
 
-CalibrationError binned(const std::vector<double>& confidence, const std::vector<double>& correct, int64_t n_bins, CalibrationNorm norm) {
+CalibrationError binned(const std::vector<double>& confidence, const std::vector<double>& correct, int64_t n_bins, CalibrationNorm norm,
+                        Weights weight) {
   EOSIN_CHECK(n_bins > 0, Config, "[eval.ece] number of bins must be positive (got {})", n_bins);
   const size_t bins = static_cast<size_t>(n_bins) + 1;
   CalibrationError r{0, std::vector<double>(bins), std::vector<double>(bins), std::vector<double>(bins)};
+  double total = 0;
   for (size_t i = 0; i < confidence.size(); ++i) {
     EOSIN_CHECK(confidence[i] >= 0 && confidence[i] <= 1, Data, "[eval.ece] row {} has confidence {} (need 0 ... 1)", i, confidence[i]);
     // The edges are the float64 numbers i / n_bins; a product may round across one.
     size_t b = static_cast<size_t>(confidence[i] * static_cast<double>(n_bins));
     while (b > 0 && confidence[i] < static_cast<double>(b) / static_cast<double>(n_bins)) --b;
     while (b + 1 < bins && confidence[i] >= static_cast<double>(b + 1) / static_cast<double>(n_bins)) ++b;
-    r.accuracy[b] += correct[i], r.confidence[b] += confidence[i], r.fraction[b] += 1;
+    const double w = weight_of(weight, i);
+    r.accuracy[b] += w * correct[i], r.confidence[b] += w * confidence[i], r.fraction[b] += w, total += w;
   }
   for (size_t b = 0; b < bins; ++b) {
     if (r.fraction[b] == 0) continue;
-    r.accuracy[b] /= r.fraction[b], r.confidence[b] /= r.fraction[b], r.fraction[b] /= static_cast<double>(confidence.size());
+    r.accuracy[b] /= r.fraction[b], r.confidence[b] /= r.fraction[b], r.fraction[b] /= total;
     const double gap = std::abs(r.accuracy[b] - r.confidence[b]);
     if (norm == CalibrationNorm::Max)
       r.value = std::max(r.value, gap);
@@ -69,19 +72,25 @@ double brier_binary(Labels target, std::span<const double> prob) {
   return sum / static_cast<double>(target.size());
 }
 
-double brier(Labels target, MatrixView prob, bool scale_by_half) {
+double brier(Labels target, MatrixView prob, bool scale_by_half, Weights weight) {
   check_multiclass("eval.brier", target, prob);
-  double sum = 0;
-  for (size_t i = 0; i < target.size(); ++i)
+  check_weights("eval.brier", weight, target.size());
+  double sum = 0, total = 0;
+  for (size_t i = 0; i < target.size(); ++i) {
+    double square = 0;
     for (int64_t c = 0; c < prob.cols; ++c) {
       const double d = prob(static_cast<int64_t>(i), c) - static_cast<double>(target[i] == c);
-      sum += d * d;
+      square += d * d;
     }
-  return sum / static_cast<double>(target.size()) * (scale_by_half ? 0.5 : 1.0);
+    sum += weight_of(weight, i) * square;
+    total += weight_of(weight, i);
+  }
+  return sum / total * (scale_by_half ? 0.5 : 1.0);
 }
 
-CalibrationError calibration_error(Labels target, MatrixView prob, int64_t n_bins, CalibrationNorm norm) {
+CalibrationError calibration_error(Labels target, MatrixView prob, int64_t n_bins, CalibrationNorm norm, Weights weight) {
   check_multiclass("eval.ece", target, prob);
+  check_weights("eval.ece", weight, target.size());
   std::vector<double> confidence, correct;
   for (size_t i = 0; i < target.size(); ++i) {
     const auto row = prob.row(static_cast<int64_t>(i));
@@ -89,12 +98,12 @@ CalibrationError calibration_error(Labels target, MatrixView prob, int64_t n_bin
     confidence.push_back(row[top]);
     correct.push_back(top == target[i]);
   }
-  return binned(confidence, correct, n_bins, norm);
+  return binned(confidence, correct, n_bins, norm, weight);
 }
 
 CalibrationError calibration_error_binary(Labels target, std::span<const double> prob, int64_t n_bins, CalibrationNorm norm) {
   check_binary("eval.ece", target, prob);
-  return binned({prob.begin(), prob.end()}, {target.begin(), target.end()}, n_bins, norm);
+  return binned({prob.begin(), prob.end()}, {target.begin(), target.end()}, n_bins, norm, {});
 }
 
 }  // namespace eosin::eval

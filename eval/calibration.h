@@ -18,7 +18,7 @@ double log_loss(Labels target, MatrixView prob, Weights weight = {});
 /// Checked  golden eval.brier.
 double brier_binary(Labels target, std::span<const double> prob);
 /// Mean over samples of sum_c (p_c - [y = c])^2, halved with `scale_by_half` (so that two classes agree with brier_binary).
-double brier(Labels target, MatrixView prob, bool scale_by_half = true);
+double brier(Labels target, MatrixView prob, bool scale_by_half = true, Weights weight = {});
 
 enum class CalibrationNorm { L1, L2, Max };
 struct CalibrationError {
@@ -28,7 +28,8 @@ struct CalibrationError {
 /// Expected calibration error of the top-1 confidence, in bins [i/n, (i+1)/n) (Guo et al. 2017).
 ///
 /// Checked  golden eval.ece.
-CalibrationError calibration_error(Labels target, MatrixView prob, int64_t n_bins = 15, CalibrationNorm norm = CalibrationNorm::L1);
+CalibrationError calibration_error(Labels target, MatrixView prob, int64_t n_bins = 15, CalibrationNorm norm = CalibrationNorm::L1,
+                                   Weights weight = {});
 /// The binary form: confidence is P(class 1) and accuracy the target (torchmetrics), not the top-1 form.
 CalibrationError calibration_error_binary(Labels target, std::span<const double> prob, int64_t n_bins = 15,
                                           CalibrationNorm norm = CalibrationNorm::L1);

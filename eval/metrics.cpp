@@ -1,0 +1,109 @@
+#include "eval/metrics.h"
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "eval/calibration.h"
+#include "eval/classification.h"
+#include "eval/ranking.h"
+
+#include <algorithm>
+
+namespace eosin::eval {
+namespace {
+
+using Shared = std::shared_ptr<const Predictions>;
+
+/// A metric that is a function of the weighted confusion matrix.
+template <class F>
+Statistic of_confusion(Shared p, F measure) {
+  confusion(p->target, p->pred, p->num_classes);  // checks
+  return [p, measure](Weights weight) -> std::optional<double> {
+    Matrix m(p->num_classes, p->num_classes);
+    for (size_t i = 0; i < p->target.size(); ++i) m(p->target[i], p->pred[i]) += weight_of(weight, i);
+    return measure(m);
+  };
+}
+
+/// A metric of the probabilities that every weighting defines.
+template <class F>
+Statistic of_probabilities(Shared p, F measure) {
+  check_probabilities("eval.metrics", p->prob_NC);
+  return [p, measure](Weights weight) -> std::optional<double> { return measure(*p, weight); };
+}
+
+Statistic make_accuracy(Shared p) { return accuracy_statistic(p->target, p->pred); }
+Statistic make_balanced_accuracy(Shared p) { return balanced_accuracy_statistic(p->target, p->pred, p->num_classes); }
+Statistic make_macro_f1(Shared p) {
+  return of_confusion(p, [](const Matrix& m) { return precision_recall_f1(m, {.average = Average::Macro}).f1[0]; });
+}
+Statistic make_weighted_f1(Shared p) {
+  return of_confusion(p, [](const Matrix& m) { return precision_recall_f1(m, {.average = Average::Weighted}).f1[0]; });
+}
+Statistic make_mcc(Shared p) { return of_confusion(p, matthews_correlation); }
+Statistic make_quadratic_kappa(Shared p) {
+  return of_confusion(p, [](const Matrix& m) { return cohen_kappa(m, KappaWeights::Quadratic); });
+}
+
+Statistic make_auroc(Shared p) {
+  auroc_ovr(p->target, p->prob_NC);  // names a class that is absent
+  auto ranked = std::make_shared<const RankedScores>(p->target, p->prob_NC);
+  return [ranked](Weights weight) { return ranked->macro(weight); };
+}
+
+Statistic make_average_precision(Shared p) {
+  average_precision_multiclass(p->target, p->prob_NC, Average::Macro);
+  return [p](Weights weight) -> std::optional<double> {
+    std::vector<double> present(static_cast<size_t>(p->num_classes));
+    for (size_t i = 0; i < p->target.size(); ++i) present[p->target[i]] += weight_of(weight, i);
+    if (std::find(present.begin(), present.end(), 0.0) != present.end()) return std::nullopt;
+    return average_precision_multiclass(p->target, p->prob_NC, Average::Macro, weight);
+  };
+}
+
+Statistic make_log_loss(Shared p) {
+  return of_probabilities(p, [](const Predictions& q, Weights w) { return log_loss(q.target, q.prob_NC, w); });
+}
+Statistic make_brier(Shared p) {
+  return of_probabilities(p, [](const Predictions& q, Weights w) { return brier(q.target, q.prob_NC, true, w); });
+}
+Statistic make_ece(Shared p) {
+  return of_probabilities(p,
+                          [](const Predictions& q, Weights w) { return calibration_error(q.target, q.prob_NC, 15, CalibrationNorm::L1, w).value; });
+}
+
+}  // namespace
+
+const std::vector<MetricRow>& metrics() {
+  static const std::vector<MetricRow> table = {
+      {"accuracy", true, "predictions", "0 ... 1", "share of samples whose prediction is the target", "", make_accuracy},
+      {"balanced_accuracy", true, "predictions", "0 ... 1", "mean recall over the classes that occur", "Brodersen et al. 2010",
+       make_balanced_accuracy},
+      {"macro_f1", true, "predictions", "0 ... 1", "mean of the classes' F1, every declared class alike", "van Rijsbergen 1979", make_macro_f1},
+      {"weighted_f1", true, "predictions", "0 ... 1", "mean of the classes' F1, by their samples", "van Rijsbergen 1979", make_weighted_f1},
+      {"mcc", true, "predictions", "-1 ... 1", "Matthews' correlation of prediction and target", "Gorodkin 2004", make_mcc},
+      {"quadratic_kappa", true, "predictions", "-1 ... 1", "agreement beyond chance, weighted by the squared distance of ordered classes",
+       "Cohen 1968", make_quadratic_kappa},
+      {"auroc_ovr_macro", true, "probabilities", "0 ... 1", "area under the ROC curve, each class against the rest, plain mean",
+       "Hanley and McNeil 1982", make_auroc},
+      {"average_precision_macro", true, "probabilities", "0 ... 1", "area under the precision-recall steps, each class against the rest, plain mean",
+       "Manning et al. 2008", make_average_precision},
+      {"log_loss", false, "probabilities", "0 ...", "mean of -ln P(target)", "Good 1952", make_log_loss},
+      {"brier", false, "probabilities", "0 ... 1", "mean squared distance of the probabilities from the truth, halved", "Brier 1950", make_brier},
+      {"ece_15", false, "probabilities", "0 ... 1", "gap between top-1 confidence and accuracy in 15 bins", "Guo et al. 2017, arXiv:1706.04599",
+       make_ece},
+  };
+  return table;
+}
+
+const MetricRow& metric(const std::string& name) {
+  std::vector<std::string> names;
+  for (const MetricRow& row : metrics()) {
+    if (row.name == name) return row;
+    names.push_back(row.name);
+  }
+  const auto near = config::nearest(name, names);
+  fail(ErrorKind::Config, "[eval.metrics] unknown metric '{}'{}; need one of {}", name, near ? fmt::format("; did you mean '{}'?", *near) : "",
+       fmt::join(names, ", "));
+}
+
+}  // namespace eosin::eval

@@ -1,0 +1,35 @@
+#pragma once
+// The table of metrics: what a report may print, by full name.
+#include "eval/bootstrap.h"
+#include "eval/input.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace eosin::eval {
+
+/// What a classifier said about each sample of a test set.
+struct Predictions {
+  int64_t num_classes = 0;
+  std::vector<int64_t> target, pred;
+  Matrix prob_NC;
+};
+
+struct MetricRow {
+  std::string name;
+  bool higher_is_better;
+  std::string needs;  // "predictions" or "probabilities"
+  std::string range;  // "0 ... 1"
+  std::string one_line;
+  std::string source;
+  /// The metric as a function of the rows' weights. Errors as the metric's own.
+  Statistic (*make)(std::shared_ptr<const Predictions>);
+};
+
+/// In the order in which reports print them.
+const std::vector<MetricRow>& metrics();
+/// Errors   Config for an unknown name, with the nearest known one.
+const MetricRow& metric(const std::string& name);
+
+}  // namespace eosin::eval

@@ -1,0 +1,362 @@
+#include "eval/report.h"
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "core/base/version.h"
+#include "eval/html.h"
+#include "eval/matrix.h"
+#include "eval/svg.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace eosin::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using html::Row;
+using svg::number;
+
+constexpr size_t kMostPoints = 300;  // of a curve; longer ones are averaged in equal stretches
+constexpr size_t kMostRows = 200;    // of a table of slides or failures
+
+// ----------------------------------------------------------------------------------------------- JSON as text
+std::string text_of(const Json& v) {
+  if (v.is_string()) return v.get<std::string>();
+  if (v.is_number_float()) return number(v.get<double>());
+  return v.is_null() ? "–" : v.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+const Json& at(const Json& v, const std::string& key) {
+  static const Json nothing;
+  const auto it = v.is_object() ? v.find(key) : v.end();
+  return it == v.end() ? nothing : *it;
+}
+
+std::optional<double> real(const Json& v, const std::string& key) {
+  const Json& x = at(v, key);
+  return x.is_number() ? std::optional(x.get<double>()) : std::nullopt;
+}
+
+std::string text(const Json& v, const std::string& key, const std::string& absent = "") {
+  const Json& x = at(v, key);
+  return x.is_null() ? absent : text_of(x);
+}
+
+/// Leaves of nested objects as (dotted key, text).
+void flatten(const Json& v, const std::string& prefix, std::vector<Row>& rows) {
+  for (const auto& [key, x] : v.items()) {
+    const std::string name = prefix.empty() ? key : prefix + "." + key;
+    if (x.is_object())
+      flatten(x, name, rows);
+    else
+      rows.push_back({name, text_of(x)});
+  }
+}
+
+std::string key_value_table(const Json& v) {
+  std::vector<Row> rows;
+  flatten(v, "", rows);
+  return html::table({"key", "value"}, rows);
+}
+
+/// A table of objects: the union of their scalar keys.
+std::string table_of(const std::vector<Json>& objects) {
+  Row head;
+  for (const Json& o : objects)
+    for (const auto& [key, x] : o.items())
+      if (!x.is_structured() && std::find(head.begin(), head.end(), key) == head.end()) head.push_back(key);
+  std::vector<Row> rows;
+  for (size_t i = 0; i < std::min(objects.size(), kMostRows); ++i) {
+    Row row;
+    for (const auto& key : head) row.push_back(text(objects[i], key));
+    rows.push_back(std::move(row));
+  }
+  std::string s = html::table(head, rows);
+  if (objects.size() > kMostRows) s += html::paragraph("note", fmt::format("{} of {} rows are shown.", kMostRows, objects.size()));
+  return s;
+}
+
+// ----------------------------------------------------------------------------------------------- curves
+/// Series of every number in metrics.jsonl, by dotted key, in order of first appearance.
+std::vector<svg::Series> series_of(const std::vector<Json>& rows) {
+  static const std::set<std::string> kNotPlotted = {"step", "epoch", "samples", "time"};
+  std::vector<svg::Series> all;
+  std::map<std::string, size_t> position;
+  const std::function<void(const Json&, const std::string&, double)> visit = [&](const Json& v, const std::string& prefix, double step) {
+    for (const auto& [key, x] : v.items()) {
+      const std::string name = prefix.empty() ? key : prefix + "." + key;
+      if (x.is_object()) visit(x, name, step);
+      if (!x.is_number() || kNotPlotted.count(name) != 0) continue;
+      const auto [it, fresh] = position.emplace(name, all.size());
+      if (fresh) all.push_back({name, {}, {}});
+      all[it->second].x.push_back(step);
+      all[it->second].y.push_back(x.get<double>());
+    }
+  };
+  for (const Json& row : rows) visit(row, "", row.at("step").get<double>());
+  return all;
+}
+
+svg::Series thinned(const svg::Series& s) {
+  if (s.x.size() <= kMostPoints) return s;
+  svg::Series t{s.name, {}, {}};
+  for (size_t k = 0; k < kMostPoints; ++k) {
+    const size_t begin = k * s.x.size() / kMostPoints, end = (k + 1) * s.x.size() / kMostPoints;
+    double x = 0, y = 0;
+    for (size_t i = begin; i < end; ++i) x += s.x[i], y += s.y[i];
+    t.x.push_back(x / static_cast<double>(end - begin)), t.y.push_back(y / static_cast<double>(end - begin));
+  }
+  return t;
+}
+
+std::string curve_figure(const svg::Series& full, const std::string& x_label) {
+  const svg::Series s = thinned(full);
+  std::vector<Row> rows;
+  for (size_t i = 0; i < s.x.size(); ++i) rows.push_back({number(s.x[i]), number(s.y[i])});
+  const std::string means = s.x.size() < full.x.size() ? fmt::format("; means of {} logged values", full.x.size()) : "";
+  return html::figure(svg::line_chart({s.name, s.name + " against " + x_label, x_label, s.name, {s}, {}, false}),
+                      fmt::format("{}: first {}, last {}{}", s.name, number(full.y.front()), number(full.y.back()), means), {x_label, s.name}, rows);
+}
+
+std::string training_section(const RunRecord& run) {
+  if (run.metrics.empty()) return {};
+  std::vector<std::string> figures;
+  for (const auto& s : series_of(run.metrics)) figures.push_back(curve_figure(s, "step"));
+  return html::section("Training curves", html::grid(figures));
+}
+
+// ----------------------------------------------------------------------------------------------- results of eval
+std::string interval_text(const Json& m) {
+  const auto low = real(m, "ci_low"), high = real(m, "ci_high");
+  return low && high ? fmt::format("{} – {}", number(*low), number(*high)) : "–";
+}
+
+std::vector<Json> metrics_of(const RunRecord& run) {
+  const Json& m = at(run.results, "metrics");
+  return m.is_array() ? m.get<std::vector<Json>>() : std::vector<Json>{};
+}
+
+std::string verdict(const RunRecord& run) {
+  const auto all = metrics_of(run);
+  if (all.empty()) return {};
+  const Json& protocol = at(run.results, "protocol");
+  const auto wanted = std::find_if(all.begin(), all.end(), [](const Json& m) { return text(m, "name") == "balanced_accuracy"; });
+  const Json& m = wanted == all.end() ? all.front() : *wanted;
+  const Json& folds = at(m, "folds");
+  const std::string n = folds.is_array() && !folds.empty() ? text(folds.front(), "n") : "?";
+  return html::paragraph("verdict",
+                         fmt::format("{}: {} {} (95 % interval {}), resampled by {}; n = {}; protocol {}.", text(protocol, "name", "evaluation"),
+                                     text(m, "name"), text(m, "mean"), interval_text(m), text(m, "unit"), n, text(protocol, "kind", "?")));
+}
+
+std::string violations(const RunRecord& run) {
+  std::string s;
+  for (const Json& v : at(at(run.results, "protocol"), "violations")) s += html::paragraph("alarm", text_of(v));
+  return s;
+}
+
+std::string metrics_section(const RunRecord& run) {
+  const auto all = metrics_of(run);
+  if (all.empty()) return {};
+  std::vector<Row> rows;
+  std::vector<svg::IntervalRow> intervals;
+  for (const Json& m : all) {
+    const Json& folds = at(m, "folds");
+    const Json fold = folds.is_array() && !folds.empty() ? folds.front() : Json();
+    rows.push_back({text(m, "name"), text(m, "mean"), interval_text(m), text(m, "direction"), text(fold, "n"), text(m, "unit"), text(fold, "ci"),
+                    text(fold, "undefined", "0")});
+    const auto value = real(m, "mean"), low = real(m, "ci_low"), high = real(m, "ci_high");
+    if (value && low && high && *low >= -1 && *high <= 1) intervals.push_back({text(m, "name"), *value, *low, *high});
+  }
+  std::vector<Row> numbers;
+  for (const auto& r : intervals) numbers.push_back({r.name, number(r.value), number(r.low), number(r.high)});
+  std::string s = html::table({"metric", "value", "95 % interval", "better", "n", "unit", "interval by", "undefined"}, rows);
+  if (!intervals.empty())
+    s += html::grid({html::figure(svg::interval_chart("Metrics with their intervals", intervals), "Values and 95 % intervals",
+                                  {"metric", "value", "low", "high"}, numbers)},
+                    true);
+  return html::section("Metrics", s);
+}
+
+std::vector<double> reals_of(const Json& v) {
+  std::vector<double> r;
+  for (const Json& x : v) r.push_back(x.is_number() ? x.get<double>() : NAN);
+  return r;
+}
+
+std::string roc_figure(const Json& curves, const std::vector<std::string>& classes) {
+  svg::LineChart chart{
+      "ROC curves", "True against false positive rate, each class against the rest", "false positive rate", "true positive rate", {}, {}, true};
+  std::vector<Row> rows;
+  for (const Json& c : curves) {
+    if (text(c, "kind") != "roc") continue;
+    const size_t k = at(c, "class").is_number_unsigned() ? at(c, "class").get<size_t>() : classes.size();
+    svg::Series s{k < classes.size() ? classes[k] : text(c, "class"), reals_of(at(c, "x")), reals_of(at(c, "y"))};
+    for (size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) rows.push_back({s.name, number(s.x[i]), number(s.y[i])});
+    s.y.resize(s.x.size(), NAN);
+    chart.series.push_back(std::move(s));
+  }
+  if (chart.series.empty()) return {};
+  return html::figure(svg::line_chart(chart), "ROC, each class against the rest; dashed: chance",
+                      {"class", "false positive rate", "true positive rate"}, rows);
+}
+
+std::string confusion_figure(const Json& table, const std::vector<std::string>& classes) {
+  if (!table.is_array() || table.empty() || table.size() != classes.size()) return {};
+  Matrix m(static_cast<int64_t>(classes.size()), static_cast<int64_t>(classes.size()));
+  std::vector<Row> rows;
+  for (size_t i = 0; i < table.size(); ++i) {
+    if (!table[i].is_array() || table[i].size() != classes.size()) return {};
+    rows.push_back({classes[i]});
+    for (size_t j = 0; j < classes.size(); ++j) {
+      m(static_cast<int64_t>(i), static_cast<int64_t>(j)) = table[i][j].is_number() ? table[i][j].get<double>() : 0;
+      rows.back().push_back(text_of(table[i][j]));
+    }
+  }
+  Row head{"true \\ predicted"};
+  head.insert(head.end(), classes.begin(), classes.end());
+  return html::figure(svg::confusion_matrix(classes, m), "Counts, and the share of each true class", head, rows);
+}
+
+std::string results_sections(const RunRecord& run) {
+  if (run.results.is_null()) return {};
+  std::vector<std::string> classes;
+  for (const Json& c : at(at(run.results, "data"), "labels")) classes.push_back(text_of(c));
+  std::vector<std::string> figures;
+  for (std::string f : {confusion_figure(at(run.results, "confusion"), classes), roc_figure(at(run.results, "curves"), classes)})
+    if (!f.empty()) figures.push_back(std::move(f));
+  std::string s = metrics_section(run);
+  if (!figures.empty()) s += html::section("Where it is right and wrong", html::grid(figures, true));
+  const Json& worst = at(run.results, "worst_errors");
+  if (worst.is_array() && !worst.empty())
+    s += html::section("Worst errors", html::paragraph("note", "The most confident wrong predictions.") + table_of(worst.get<std::vector<Json>>()));
+  s += html::section("Data and protocol", key_value_table(Json{{"data", at(run.results, "data")}, {"protocol", at(run.results, "protocol")}}));
+  return s;
+}
+
+// ----------------------------------------------------------------------------------------------- a run
+std::vector<html::Card> cards_of(const RunRecord& run) {
+  std::vector<html::Card> cards;
+  for (const Json& m : metrics_of(run)) {
+    if (cards.size() == 4) break;
+    cards.push_back({text(m, "name"), text(m, "mean"), interval_text(m)});
+  }
+  if (!run.metrics.empty()) {
+    cards.push_back({"steps", text(run.metrics.back(), "step"), ""});
+    for (const auto& s : series_of(run.metrics)) {
+      const std::string leaf = s.name.substr(s.name.rfind('.') + 1);
+      if (leaf == "loss" || leaf == "knn_accuracy" || leaf == "rankme" || leaf == "effective_rank" || leaf == "images_per_second")
+        cards.push_back({leaf, number(s.y.back()), "first " + number(s.y.front())});
+    }
+  }
+  if (!run.slides.empty()) {
+    double tiles = 0;
+    for (const Json& s : run.slides) tiles += real(s, "tiles").value_or(0);
+    cards.push_back({"slides", fmt::format("{}", run.slides.size()), ""});
+    cards.push_back({"tiles", number(tiles), ""});
+  }
+  if (!run.failures.empty()) cards.push_back({"failures", fmt::format("{}", run.failures.size()), "listed below"});
+  return cards;
+}
+
+std::string pictures_section(const RunRecord& run) {
+  if (run.pictures.empty()) return {};
+  std::vector<std::string> figures;
+  for (const Picture& p : run.pictures) figures.push_back(html::picture(p.mime, p.bytes, p.caption));
+  std::string s = html::grid(figures, true);
+  if (run.pictures_left_out > 0) s += html::paragraph("note", fmt::format("{} more pictures lie in the run folder.", run.pictures_left_out));
+  return html::section("Pictures", s);
+}
+
+std::string failures_section(const RunRecord& run) {
+  if (run.failures.empty()) return {};
+  std::map<std::string, int> by_message;
+  for (const Json& f : run.failures) ++by_message[text(f, "message", "?")];
+  std::vector<Row> counts;
+  for (const auto& [message, n] : by_message) counts.push_back({message, fmt::format("{}", n)});
+  return html::section("Failures", html::table({"message", "count"}, counts) + html::details("each failure", table_of(run.failures)));
+}
+
+std::string run_body(const RunRecord& run) {
+  std::string s = verdict(run) + violations(run);
+  if (const auto cards = cards_of(run); !cards.empty()) s += html::cards(cards);
+  s += results_sections(run) + training_section(run) + pictures_section(run);
+  if (!run.slides.empty()) s += html::section("Slides", table_of(run.slides));
+  if (!run.config_yaml.empty())
+    s += html::section("Config", html::details("config.yaml, every default explicit", html::preformatted(run.config_yaml)));
+  if (!run.manifest.is_null()) s += html::section("Machine and run", html::details("manifest.json", key_value_table(run.manifest)));
+  s += failures_section(run);
+  for (const auto& note : run.notes) s += html::paragraph("note", note);
+  return s;
+}
+
+// ----------------------------------------------------------------------------------------------- several runs
+/// Last value of every number that a run reports, as text.
+std::vector<Row> headline_numbers(const RunRecord& run) {
+  std::vector<Row> rows;
+  for (const Json& m : metrics_of(run)) rows.push_back({text(m, "name"), fmt::format("{} ({})", text(m, "mean"), interval_text(m))});
+  for (const auto& s : series_of(run.metrics)) rows.push_back({"last " + s.name, number(s.y.back())});
+  return rows;
+}
+
+std::string comparison(const std::vector<RunRecord>& runs) {
+  Row head{"metric"};
+  std::vector<Row> rows;
+  for (size_t k = 0; k < runs.size(); ++k) {
+    head.push_back(runs[k].name);
+    for (const Row& r : headline_numbers(runs[k])) {
+      auto it = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row[0] == r[0]; });
+      if (it == rows.end()) it = rows.insert(rows.end(), Row{r[0]});
+      it->resize(k + 1, "–");
+      it->push_back(r[1]);
+    }
+  }
+  for (Row& row : rows) row.resize(runs.size() + 1, "–");
+  std::string s = html::section("Runs side by side", html::table(head, rows));
+  std::string differences;
+  for (size_t k = 1; k < runs.size(); ++k) {
+    if (runs[0].config_yaml.empty() || runs[k].config_yaml.empty()) continue;
+    std::vector<Row> changed;
+    for (const auto& d : config::diff(runs[0].config_yaml, runs[k].config_yaml)) changed.push_back({d.key, d.a, d.b});
+    differences += changed.empty() ? html::paragraph("note", fmt::format("{} and {} have the same config.", runs[0].name, runs[k].name))
+                                   : html::table({"key", runs[0].name, runs[k].name}, changed);
+  }
+  return differences.empty() ? s : s + html::section("Differences of their configs", differences);
+}
+
+std::string title_of(const RunRecord& run) { return run.verb + " · " + run.name; }
+
+}  // namespace
+
+std::string report_html(const std::vector<RunRecord>& runs) {
+  EOSIN_CHECK(!runs.empty(), Config, "[report] no run was given; name at least one run folder");
+  std::string title = runs.size() == 1 ? title_of(runs[0]) : fmt::format("{} runs", runs.size());
+  std::string body = fmt::format("<header><h1>{}</h1>{}</header>\n", svg::escape(title),
+                                 html::paragraph("sub", fmt::format("eosin {} · {}", version(), runs.size() == 1 ? runs[0].dir : "comparison")));
+  if (runs.size() == 1) return html::page("eosin · " + title, body + run_body(runs[0]));
+  body += comparison(runs);
+  for (const RunRecord& run : runs) body += fmt::format("<h2 class=\"run\">{}</h2>\n", svg::escape(title_of(run))) + run_body(run);
+  return html::page("eosin · " + title, body);
+}
+
+void write_report(const std::vector<std::string>& run_dirs, const std::string& path) {
+  std::vector<RunRecord> runs;
+  for (const auto& dir : run_dirs) runs.push_back(read_run(dir));
+  const std::string page = report_html(runs), beside = path + ".tmp";
+  std::ofstream out(beside, std::ios::binary);
+  out << page;
+  out.close();
+  EOSIN_CHECK(out.good(), Io, "[report] cannot write '{}'; is there room, and may this user write there?", beside);
+  std::error_code failed;
+  std::filesystem::rename(beside, path, failed);
+  EOSIN_CHECK(!failed, Io, "[report] cannot rename '{}' to '{}': {}", beside, path, failed.message());
+}
+
+}  // namespace eosin::eval
