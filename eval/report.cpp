@@ -1,5 +1,6 @@
 #include "eval/report.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "core/base/version.h"
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
@@ -349,14 +348,7 @@ std::string report_html(const std::vector<RunRecord>& runs) {
 void write_report(const std::vector<std::string>& run_dirs, const std::string& path) {
   std::vector<RunRecord> runs;
   for (const auto& dir : run_dirs) runs.push_back(read_run(dir));
-  const std::string page = report_html(runs), beside = path + ".tmp";
-  std::ofstream out(beside, std::ios::binary);
-  out << page;
-  out.close();
-  EOSIN_CHECK(out.good(), Io, "[report] cannot write '{}'; is there room, and may this user write there?", beside);
-  std::error_code failed;
-  std::filesystem::rename(beside, path, failed);
-  EOSIN_CHECK(!failed, Io, "[report] cannot rename '{}' to '{}': {}", beside, path, failed.message());
+  write_file(path, report_html(runs));
 }
 
 }  // namespace eosin::eval

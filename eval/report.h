@@ -13,7 +13,7 @@ namespace eosin::eval {
 /// Checked  tests/eval/test_report.cpp: hostile labels come out inert, no reference leaves the page, every plot has its numbers.
 std::string report_html(const std::vector<RunRecord>& runs);
 
-/// Reads the folders and writes the page to `path` (written beside and renamed).
+/// Reads the folders and writes the page to `path` (complete or not at all).
 /// Errors   Io.
 void write_report(const std::vector<std::string>& run_dirs, const std::string& path);
 
