@@ -19,6 +19,7 @@ namespace eosin::apps {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
+      config_verb(),
       run_verb(),
   };
   return table;
@@ -42,9 +43,10 @@ std::string version_text() {
 }
 
 std::string keys_text(const Verb& verb) {
-  if (!verb.visit) return {};
+  if (!verb.make_config) return {};
+  const auto defaults = verb.make_config();
   std::string text = "\nKeys (in CONFIG.yaml or as key=value):\n";
-  for (const auto& row : config::explain(verb.visit)) {
+  for (const auto& row : config::explain(config::visit_of(*defaults))) {
     text += fmt::format("  {:<34} {}{}{}\n", row.key + "=" + (row.value.empty() ? "..." : row.value), row.help, row.rules.empty() ? "" : "  ",
                         row.rules.empty() ? "" : "[" + row.rules + "]");
   }

@@ -13,7 +13,7 @@ int run(const Invocation& in) {
   std::vector<std::string> names;
   for (const Verb& verb : verbs()) {
     if (verb.name == *name && verb.name != "run") return verb.run(in);
-    if (verb.visit) names.push_back(verb.name);
+    if (verb.make_config) names.push_back(verb.name);
   }
   const auto near = config::nearest(*name, names);
   fail(ErrorKind::Config, "[run] unknown verb '{}'{}; need one of {}", *name, near ? fmt::format("; did you mean '{}'?", *near) : "",

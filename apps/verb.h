@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,14 @@ struct Verb {
   std::string example;             // works as pasted
   std::vector<std::string> flags;  // "--decode", "--nproc=N": what it takes beside the common ones
   std::function<int(const Invocation&)> run;
-  /// Visits the verb's config with defaults, for --help, `config explain`, `config schema`; null if it has none.
-  std::function<void(config::Visitor&)> visit;
+  /// The verb's config with its defaults, for --help and `config`: make_config<TileConfig>(); null if it has none.
+  std::function<std::unique_ptr<config::AnyConfig>()> make_config;
 };
+
+template <config::Struct T>
+auto make_config() {
+  return [] { return std::make_unique<config::ConfigOf<T>>(); };
+}
 
 /// The table (apps/main.cpp joins it). One function per verb file, declared here.
 const std::vector<Verb>& verbs();
