@@ -55,6 +55,7 @@ enum class RandomOp : uint32_t {
   kSynthetic = 11,
   kSplit = 12,
   kSubset = 13,
+  kReplace = 14,
 };
 
 /// The draws of one (seed, position, view, op): word(i) is the i-th 32-bit word of the stream.

@@ -1,0 +1,252 @@
+#include "data/loader.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/rng.h"
+
+namespace eosin::data {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr uint64_t kMaxAttempts = 100;
+
+int64_t nanoseconds_since(Clock::time_point start) { return std::chrono::nanoseconds(Clock::now() - start).count(); }
+
+LoaderPlace checked(const LoaderPlace& p) {
+  EOSIN_CHECK(p.world > 0 && p.rank >= 0 && p.rank < p.world, Config, "[loader] rank out of range (got {} of {})", p.rank, p.world);
+  EOSIN_CHECK(p.local_batch > 0, Config, "[loader] the batch is empty (got {} tiles a rank, need at least 1); raise train.batch_size", p.local_batch);
+  EOSIN_CHECK(p.threads > 0, Config, "[loader] at least one thread is needed (got {})", p.threads);
+  return p;
+}
+
+const TileStore& not_empty(const TileStore& store) {
+  EOSIN_CHECK(store.n_tiles() > 0, Data, "[loader] the tile store is empty; tile slides into it first");
+  return store;
+}
+
+}  // namespace
+
+void LoaderConfig::visit(config::Visitor& v) {
+  v("order", order, "uniform: each epoch a permutation of its own; block: for disks that hate random reads", config::OneOf{{"uniform", "block"}});
+  v("block", block, "order block: consecutive records that are read together", config::Range{1, 1e9});
+  v("window", window, "order block: blocks that are shuffled together", config::Range{1, 1e9});
+  v("prefetch", prefetch, "batches that are made ahead of the one in use", config::Range{1, 1024});
+  v("max_bad_fraction", max_bad_fraction, "share of the store's tiles that may be unreadable before the run stops", config::Range{0, 1});
+}
+
+std::unique_ptr<Sampler> make_sampler(const LoaderConfig& config, uint64_t n, uint64_t seed) {
+  if (config.order == "block") return block_sampler(n, static_cast<uint64_t>(config.block), static_cast<uint64_t>(config.window), seed);
+  return uniform_sampler(n, seed);
+}
+
+/// The memory of one batch: one tensor for each run of views of equal size, views one after another.
+struct ViewLoader::Slab {
+  std::vector<Tensor> groups;
+  std::vector<float*> view_data;  // where each view's first tile lies
+
+  Slab(const ViewMaker& maker, int64_t batch, bool pinned) {
+    for (int64_t v = 0; v < maker.n_views();) {
+      int64_t end = v;
+      while (end < maker.n_views() && maker.size_px(end) == maker.size_px(v)) ++end;
+      const int64_t size = maker.size_px(v);
+      groups.push_back(at::empty({(end - v) * batch, 3, size, size}, at::TensorOptions(at::kFloat).pinned_memory(pinned)));
+      for (int64_t k = 0; v < end; ++v, ++k) view_data.push_back(groups.back().mutable_data_ptr<float>() + k * batch * 3 * size * size);
+    }
+  }
+
+  std::vector<Tensor> views(int64_t batch) const {
+    std::vector<Tensor> out;
+    for (const Tensor& g : groups)
+      for (int64_t at = 0; at < g.size(0); at += batch) out.push_back(g.narrow(0, at, batch));
+    return out;
+  }
+  /// Whether the consumer has let go of every view.
+  bool free() const {
+    return std::all_of(groups.begin(), groups.end(), [](const Tensor& g) { return g.storage().use_count() == 1; });
+  }
+};
+
+/// A batch in the making. Every slot writes its own elements.
+struct ViewLoader::Pending {
+  int64_t number = 0;
+  uint64_t first_position = 0;
+  std::shared_ptr<Slab> slab;
+  std::vector<SampleId> ids;
+  std::vector<std::vector<BadTile>> bad;
+};
+
+ViewLoader::ViewLoader(std::shared_ptr<const TileStore> store, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
+    : store_(std::move(store)),
+      maker_(views),
+      config_(config),
+      place_(checked(place)),
+      sampler_(make_sampler(config, not_empty(*store_).n_tiles(), place.seed)) {}
+
+ViewLoader::~ViewLoader() = default;
+
+ViewBatch ViewLoader::next() {
+  if (!pipeline_) start();
+  const auto before = Clock::now();
+  try {
+    pipeline_->close_oldest();
+  } catch (...) {
+    pipeline_.reset();  // a further call begins again at the same position
+    throw;
+  }
+  wait_seconds_ += static_cast<double>(nanoseconds_since(before)) * 1e-9;
+  std::unique_ptr<Pending> done;
+  {
+    const std::unique_lock lock(pending_mutex_);
+    done = std::move(pending_.front());
+    pending_.pop_front();
+  }
+  for (auto& found : done->bad) adopt(std::move(found));
+  position_ += static_cast<uint64_t>(place_.world * place_.local_batch);
+  ViewBatch batch{done->slab->views(place_.local_batch), std::move(done->ids), static_cast<int64_t>(done->first_position)};
+  done.reset();
+  open_next();
+  return batch;
+}
+
+void ViewLoader::start() {
+  pending_.clear();
+  opened_ = 0;
+  pipeline_ = std::make_unique<SlotPipeline>(place_.threads, [this](int64_t batch, int64_t slot) { fill(batch, slot); });
+  for (int64_t i = 0; i < config_.prefetch; ++i) open_next();
+}
+
+void ViewLoader::open_next() {
+  auto pending = std::make_unique<Pending>();
+  const auto batch = static_cast<uint64_t>(place_.local_batch);
+  pending->number = opened_++;
+  pending->first_position =
+      position_ + sample_position(pending_.size(), static_cast<uint64_t>(place_.rank), static_cast<uint64_t>(place_.world), batch, 0);
+  pending->slab = free_slab();
+  pending->ids.resize(batch);
+  pending->bad.resize(batch);
+  {
+    const std::unique_lock lock(pending_mutex_);
+    pending_.push_back(std::move(pending));
+  }
+  pipeline_->open(place_.local_batch);
+}
+
+/// Fresh memory for every batch would cost a page fault for every 4 kB of it. Pinned memory is not kept here: a copy to the device may
+/// still read it, which torch's pinned allocator knows and we do not.
+std::shared_ptr<ViewLoader::Slab> ViewLoader::free_slab() {
+  if (place_.pinned) return std::make_shared<Slab>(maker_, place_.local_batch, true);
+  for (const auto& s : slabs_)
+    if (s.use_count() == 1 && s->free()) return s;
+  slabs_.push_back(std::make_shared<Slab>(maker_, place_.local_batch, false));
+  return slabs_.back();
+}
+
+uint64_t ViewLoader::choose(uint64_t position, uint64_t attempt) const {
+  if (attempt == 0) return sampler_->at(position).index;
+  RandomStream stream(place_.seed, position, static_cast<uint32_t>(attempt), RandomOp::kReplace);
+  const uint64_t high = stream.word();
+  return ((high << 32) | stream.word()) % store_->n_tiles();
+}
+
+void ViewLoader::fill(int64_t number, int64_t slot) {
+  Pending* pending;
+  {
+    const std::shared_lock lock(pending_mutex_);
+    pending = pending_[static_cast<size_t>(number - pending_.front()->number)].get();
+  }
+  thread_local std::vector<uint8_t> buffer;
+  thread_local std::vector<float*> out;
+  thread_local Image tile;
+  const auto s = static_cast<size_t>(slot);
+  const uint64_t position = pending->first_position + static_cast<uint64_t>(slot);
+  for (uint64_t attempt = 0;; ++attempt) {
+    EOSIN_CHECK(attempt < kMaxAttempts, Data, "[loader] {} tiles in a row could not be read, the last: {}", kMaxAttempts,
+                pending->bad[s].empty() ? "known from before" : pending->bad[s].back().reason);
+    const uint64_t index = choose(position, attempt);
+    {
+      const std::shared_lock lock(quarantine_mutex_);
+      if (quarantine_.contains(index)) continue;
+    }
+    const TileRow row = store_->tile(index);
+    const SampleId id{static_cast<int32_t>(row.slide), row.x, row.y};
+    const auto before = Clock::now();
+    try {
+      store_->read_image(index, buffer, tile);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Io) throw;
+      pending->bad[s].push_back({index, id, e.what()});
+      continue;
+    }
+    const auto decoded = Clock::now();
+    read_ns_ += std::chrono::nanoseconds(decoded - before).count();
+    out.clear();
+    for (int64_t v = 0; v < maker_.n_views(); ++v)
+      out.push_back(pending->slab->view_data[static_cast<size_t>(v)] + slot * 3 * maker_.size_px(v) * maker_.size_px(v));
+    maker_.make(tile, place_.seed, position, out);
+    view_ns_ += nanoseconds_since(decoded);
+    ++tiles_;
+    pending->ids[s] = id;
+    return;
+  }
+}
+
+/// Failures count when their batch is consumed, so that when a run stops does not depend on how far its threads were ahead.
+void ViewLoader::adopt(std::vector<BadTile> found) {
+  for (BadTile& bad : found) {
+    const std::unique_lock lock(quarantine_mutex_);
+    const auto [it, is_new] = quarantine_.try_emplace(bad.index, std::move(bad));
+    if (is_new) log::warn("[loader] tile {} replaced by another ({} bad so far): {}", it->first, quarantine_.size(), it->second.reason);
+  }
+  const double fraction = static_cast<double>(quarantine_.size()) / static_cast<double>(store_->n_tiles());
+  EOSIN_CHECK(fraction <= config_.max_bad_fraction, Data,
+              "[loader] too many bad tiles (got {} of {}, need at most a share of {}), the last: {}; see `eosin store verify`, or raise "
+              "max_bad_fraction",
+              quarantine_.size(), store_->n_tiles(), config_.max_bad_fraction, quarantine_.empty() ? "" : quarantine_.rbegin()->second.reason);
+}
+
+State ViewLoader::state() {
+  State state;
+  state.values["position"] = position_;
+  state.values["seed"] = place_.seed;
+  state.values["store"] = store_->digest();
+  state.values["quarantine"] = nlohmann::json::array();
+  for (const auto& [index, bad] : quarantine_) state.values["quarantine"].push_back(index);
+  return state;
+}
+
+void ViewLoader::load_state(const State& state) {
+  const auto& v = state.values;
+  EOSIN_CHECK(v.contains("position") && v.contains("seed") && v.contains("store") && v.contains("quarantine"), Data,
+              "[loader] the state lacks position, seed, store or quarantine");
+  const auto seed = v.at("seed").get<uint64_t>();
+  const auto store = v.at("store").get<std::string>();
+  EOSIN_CHECK(seed == place_.seed, Data, "[loader] the state belongs to another seed (got {}, need {})", seed, place_.seed);
+  EOSIN_CHECK(store == store_->digest(), Data,
+              "[loader] the state belongs to another tile store (got digest {}, need {}); train on the store it was begun with", store,
+              store_->digest());
+  pipeline_.reset();
+  pending_.clear();
+  position_ = v.at("position").get<uint64_t>();
+  quarantine_.clear();
+  for (const uint64_t index : v.at("quarantine")) {
+    EOSIN_CHECK(index < store_->n_tiles(), Data, "[loader] the state quarantines tile {} of {}", index, store_->n_tiles());
+    const TileRow row = store_->tile(index);
+    quarantine_[index] = {index, {static_cast<int32_t>(row.slide), row.x, row.y}, {}};
+  }
+}
+
+LoaderCounters ViewLoader::counters() const {
+  return {.tiles = tiles_,
+          .read_seconds = static_cast<double>(read_ns_) * 1e-9,
+          .view_seconds = static_cast<double>(view_ns_) * 1e-9,
+          .idle_seconds = pipeline_ ? pipeline_->idle_seconds() : 0,
+          .wait_seconds = wait_seconds_};
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,210 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/rng.h"
+#include "data/jpeg.h"
+#include "data/multicrop.h"
+
+namespace eosin::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Pink ground with violet spots and some noise: smooth and saturated as H&E is.
+Image synthetic_tile(int64_t size, uint64_t seed) {
+  Image image(size, size);
+  RandomStream s(seed, 0, 0, RandomOp::kSynthetic);
+  std::vector<std::array<double, 3>> spots(40);
+  for (auto& c : spots)
+    c = {s.uniform_double() * static_cast<double>(size), s.uniform_double() * static_cast<double>(size), 3 + 6 * s.uniform_double()};
+  for (int64_t y = 0; y < size; ++y)
+    for (int64_t x = 0; x < size; ++x) {
+      double dark = 0;
+      for (const auto& c : spots) {
+        const double d = std::hypot(static_cast<double>(y) - c[0], static_cast<double>(x) - c[1]) - c[2];
+        dark = std::max(dark, 1 / (1 + std::exp(d)));
+      }
+      const std::array<double, 3> pink = {226, 158, 196}, violet = {104, 62, 142};
+      for (size_t k = 0; k < 3; ++k)
+        image.row(y)[3 * static_cast<size_t>(x) + k] =
+            static_cast<uint8_t>(std::clamp(pink[k] + dark * (violet[k] - pink[k]) + 4 * static_cast<double>(s.normal()), 0.0, 255.0));
+    }
+  return image;
+}
+
+std::vector<Image> real_tiles(size_t count) {
+  const char* env = std::getenv("EOSIN_TEST_DATA");
+  const fs::path root = fs::path(env ? env : EOSIN_SOURCE_DIR "/../shared/data") / "patches-atlas";
+  std::vector<fs::path> paths;
+  if (fs::is_directory(root))
+    for (const auto& e : fs::recursive_directory_iterator(root))
+      if (e.path().extension() == ".jpg" || e.path().extension() == ".jpeg") paths.push_back(e.path());
+  std::sort(paths.begin(), paths.end());
+  std::vector<Image> tiles;
+  for (size_t i = 0; i < paths.size() && tiles.size() < count; i += std::max<size_t>(1, paths.size() / count)) {
+    std::ifstream file(paths[i], std::ios::binary);
+    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(file)), {});
+    decode_jpeg(bytes, tiles.emplace_back());
+  }
+  return tiles;
+}
+
+std::vector<std::vector<float>> make_views(const MultiCropConfig& config, const Image& tile, uint64_t seed, uint64_t position) {
+  const ViewMaker maker(config);
+  std::vector<std::vector<float>> views;
+  std::vector<float*> out;
+  for (int64_t v = 0; v < maker.n_views(); ++v) views.emplace_back(static_cast<size_t>(3 * maker.size_px(v) * maker.size_px(v)));
+  for (auto& v : views) out.push_back(v.data());
+  maker.make(tile, seed, position, out);
+  return views;
+}
+
+struct Distance {
+  double mean = 0, p999 = 0;
+};
+/// In grey levels: the normalisation must be the identity.
+Distance distance(const std::vector<float>& a, const std::vector<float>& b) {
+  std::vector<double> d(a.size());
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += d[i] = 255 * std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+  const auto at = d.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(d.size() - 1) * 0.999);
+  std::nth_element(d.begin(), at, d.end());
+  return {sum / static_cast<double>(d.size()), *at};
+}
+
+MultiCropConfig levels(MultiCropConfig config) {
+  config.mean = {0, 0, 0}, config.std = {1, 1, 1};
+  return config;
+}
+
+/// The worst tile's mean and 99.9th percentile between the two modes.
+Distance worst_distance(MultiCropConfig config, const std::vector<Image>& tiles) {
+  Distance worst;
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    config.arithmetic = "exact";
+    const auto exact = make_views(config, tiles[i], 3, i);
+    config.arithmetic = "fast";
+    const auto fast = make_views(config, tiles[i], 3, i);
+    for (size_t v = 0; v < exact.size(); ++v) {
+      const Distance d = distance(exact[v], fast[v]);
+      worst.mean = std::max(worst.mean, d.mean), worst.p999 = std::max(worst.p999, d.p999);
+    }
+  }
+  return worst;
+}
+
+std::vector<Image> tiles_to_compare() {
+  std::vector<Image> tiles = real_tiles(12);
+  for (uint64_t s = 0; s < 3; ++s) tiles.push_back(synthetic_tile(256, s));
+  return tiles;
+}
+
+TEST(Views, FastCropIsNearTheExactOne) {
+  MultiCropConfig config = levels(view_preset("dinov2"));
+  config.jitter_p = config.gray_p = 0;
+  config.blur_p = {0, 0, 0}, config.blur = "paper", config.solarize_p = {0, 0, 0};
+  const Distance d = worst_distance(config, tiles_to_compare());
+  RecordProperty("mean", std::to_string(d.mean));
+  EXPECT_LE(d.mean, 0.4);
+  EXPECT_LE(d.p999, 3);
+}
+
+TEST(Views, FastViewIsNearTheExactOne) {
+  for (const char* preset : {"dino", "dinov2", "pathology"}) {
+    MultiCropConfig config = levels(view_preset(preset));
+    config.solarize_p = {0, 0, 0};  // a jump: a pixel at the threshold may fall on either side
+    const Distance d = worst_distance(config, tiles_to_compare());
+    EXPECT_LE(d.mean, 2.5) << preset;
+    EXPECT_LE(d.p999, 8) << preset;
+  }
+}
+
+TEST(Views, AnySizeOfTileAndView) {
+  MultiCropConfig config = view_preset("pathology");
+  config.global_size_px = 97, config.local_size_px = 13;
+  Image tile(131, 67);
+  for (size_t i = 0; i < tile.rgb.size(); ++i) tile.rgb[i] = static_cast<uint8_t>(i * 7);
+  for (const char* arithmetic : {"fast", "exact"}) {
+    config.arithmetic = arithmetic;
+    for (uint64_t p = 0; p < 20; ++p)
+      for (const auto& view : make_views(config, tile, 5, p))
+        ASSERT_TRUE(std::all_of(view.begin(), view.end(), [](float v) { return std::isfinite(v); }));
+  }
+}
+
+TEST(Views, AreAFunctionOfSeedAndPosition) {
+  const MultiCropConfig config = view_preset("dinov2");
+  const Image tile = synthetic_tile(64, 1);
+  EXPECT_EQ(make_views(config, tile, 1, 2), make_views(config, tile, 1, 2));
+  EXPECT_NE(make_views(config, tile, 1, 2), make_views(config, tile, 1, 3));
+  EXPECT_NE(make_views(config, tile, 1, 2), make_views(config, tile, 2, 2));
+  EXPECT_NE(make_views(config, tile, 1, 2), make_views(config, tile, 1, 2 + (uint64_t{1} << 32)));
+}
+
+TEST(Views, NoOpShiftsAnothersDraws) {
+  const ViewMaker with(view_preset("dinov2"));
+  MultiCropConfig config = view_preset("dinov2");
+  config.jitter_p = 0, config.flip = "none";
+  const ViewMaker without(config);
+  for (uint64_t p = 0; p < 50; ++p) {
+    const ViewParams a = with.draw(256, 256, 9, p, 1), b = without.draw(256, 256, 9, p, 1);
+    EXPECT_EQ(a.box, b.box);
+    EXPECT_EQ(a.gray, b.gray);
+    EXPECT_EQ(a.sigma, b.sigma);
+    EXPECT_EQ(a.solarize, b.solarize);
+  }
+}
+
+TEST(Views, AreDrawnAsOftenAsTheRecipeSays) {
+  const ViewMaker maker(view_preset("pathology"));
+  constexpr int kDraws = 4000;
+  int jitter = 0, gray = 0, blur = 0, hed = 0, flipped = 0, transposed = 0;
+  std::array<int, 24> orders{};
+  for (uint64_t p = 0; p < kDraws; ++p) {
+    const ViewParams d = maker.draw(256, 256, 11, p, 2);
+    hed += d.hed.has_value(), gray += d.gray, blur += d.sigma.has_value();
+    flipped += d.orientation.hflip, transposed += d.orientation.transpose;
+    EXPECT_FALSE(d.solarize);
+    if (!d.jitter) continue;
+    ++jitter;
+    std::array<int, 4> order = {0, 1, 2, 3};
+    size_t rank = 0;
+    while (order != d.jitter->order) ASSERT_TRUE(std::next_permutation(order.begin(), order.end())), ++rank;
+    ++orders[rank];
+    for (size_t i = 0; i < 2; ++i) ASSERT_TRUE(d.jitter->factors[i] >= 0.8 && d.jitter->factors[i] <= 1.2);
+  }
+  const auto near = [](int count, double p) { return std::abs(count - kDraws * p) < 5 * std::sqrt(kDraws * p * (1 - p)); };
+  EXPECT_TRUE(near(jitter, 0.8) && near(gray, 0.1) && near(blur, 0.5) && near(hed, 0.5) && near(flipped, 0.5) && near(transposed, 0.5));
+  for (const int n : orders) EXPECT_TRUE(near(n, 0.8 / 24)) << n;
+}
+
+TEST(ViewPresets, AreAllUsable) {
+  for (const auto& row : view_presets()) {
+    MultiCropConfig config = view_preset(row.name);
+    EXPECT_FALSE(row.source.empty());
+    config.global_size_px = 16, config.local_size_px = 8;
+    EXPECT_EQ(static_cast<int64_t>(make_views(config, synthetic_tile(32, 1), 0, 0).size()), config.n_global + config.n_local) << row.name;
+    EXPECT_FALSE(describe(config).empty());
+  }
+  EXPECT_THROW(view_preset("dinov4"), Error);
+}
+
+TEST(ViewPresets, BlurOfTheReleasedCodeIsOneMinusThePapers) {
+  const auto paper = view_rules(view_preset("dinov2_paper")), released = view_rules(view_preset("dinov2"));
+  EXPECT_EQ(paper[0].blur_p, 1.0);
+  EXPECT_EQ(paper[1].blur_p, 0.1);
+  EXPECT_EQ(paper[2].blur_p, 0.5);
+  EXPECT_EQ(released[0].blur_p, 0.0);
+  EXPECT_EQ(released[1].blur_p, 0.9);
+  EXPECT_EQ(released[2].blur_p, 0.5);
+}
+
+}  // namespace
+}  // namespace eosin::data
