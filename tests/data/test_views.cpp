@@ -176,7 +176,7 @@ TEST(Views, AreDrawnAsOftenAsTheRecipeSays) {
     ++jitter;
     std::array<int, 4> order = {0, 1, 2, 3};
     size_t rank = 0;
-    while (order != d.jitter->order) ASSERT_TRUE(std::next_permutation(order.begin(), order.end())), ++rank;
+    for (; order != d.jitter->order; ++rank) ASSERT_TRUE(std::next_permutation(order.begin(), order.end()));
     ++orders[rank];
     for (size_t i = 0; i < 2; ++i) ASSERT_TRUE(d.jitter->factors[i] >= 0.8 && d.jitter->factors[i] <= 1.2);
   }
