@@ -91,20 +91,10 @@ HalfKernel gaussian(int64_t kernel, double sigma) {
   return half;
 }
 
-HalfKernel three_boxes(double radius) {
-  const ExtendedBox box = extended_box(radius);
-  const double length = 2 * static_cast<double>(box.radius) + 1;
-  std::vector<double> one(static_cast<size_t>(2 * box.r + 3), 1 / length);
-  one.front() = one.back() = (static_cast<double>(box.radius) - static_cast<double>(box.r)) / length;
-  std::vector<double> all = {1.0};
-  for (int k = 0; k < 3; ++k) {
-    std::vector<double> next(all.size() + one.size() - 1, 0.0);
-    for (size_t i = 0; i < all.size(); ++i)
-      for (size_t j = 0; j < one.size(); ++j) next[i + j] += all[i] * one[j];
-    all = std::move(next);
-  }
-  HalfKernel half(all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-  while (half.size() > 1 && half.back() < 1e-7f) half.pop_back();
+HalfKernel half_of(const ExtendedBox& box) {
+  const float length = 2 * box.radius + 1;
+  HalfKernel half(static_cast<size_t>(box.r + 1), 1 / length);
+  half.push_back((box.radius - static_cast<float>(box.r)) / length);
   return half;
 }
 
@@ -193,6 +183,9 @@ void kernel_blur(Image& image, int64_t kernel, double sigma) {
       image.rgb[static_cast<size_t>(3 * i + c)] = static_cast<uint8_t>(std::clamp(std::nearbyint(planes.plane(c)[i]), 0.0f, 255.0f));
 }
 
-void box_blur(Planes image, double radius) { blur(image, three_boxes(radius), Border::kReplicate); }
+void box_blur(Planes image, double radius) {
+  const HalfKernel box = half_of(extended_box(radius));
+  for (int pass = 0; pass < 3; ++pass) blur(image, box, Border::kReplicate);
+}
 
 }  // namespace eosin::data

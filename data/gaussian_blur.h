@@ -23,7 +23,7 @@ void kernel_blur(Planes image, int64_t kernel, double sigma);
 /// Checked  golden data.gaussian_blur (u8_kernel).
 void kernel_blur(Image& image, int64_t kernel, double sigma);
 
-/// The float form of box_blur: its three passes as one kernel, edges replicated once instead of before each pass.
+/// The float form of box_blur: no rounding between the passes.
 /// Checked  tests/data/test_picture_ops.cpp against box_blur.
 void box_blur(Planes image, double radius);
 
