@@ -2,8 +2,8 @@
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/machine.h"
 #include "core/base/process_group.h"
-#include "core/tensor/device.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -75,7 +75,7 @@ Plan read_plan(const Invocation& in) {
 
 /// torchrun's variables, so that everything that reads those works below this launcher too.
 std::vector<ProcessSpec> rank_specs(const Plan& plan, const Port& port, int attempt) {
-  const std::string threads = std::to_string(std::max<int64_t>(1, device::usable_cores() / plan.nproc)), world = std::to_string(plan.nproc);
+  const std::string threads = std::to_string(std::max(1, usable_cores() / plan.nproc)), world = std::to_string(plan.nproc);
   std::vector<ProcessSpec> specs;
   for (int rank = 0; rank < plan.nproc; ++rank) {
     ProcessSpec spec;

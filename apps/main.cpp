@@ -1,4 +1,4 @@
-// The command line: one table of verbs, common flags, exit codes. Verbs are one file each; see apps/verb.h.
+// The command line: common flags, exit codes. Verbs are one file each (apps/verb.h), their table is apps/verbs.cpp.
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -16,15 +16,6 @@
 #include <map>
 
 namespace eosin::apps {
-
-const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> table = {
-      config_verb(),
-      run_verb(),
-  };
-  return table;
-}
-
 namespace {
 
 /// key=value with a dotted key, as opposed to a path that happens to hold '='.

@@ -41,7 +41,7 @@ auto make_config() {
   return [] { return std::make_unique<config::ConfigOf<T>>(); };
 }
 
-/// The table (apps/main.cpp joins it). One function per verb file, declared here.
+/// The table (apps/verbs.cpp joins it). One function per verb file, declared here.
 const std::vector<Verb>& verbs();
 Verb demo_verb();
 Verb tile_verb();

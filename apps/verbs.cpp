@@ -1,0 +1,15 @@
+// The table of verbs: one row each, in the order of --help.
+#include "apps/verb.h"
+
+namespace eosin::apps {
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> table = {
+      config_verb(),
+      launch_verb(),
+      run_verb(),
+  };
+  return table;
+}
+
+}  // namespace eosin::apps
