@@ -54,4 +54,17 @@ void write_mask_png(const std::string& path, const Mask& mask) {
 
 void write_png(const std::string& path, const ImageView& image) { write(path, image.height, image.width, PNG_FORMAT_RGB, image.rgb, image.stride); }
 
+std::vector<uint8_t> encode_png(const ImageView& image) {
+  Png png;
+  png.image.height = static_cast<png_uint_32>(image.height);
+  png.image.width = static_cast<png_uint_32>(image.width);
+  png.image.format = PNG_FORMAT_RGB;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png.image);
+  std::vector<uint8_t> bytes(size);
+  const int ok = png_image_write_to_memory(&png.image, bytes.data(), &size, 0, image.rgb, static_cast<png_int_32>(image.stride), nullptr);
+  EOSIN_CHECK(ok, Io, "[png] cannot encode a picture of {} x {}: {}", image.width, image.height, png.image.message);
+  bytes.resize(size);
+  return bytes;
+}
+
 }  // namespace eosin::data

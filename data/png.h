@@ -4,6 +4,7 @@
 #include "data/mask.h"
 
 #include <string>
+#include <vector>
 
 namespace eosin::data {
 
@@ -14,5 +15,7 @@ Mask read_mask_png(const std::string& path);
 void write_mask_png(const std::string& path, const Mask& mask);
 /// 8-bit RGB. Io error if it cannot be written.
 void write_png(const std::string& path, const ImageView& image);
+/// The same as bytes of a file, for pages and event files.
+std::vector<uint8_t> encode_png(const ImageView& image);
 
 }  // namespace eosin::data

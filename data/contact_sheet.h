@@ -1,0 +1,24 @@
+#pragma once
+// One picture of many: what tiles and crops look like, for the report and TensorBoard.
+#include <cstdint>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/image.h"
+#include "data/tile_store.h"
+#include "data/view_presets.h"
+
+namespace eosin::data {
+
+/// Rows of pictures on white, top-aligned in their row, left-aligned in the sheet, `gap` pixels around each.
+/// Errors   Shape if there is no picture.
+Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap = 4);
+
+/// The first `n_tiles` tiles of a batch, a row each: all views, as they were before normalising.
+Image view_sheet(const ViewBatch& batch, const MultiCropConfig& views, int64_t n_tiles);
+
+/// Tiles of a store, `columns` a row, evenly spread over it; tiles that cannot be read are left out.
+/// Errors   Data if none can be read.
+Image tile_sheet(const TileStore& store, int64_t n_tiles, int64_t columns);
+
+}  // namespace eosin::data

@@ -1,0 +1,373 @@
+#include "data/loader.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <numeric>
+#include <set>
+
+#include "core/base/error.h"
+#include "data/contact_sheet.h"
+#include "data/png.h"
+#include "data/tile_reader.h"
+#include "tests/data/store_fixture.h"
+
+namespace eosin::data {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+MultiCropConfig small_views() {
+  MultiCropConfig config = view_preset("dinov2");
+  config.global_size_px = 13, config.local_size_px = 7, config.n_local = 3;
+  return config;
+}
+
+LoaderPlace place(int64_t batch, int64_t threads = 2, int64_t rank = 0, int64_t world = 1) {
+  return {.seed = 17, .rank = rank, .world = world, .local_batch = batch, .threads = threads};
+}
+
+std::shared_ptr<const TileStore> open_store(const TemporaryFolder& folder, const std::vector<size_t>& tiles = {5, 6, 8}) {
+  if (!fs::exists(folder / "store")) write_store(folder / "store", tiles);
+  return std::make_shared<TileStore>(folder / "store");
+}
+
+/// Flips a bit in the stored bytes of the given tiles of a one-shard store.
+void corrupt(const TemporaryFolder& folder, const std::vector<uint64_t>& tiles) {
+  std::string path;
+  uint64_t payload = 0;
+  std::vector<uint64_t> at;
+  {
+    const TileStore store(folder / "store");
+    const Shard& shard = store.shard(0);
+    path = shard.path();
+    payload = shard.payload_offset();
+    for (const uint64_t t : tiles) at.push_back(shard.offset(t) + shard.size(t) / 2);
+  }
+  auto bytes = bytes_of(path);
+  for (const uint64_t a : at) bytes[payload + a] ^= 0x10;
+  write_bytes(path, bytes);
+}
+
+/// A batch whose memory is its own.
+ViewBatch kept(ViewBatch batch) {
+  for (Tensor& view : batch.views_BCHW) view = view.clone();
+  return batch;
+}
+
+void expect_equal(const ViewBatch& a, const ViewBatch& b) {
+  ASSERT_EQ(a.views_BCHW.size(), b.views_BCHW.size());
+  for (size_t v = 0; v < a.views_BCHW.size(); ++v) EXPECT_TRUE(at::equal(a.views_BCHW[v], b.views_BCHW[v])) << "view " << v;
+  EXPECT_EQ(a.first_position, b.first_position);
+  ASSERT_EQ(a.ids.size(), b.ids.size());
+  for (size_t k = 0; k < a.ids.size(); ++k) EXPECT_TRUE(a.ids[k].slide == b.ids[k].slide && a.ids[k].x == b.ids[k].x && a.ids[k].y == b.ids[k].y);
+}
+
+std::vector<ViewBatch> take(ViewLoader& loader, int n) {
+  std::vector<ViewBatch> batches;
+  for (int i = 0; i < n; ++i) batches.push_back(kept(loader.next()));
+  return batches;
+}
+
+TEST(ViewLoader, GivesSlabsOfEqualViews) {
+  const TemporaryFolder folder;
+  ViewLoader loader(open_store(folder), small_views(), {}, place(5));
+  const ViewBatch batch = loader.next();
+  ASSERT_EQ(batch.views_BCHW.size(), 5u);
+  EXPECT_EQ(batch.views_BCHW[1].sizes(), (std::vector<int64_t>{5, 3, 13, 13}));
+  EXPECT_EQ(batch.views_BCHW[4].sizes(), (std::vector<int64_t>{5, 3, 7, 7}));
+  EXPECT_EQ(batch.views_BCHW[1].const_data_ptr<float>(), batch.views_BCHW[0].const_data_ptr<float>() + 5 * 3 * 13 * 13);
+  EXPECT_EQ(batch.views_BCHW[4].const_data_ptr<float>(), batch.views_BCHW[2].const_data_ptr<float>() + 2 * 5 * 3 * 7 * 7);
+}
+
+TEST(ViewLoader, SameBitsForAnyNumberOfThreads) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  ViewLoader one(store, small_views(), {}, place(4, 1));
+  const auto want = take(one, 9);
+  for (const int64_t threads : {2, 8}) {
+    ViewLoader loader(store, small_views(), {.prefetch = threads}, place(4, threads));
+    const auto got = take(loader, 9);
+    for (size_t i = 0; i < want.size(); ++i) expect_equal(got[i], want[i]);
+  }
+}
+
+TEST(ViewLoader, SameGlobalOrderForAnyWorld) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  ViewLoader alone(store, small_views(), {}, place(8));
+  const auto want = take(alone, 3);
+  for (const int64_t world : {2, 4}) {
+    const int64_t local = 8 / world;
+    std::vector<std::vector<ViewBatch>> ranks;
+    for (int64_t r = 0; r < world; ++r) {
+      ViewLoader loader(store, small_views(), {}, place(local, 2, r, world));
+      ranks.push_back(take(loader, 3));
+    }
+    for (size_t step = 0; step < want.size(); ++step)
+      for (size_t v = 0; v < want[step].views_BCHW.size(); ++v) {
+        std::vector<Tensor> parts;
+        for (const auto& batches : ranks) parts.push_back(batches[step].views_BCHW[v]);
+        EXPECT_TRUE(at::equal(at::cat(parts), want[step].views_BCHW[v]));
+      }
+  }
+}
+
+TEST(ViewLoader, GoesOnWhereAStateSays) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  ViewLoader whole(store, small_views(), {}, place(6, 2));
+  const auto want = take(whole, 7);
+  ViewLoader first(store, small_views(), {}, place(6, 2));
+  take(first, 3);
+  const State state = first.state();
+  ViewLoader second(store, small_views(), {.prefetch = 5}, place(6, 3));
+  second.next();
+  second.load_state(state);
+  const auto rest = take(second, 4);
+  for (size_t i = 0; i < rest.size(); ++i) expect_equal(rest[i], want[3 + i]);
+
+  // Another world size: the positions go on without a gap.
+  ViewLoader half(store, small_views(), {}, place(3, 2, 1, 2));
+  half.load_state(state);
+  EXPECT_EQ(half.next().first_position, 18 + 3);
+}
+
+TEST(ViewLoader, RefusesAStateOfAnotherStoreOrSeed) {
+  const TemporaryFolder folder, other;
+  ViewLoader loader(open_store(folder), small_views(), {}, place(2));
+  const State state = loader.state();
+  ViewLoader other_store(open_store(other, {3}), small_views(), {}, place(2));
+  EXPECT_THROW(other_store.load_state(state), Error);
+  LoaderPlace other_seed = place(2);
+  other_seed.seed = 18;
+  ViewLoader other_order(open_store(folder), small_views(), {}, other_seed);
+  EXPECT_THROW(other_order.load_state(state), Error);
+  EXPECT_THROW(other_order.load_state(State{}), Error);
+}
+
+TEST(ViewLoader, EveryEpochHasEveryTile) {
+  const TemporaryFolder folder;
+  for (const char* order : {"uniform", "block"}) {
+    ViewLoader loader(open_store(folder), small_views(), {.order = order, .block = 4, .window = 2}, place(19));
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      std::set<std::pair<int32_t, int64_t>> seen;
+      for (const SampleId& id : loader.next().ids) seen.emplace(id.slide, id.x);
+      EXPECT_EQ(seen.size(), 19u);
+    }
+  }
+}
+
+TEST(ViewLoader, ReplacesBadTilesAndNamesThem) {
+  const TemporaryFolder folder;
+  const auto clean_ids = ViewLoader(open_store(folder), small_views(), {}, place(19)).next().ids;
+  corrupt(folder, {2, 11});
+  const auto store = open_store(folder);
+  std::vector<std::vector<ViewBatch>> runs;
+  for (const int64_t threads : {1, 8}) {
+    ViewLoader loader(store, small_views(), {.max_bad_fraction = 0.2}, place(19, threads));
+    runs.push_back(take(loader, 3));
+    ASSERT_EQ(loader.quarantine().size(), 2u);
+    EXPECT_TRUE(loader.quarantine().contains(2) && loader.quarantine().contains(11));
+    const BadTile& bad = loader.quarantine().at(11);
+    EXPECT_EQ(bad.id.slide, 2);
+    EXPECT_EQ(bad.id.x, 0);
+    EXPECT_THAT(bad.reason, HasSubstr("slide C"));
+    EXPECT_EQ(loader.state().values["quarantine"], nlohmann::json({2, 11}));
+  }
+  for (size_t i = 0; i < 3; ++i) expect_equal(runs[0][i], runs[1][i]);
+  int changed = 0;
+  for (size_t k = 0; k < 19; ++k) {
+    const SampleId a = clean_ids[k], b = runs[0][0].ids[k];
+    changed += a.slide != b.slide || a.x != b.x;
+    EXPECT_FALSE((b.slide == 0 && b.x == 2 * 46) || (b.slide == 2 && b.x == 0));
+  }
+  EXPECT_EQ(changed, 2);
+}
+
+TEST(ViewLoader, AResumedQuarantineGivesTheSameBatches) {
+  const TemporaryFolder folder;
+  open_store(folder);
+  corrupt(folder, {2, 11});
+  const auto store = open_store(folder);
+  ViewLoader whole(store, small_views(), {.max_bad_fraction = 0.2}, place(10));
+  const auto want = take(whole, 6);
+  ViewLoader first(store, small_views(), {.max_bad_fraction = 0.2}, place(10));
+  take(first, 4);
+  ViewLoader second(store, small_views(), {.max_bad_fraction = 0.2}, place(10));
+  second.load_state(first.state());
+  const auto rest = take(second, 2);
+  for (size_t i = 0; i < 2; ++i) expect_equal(rest[i], want[4 + i]);
+}
+
+TEST(ViewLoader, StopsWhenTooManyTilesAreBad) {
+  const TemporaryFolder folder;
+  open_store(folder);
+  corrupt(folder, {2, 11});
+  ViewLoader loader(open_store(folder), small_views(), {.max_bad_fraction = 0.1}, place(19));
+  try {
+    loader.next();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Data);
+    EXPECT_THAT(e.what(), HasSubstr("2 of 19"));
+    EXPECT_THAT(e.what(), HasSubstr("store verify"));
+  }
+}
+
+TEST(ViewLoader, EndsWhenNoTileIsGood) {
+  const TemporaryFolder folder;
+  open_store(folder, {3});
+  corrupt(folder, {0, 1, 2});
+  ViewLoader loader(open_store(folder), small_views(), {.max_bad_fraction = 1}, place(2));
+  EXPECT_THROW(loader.next(), Error);
+}
+
+size_t entries(const char* folder) { return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator())); }
+
+TEST(ViewLoader, LeavesNothingBehind) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  { ViewLoader(store, small_views(), {}, place(4, 4)).next(); }
+  const size_t threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
+  for (int i = 0; i < 10; ++i) {
+    ViewLoader loader(store, small_views(), {.prefetch = 4}, place(50, 4));
+    if (i % 2 == 0) loader.next();  // else destroyed before it began; both with batches in the making
+  }
+  EXPECT_EQ(entries("/proc/self/task"), threads);
+  EXPECT_EQ(entries("/proc/self/fd"), descriptors);
+}
+
+TEST(ViewLoader, UsesItsMemoryAgainOnceItIsLetGo) {
+  const TemporaryFolder folder;
+  ViewLoader loader(open_store(folder), small_views(), {.prefetch = 1}, place(4));
+  std::set<const void*> seen;
+  for (int i = 0; i < 20; ++i) seen.insert(loader.next().views_BCHW[0].const_data_ptr());
+  EXPECT_LE(seen.size(), 3u);
+  const ViewBatch held = loader.next();
+  const ViewBatch copy = kept(held);
+  for (int i = 0; i < 5; ++i) loader.next();
+  expect_equal(held, copy);
+}
+
+TEST(ViewLoader, CountsItsStages) {
+  const TemporaryFolder folder;
+  ViewLoader loader(open_store(folder), small_views(), {}, place(4));
+  take(loader, 5);
+  const LoaderCounters c = loader.counters();
+  EXPECT_GE(c.tiles, 20);
+  EXPECT_GT(c.read_seconds, 0);
+  EXPECT_GT(c.view_seconds, 0);
+  EXPECT_GE(loader.wait_seconds(), 0);
+}
+
+TEST(ViewLoader, RefusesAPlaceThatIsNone) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  EXPECT_THROW(ViewLoader(store, small_views(), {}, place(0)), Error);
+  EXPECT_THROW(ViewLoader(store, small_views(), {}, place(2, 0)), Error);
+  EXPECT_THROW(ViewLoader(store, small_views(), {}, place(2, 1, 2, 2)), Error);
+}
+
+TEST(SlotPipeline, HandsAnExceptionToTheOwnerOfTheBatch) {
+  SlotPipeline pipeline(4, [](int64_t batch, int64_t slot) {
+    if (batch == 1 && slot >= 2) fail(ErrorKind::Data, "slot {}", slot);
+  });
+  for (int i = 0; i < 3; ++i) pipeline.open(7);
+  EXPECT_NO_THROW(pipeline.close_oldest());
+  try {
+    pipeline.close_oldest();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "slot 2");
+  }
+  EXPECT_NO_THROW(pipeline.close_oldest());
+  pipeline.open(0);
+  EXPECT_NO_THROW(pipeline.close_oldest());
+}
+
+EvalViewConfig small_eval() {
+  EvalViewConfig view;
+  view.resize_px = 19, view.crop_px = 13;
+  return view;
+}
+
+TEST(TileReader, ReadsEveryTileOnceForAnyWorldAndThreads) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  TileReader alone(store, small_eval(), rank_part(19, 0, 1), 19, 1);
+  const EvalBatch want = *alone.next();
+  EXPECT_FALSE(alone.next());
+  for (const int64_t world : {1, 2, 3}) {
+    std::vector<Tensor> images;
+    std::vector<int64_t> indices;
+    for (int64_t rank = 0; rank < world; ++rank) {
+      TileReader reader(store, small_eval(), rank_part(19, rank, world), 4, 8);
+      while (auto batch = reader.next()) {
+        EXPECT_EQ(batch->images_BCHW.size(0), static_cast<int64_t>(batch->ids.size()));
+        images.push_back(batch->images_BCHW);
+        indices.insert(indices.end(), batch->indices.begin(), batch->indices.end());
+      }
+    }
+    std::vector<int64_t> all(19);
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_EQ(indices, all);
+    EXPECT_TRUE(at::equal(at::cat(images), want.images_BCHW));
+  }
+}
+
+TEST(TileReader, LeavesOutWhatCannotBeRead) {
+  const TemporaryFolder folder;
+  open_store(folder);
+  corrupt(folder, {4});
+  TileReader reader(open_store(folder), small_eval(), rank_part(19, 0, 1), 6, 2, 0.1);
+  int64_t rows = 0;
+  while (auto batch = reader.next()) {
+    rows += batch->images_BCHW.size(0);
+    for (const int64_t i : batch->indices) EXPECT_NE(i, 4);
+  }
+  EXPECT_EQ(rows, 18);
+  ASSERT_EQ(reader.unread().size(), 1u);
+  EXPECT_EQ(reader.unread()[0].index, 4);
+  TileReader strict(open_store(folder), small_eval(), rank_part(19, 0, 1), 6, 2, 0.01);
+  EXPECT_THROW(strict.next(), Error);
+  EXPECT_THROW(TileReader(open_store(folder), small_eval(), {19}, 6, 2), Error);
+}
+
+TEST(TileReader, CropsTheCentre) {
+  Image tile(20, 30);
+  for (int64_t y = 0; y < 20; ++y)
+    for (int64_t x = 0; x < 30; ++x) tile.row(y)[3 * x] = static_cast<uint8_t>(x), tile.row(y)[3 * x + 1] = static_cast<uint8_t>(y);
+  EvalViewConfig view;
+  view.resize_px = 20, view.crop_px = 9;  // nothing is resized
+  view.mean = {0, 0, 0}, view.std = {1, 1, 1};
+  std::vector<float> out(3 * 81);
+  eval_view(tile, view, {out.data(), 9, 9});
+  EXPECT_FLOAT_EQ(out[0] * 255, 10);  // (30 - 9) / 2 = 10.5, half to even
+  EXPECT_FLOAT_EQ(out[81] * 255, 6);  // (20 - 9) / 2 = 5.5, half to even
+  view.crop_px = 21;
+  std::vector<float> large(3 * 21 * 21);
+  EXPECT_THROW(eval_view(tile, view, {large.data(), 21, 21}), Error);
+}
+
+TEST(ContactSheet, ShowsViewsAndTiles) {
+  const TemporaryFolder folder;
+  const auto store = open_store(folder);
+  MultiCropConfig views = small_views();
+  ViewLoader loader(store, views, {}, place(4));
+  const Image sheet = view_sheet(loader.next(), views, 3);
+  EXPECT_EQ(sheet.height, 3 * 13 + 4 * 4);
+  EXPECT_EQ(sheet.width, 2 * 13 + 3 * 7 + 6 * 4);
+  EXPECT_EQ(sheet.rgb[0], 255);
+  const Image tiles = tile_sheet(*store, 7, 3);
+  EXPECT_EQ(tiles.height, 3 * kTestHeight + 4 * 4);
+  const auto png = encode_png(tiles);
+  EXPECT_EQ(std::string(png.begin() + 1, png.begin() + 4), "PNG");
+  EXPECT_THROW(contact_sheet({}), Error);
+}
+
+}  // namespace
+}  // namespace eosin::data
