@@ -191,14 +191,6 @@ void write_file(const std::string& tmp, const ShardIndex& index, const Columns& 
   file.close();
 }
 
-/// The file takes its final name once its bytes are on the disk.
-void commit(const std::string& tmp, const std::string& path) {
-  const Descriptor file{::open(tmp.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0 || ::fsync(file.fd) != 0) fail_errno(fmt::format("[{}] cannot sync", tmp), errno);
-  std::filesystem::rename(tmp, path);
-  sync_folder(std::filesystem::absolute(path).parent_path().string());
-}
-
 }  // namespace
 
 void PayloadSink::append(std::span<const uint8_t> bytes) {
@@ -247,7 +239,7 @@ ShardHeader write_shard(const std::string& path, ShardIndex index, const std::fu
   const std::string tmp = path + ".tmp";
   try {
     write_file(tmp, index, columns, header, write_payload);
-    commit(tmp, path);
+    commit_file(tmp, path);
   } catch (...) {
     std::error_code ignored;
     std::filesystem::remove(tmp, ignored);

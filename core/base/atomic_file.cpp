@@ -94,6 +94,15 @@ void AtomicFile::commit() {
   sync_folder(folder_of(path_));
 }
 
+void commit_file(const std::string& temporary, const std::string& path) {
+  const int descriptor = open_or_fail(temporary, O_RDONLY, "open the file");
+  const int code = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (code != 0) fail_errno(fmt::format("[{}] cannot fsync", temporary), code);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno(fmt::format("[{}] cannot put the written file in its place", path), errno);
+  sync_folder(folder_of(path));
+}
+
 void write_file(const std::string& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);

@@ -27,6 +27,8 @@ class AtomicFile {
   int descriptor_;
 };
 
+/// For a file that a library wrote: fsync of `temporary`, rename to `path`, fsync of the folder. Errors: Io.
+void commit_file(const std::string& temporary, const std::string& path);
 void write_file(const std::string& path, std::string_view bytes);
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 /// The whole file. Errors: Io.

@@ -3,6 +3,8 @@
 #include "core/base/crc32c.h"
 #include "core/base/rng.h"
 #include "core/tensor/safetensors.h"
+#include "data/idx.h"
+#include "data/npy.h"
 #include "data/sampler.h"
 
 #include <ATen/ATen.h>
@@ -91,12 +93,24 @@ Results sampler(const Case& c) {
   return {{"out.index", index}, {"out.group", group}};
 }
 
+Results npy(const Case& c) {
+  const std::string bytes = c.bytes("in.bytes");
+  return {{"out.array", data::parse_npy({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, c.path)}};
+}
+
+Results idx_gz(const Case& c) {
+  const std::string bytes = c.bytes("in.bytes");
+  return {{"out.array", data::parse_idx({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, c.path)}};
+}
+
 }  // namespace
 
 std::vector<Row> base_rows() {
   return {
       {"data.safetensors", safetensors}, {"data.crc32c", crc32c_of_parts}, {"data.philox", philox}, {"data.feistel_permutation", feistel_permutation},
       {"data.sampler", sampler},
+      {"data.npy", npy},
+      {"data.idx_gz", idx_gz},
   };
 }
 

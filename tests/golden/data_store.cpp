@@ -1,6 +1,7 @@
 #include "tests/golden/runner.h"
 
 #include "core/base/crc32c.h"
+#include "data/feature_store.h"
 #include "data/jpeg.h"
 #include "data/shard.h"
 #include "data/store_merge.h"
@@ -129,6 +130,23 @@ Results store_merge(const Case& c) {
   return out;
 }
 
+Tensor tensor_of(const h5::Attribute& attribute) {
+  if (const auto* u = std::get_if<std::vector<uint64_t>>(&attribute.values)) return at::tensor(std::vector<int64_t>(u->begin(), u->end()), at::kLong);
+  if (const auto* i = std::get_if<std::vector<int64_t>>(&attribute.values)) return at::tensor(*i, at::kLong);
+  if (const auto* f = std::get_if<std::vector<double>>(&attribute.values)) return at::tensor(*f, at::kDouble);
+  return bytes_tensor(span_of(std::get<std::vector<std::string>>(attribute.values).at(0)));
+}
+
+/// Coordinates and features files of TRIDENT and CLAM.
+Results slide_file(const Case& c) {
+  const data::SlideFile slide = data::read_slide_file(c.folder + "/" + c.config["file"].get<std::string>());
+  Results out;
+  for (const auto& [name, t] : slide.tensors) out["out." + name] = t;
+  for (const auto& [dataset, attributes] : slide.attributes)
+    for (const auto& [name, value] : attributes) out["out.attr." + dataset + "." + name] = tensor_of(value);
+  return out;
+}
+
 }  // namespace
 
 std::vector<Row> data_store_rows() {
@@ -138,6 +156,8 @@ std::vector<Row> data_store_rows() {
       {"data.store_read", store_read},
       {"data.store_verify", store_verify},
       {"data.store_merge", store_merge},
+      {"data.trident_h5", slide_file},
+      {"data.clam_h5", slide_file},
   };
 }
 
