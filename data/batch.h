@@ -2,6 +2,8 @@
 // Plain structs that cross from data/ to training; ids ride with every tensor from disk to log line.
 #include "core/tensor/state.h"
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -20,6 +22,9 @@ struct ViewBatch {
   std::vector<SampleId> ids;
   int64_t first_position = 0;  // global position of ids[0] in the sampler's order
 };
+
+/// The batch on that device; the same batch if it is there.
+ViewBatch to_device(ViewBatch batch, c10::Device device);
 
 /// A stream of batches in a fixed order; its state is a few integers and, for the stores, the quarantine set.
 template <class Batch>

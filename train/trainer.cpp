@@ -3,8 +3,8 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/stop.h"
+#include "core/tensor/device.h"
 #include "optim/clip.h"
-#include "train/autocast.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -98,14 +98,15 @@ StepReport Trainer::step() {
 }
 
 Trainer::Sums Trainer::accumulate_gradients() {
-  const auto device = parts_.optimizer.groups().at(0).params.at(0).device().type();
+  const auto device = parts_.optimizer.groups().at(0).params.at(0).device();
+  const auto precision = config_.precision == "bf16" ? at::kBFloat16 : at::kFloat;
   Sums sums;
   for (progress_.micro = 0; progress_.micro < config_.accumulate; ++progress_.micro) {
     parts_.task.load(progress_);
     sums.batches.push_back(parts_.task.describe_batch());
     Loss loss;
     {
-      const Autocast autocast(device, config_.precision == "bf16");
+      const device::Autocast autocast(device, precision);
       loss = parts_.task.loss(progress_);
     }
     (loss.total / static_cast<double>(config_.accumulate)).backward();

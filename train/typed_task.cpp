@@ -1,5 +1,9 @@
 #include "train/typed_task.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace eosin::train {
 
 std::string describe(const std::vector<data::SampleId>& ids) {

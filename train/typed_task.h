@@ -4,9 +4,8 @@
 #include "data/batch.h"
 #include "train/task.h"
 
-#include <fmt/format.h>
+#include <c10/core/Device.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,14 +16,17 @@ namespace eosin::train {
 /// Names samples for messages: "slide 3 (512, 0), slide 3 (768, 0), and 14 more".
 std::string describe(const std::vector<data::SampleId>& ids);
 
-/// `Batch` has a member `ids`; its tensors arrive on the device of the model.
+/// `Batch` has a member `ids` and a function to_device(Batch, device) beside it.
 template <class Batch>
 class TypedTask final : public Task {
  public:
-  TypedTask(std::shared_ptr<data::BatchSource<Batch>> source, std::shared_ptr<Objective<Batch>> objective)
-      : source_(std::move(source)), objective_(std::move(objective)) {}
+  TypedTask(std::shared_ptr<data::BatchSource<Batch>> source, std::shared_ptr<Objective<Batch>> objective, c10::Device device)
+      : source_(std::move(source)), objective_(std::move(objective)), device_(device) {}
 
-  void load(const Progress&) override { batch_ = source_->next(); }
+  void load(const Progress&) override {
+    batch_.reset();  // gives its memory back before the next one is taken
+    batch_ = to_device(source_->next(), device_);
+  }
   Loss loss(const Progress& progress) override {
     EOSIN_ASSERT(batch_);
     return objective_->forward(*batch_, progress);
@@ -50,6 +52,7 @@ class TypedTask final : public Task {
  private:
   std::shared_ptr<data::BatchSource<Batch>> source_;
   std::shared_ptr<Objective<Batch>> objective_;
+  c10::Device device_;
   std::optional<Batch> batch_;
 };
 
