@@ -15,8 +15,12 @@ using Curve = std::array<float, 256>;
 
 // Ink: haematoxylin absorbs red at most as much as green, whatever its amount; blue and black pens absorb it more or equally.
 constexpr float kRedOfGreen = 1.15f, kRedSlack = 0.08f;
+// Nuclei packed side by side do not absorb more red than this at these scales; ink over tissue does.
+constexpr float kDenseRed = 1.6f;
 // Blood absorbs nearly as much blue as green, but at these scales never as densely as red ink.
 constexpr float kBlueOfGreen = 0.8f, kDenseGreen = 1.2f;
+constexpr double kSmallestStrokeUm2 = 2500;
+constexpr int kInkRim = 5;  // the edge of a stroke is mixed with glass and looks like stain
 constexpr double kGlassShare = 0.95;
 constexpr int kDarkestGlass = 160;
 
@@ -38,22 +42,27 @@ Curve absorbance_curve(int glass) {
 }
 
 bool is_ink(float red, float green, float blue) {
-  return red > kRedOfGreen * green + kRedSlack || (green > kDenseGreen && blue > kBlueOfGreen * green);
+  return red > kRedOfGreen * green + kRedSlack || red > kDenseRed || (green > kDenseGreen && blue > kBlueOfGreen * green);
 }
 
-cv::Mat stained_pixels(const Image& picture, const AbsorbanceConfig& config) {
+struct Marks {
+  cv::Mat stain, ink;  // 0 or 1
+};
+
+Marks mark_pixels(const Image& picture, const AbsorbanceConfig& config) {
   const Curve curves[3] = {absorbance_curve(glass_level(picture, 0)), absorbance_curve(glass_level(picture, 1)),
                            absorbance_curve(glass_level(picture, 2))};
-  cv::Mat stained(static_cast<int>(picture.height), static_cast<int>(picture.width), CV_8UC1);
-  for (int y = 0; y < stained.rows; ++y) {
-    for (int x = 0; x < stained.cols; ++x) {
+  const cv::Size size(static_cast<int>(picture.width), static_cast<int>(picture.height));
+  Marks marks{cv::Mat(size, CV_8UC1), cv::Mat(size, CV_8UC1)};
+  for (int y = 0; y < size.height; ++y) {
+    for (int x = 0; x < size.width; ++x) {
       const uint8_t* p = picture.row(y) + 3 * x;
       const float red = curves[0][p[0]], green = curves[1][p[1]], blue = curves[2][p[2]];
-      const bool stain = green - std::min(red, blue) >= static_cast<float>(config.min_excess);
-      stained.at<uint8_t>(y, x) = stain && !(config.reject_pen && is_ink(red, green, blue));
+      marks.stain.at<uint8_t>(y, x) = green - std::min(red, blue) >= static_cast<float>(config.min_excess);
+      marks.ink.at<uint8_t>(y, x) = is_ink(red, green, blue);
     }
   }
-  return stained;
+  return marks;
 }
 
 /// Sets connected pieces of `value` below `min_pixels` to the other value; returns the number that stays (border-touching ground included).
@@ -86,7 +95,12 @@ void AbsorbanceConfig::validate(config::Problems& p) const {
 }
 
 Tissue absorbance_tissue(const Image& picture, const AbsorbanceConfig& config, double mpp) {
-  cv::Mat mask = stained_pixels(picture, config);
+  auto [mask, ink] = mark_pixels(picture, config);
+  if (config.reject_pen) {
+    drop_small(ink, 1, kSmallestStrokeUm2 / (mpp * mpp));  // a stroke is large; a dark fold or a bluish nucleus is not
+    cv::dilate(ink, ink, cv::getStructuringElement(cv::MORPH_ELLIPSE, {kInkRim, kInkRim}));
+    mask.setTo(0, ink);
+  }
   Tissue result;
   result.binary = to_mask(mask);
   cv::medianBlur(mask, mask, static_cast<int>(config.median));

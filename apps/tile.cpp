@@ -1,0 +1,82 @@
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/progress_line.h"
+#include "data/tiler.h"
+
+#include <filesystem>
+
+namespace eosin::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+data::TileConfig read_config(const Invocation& invocation) {
+  data::TileConfig config;
+  config::read(invocation.source(), config, "tile");
+  EOSIN_CHECK(!invocation.resume_with_changes, Config, "[tile] a store holds tiles of one kind; choose another store, or --fresh");
+  const std::string wanted = config.store;
+  for (int n = 2; invocation.fresh && std::filesystem::exists(config.store); ++n) config.store = fmt::format("{}-{}", wanted, n);
+  return config;
+}
+
+int dry_run(const Invocation& invocation, data::TileConfig& config) {
+  const data::TilingAmounts amounts = data::measure_tiling(config);
+  print_result(invocation, {{"slides", amounts.slides},
+                            {"slides_readable", amounts.readable},
+                            {"tiles_at_most", amounts.grid_tiles},
+                            {"store", config.store},
+                            {"config", config::to_json(config::visit_of(config))}});
+  return 0;
+}
+
+Json to_json(const data::TilingResult& r) {
+  return {{"slides", r.slides},
+          {"slides_ok", r.slides_ok},
+          {"slides_no_tissue", r.slides_no_tissue},
+          {"slides_failed", r.slides_failed},
+          {"slides_skipped", r.slides_skipped},
+          {"tiles", r.tiles},
+          {"tiles_made", r.tiles_made},
+          {"filtered", r.filtered},
+          {"bytes", r.bytes},
+          {"seconds", r.seconds},
+          {"stores", r.stores},
+          {"failures", r.failures}};
+}
+
+data::TilingResult tile(const data::TileConfig& config) {
+  ProgressLine line("tile", "slides", static_cast<int64_t>(data::list_slides(config.slides).size()));
+  return data::tile_slides(
+      config, [&](const data::TilingProgress& p) { line.update(p.slides_done, fmt::format("{} tiles, {} MB", p.tiles, p.bytes / 1'000'000)); });
+}
+
+int run(const Invocation& invocation) {
+  data::TileConfig config = read_config(invocation);
+  if (invocation.dry_run) return dry_run(invocation, config);
+  const data::TilingResult result = tile(config);
+  print_result(invocation, to_json(result));
+  if (result.stopped) {
+    log::warn("[tile] stopped on request; the same command goes on");
+    return kExitStopped;
+  }
+  EOSIN_CHECK(!result.too_many_failed, Data,
+              "[tile] too many slides failed (got {} of {}, need at most a share of {}); the reasons are in {}/slides.jsonl", result.slides_failed,
+              result.slides, config.max_failed_fraction, config.run.dir.empty() ? config.store : config.run.dir);
+  return 0;
+}
+
+}  // namespace
+
+Verb tile_verb() {
+  Verb verb;
+  verb.name = "tile";
+  verb.usage = "tile [CONFIG.yaml] [key=value ...]";
+  verb.one_line = "slides -> tissue mask -> grid -> tile store; a QC picture per slide";
+  verb.example = "eosin tile slides=demo-cohort/cohort.csv store=demo-tiles tile.size_px=256 tile.mpp=0.5";
+  verb.run = run;
+  verb.visit = [](config::Visitor& v) { data::TileConfig().visit(v); };
+  return verb;
+}
+
+}  // namespace eosin::apps

@@ -1,0 +1,118 @@
+#include "data/slide_list.h"
+
+#include "core/base/csv.h"
+#include "core/base/error.h"
+#include "data/slide_reader.h"
+#include "data/slide_scale.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+namespace eosin::data {
+namespace fs = std::filesystem;
+namespace {
+
+SlideEntry entry_of(const std::string& path) {
+  SlideEntry e;
+  e.id = fs::path(path).stem().string();
+  e.path = path;
+  return e;
+}
+
+std::vector<std::string> expand_glob(const std::string& pattern) {
+  glob_t found{};
+  const int rc = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  EOSIN_CHECK(rc == 0 && !paths.empty(), Config, "[slides] nothing matches '{}'", pattern);
+  return paths;
+}
+
+std::vector<std::string> slides_in(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& e : fs::directory_iterator(folder)) {
+    const auto& table = slide_readers();
+    const std::string path = e.path().string();
+    if (e.is_regular_file() && std::any_of(table.begin(), table.end(), [&](const SlideReaderRow& r) { return r.accepts(path); }))
+      paths.push_back(path);
+  }
+  EOSIN_CHECK(!paths.empty(), Config, "[slides] the folder '{}' holds no slide that a reader accepts", folder);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) fail_errno(fmt::format("[slides] cannot open '{}'", path), errno);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+/// A table's path as it stands, or beside the table.
+std::string resolve(const std::string& path, const std::string& table) {
+  const fs::path beside = fs::path(table).parent_path() / path;
+  return fs::path(path).is_relative() && !fs::exists(path) && fs::exists(beside) ? beside.string() : path;
+}
+
+std::vector<SlideEntry> cohort(const std::string& path) {
+  const CsvTable table = CsvTable::read(path);
+  const size_t slide = table.column("slide"), where = table.column("path");
+  const auto patient = table.find("patient"), stain = table.find("stain"), mpp = table.find("mpp");
+  const auto site = table.find("centre") ? table.find("centre") : table.find("site");
+  std::vector<SlideEntry> entries;
+  for (size_t r = 0; r < table.size(); ++r) {
+    const auto& row = table.row(r);
+    const auto text = [&](std::optional<size_t> column) { return column ? row[*column] : std::string(); };
+    EOSIN_CHECK(!row[slide].empty(), Data, "[slides] {}: the slide has no id", table.where(r));
+    EOSIN_CHECK(!row[where].empty(), Data, "[slides] {}: slide '{}' has no path", table.where(r), row[slide]);
+    SlideEntry e{row[slide], resolve(row[where], path), text(patient), text(site), text(stain), plausible_mpp(text(mpp))};
+    EOSIN_CHECK(text(mpp).empty() || e.mpp, Data, "[slides] {}: mpp of slide '{}' is no scale (got '{}', need micrometres a pixel in 0.02 to 50)",
+                table.where(r), e.id, text(mpp));
+    entries.push_back(std::move(e));
+  }
+  return entries;
+}
+
+void expand(const std::string& word, std::vector<SlideEntry>& out) {
+  const std::string extension = fs::path(word).extension().string();
+  const auto add = [&](const std::vector<std::string>& paths) {
+    for (const auto& p : paths) out.push_back(entry_of(p));
+  };
+  if (extension == ".csv") {
+    const auto rows = cohort(word);
+    out.insert(out.end(), rows.begin(), rows.end());
+  } else if (extension == ".txt") {
+    add(lines_of(word));
+  } else if (fs::is_directory(word)) {
+    add(slides_in(word));
+  } else if (!fs::exists(word) && word.find_first_of("*?[") != std::string::npos) {
+    add(expand_glob(word));
+  } else {
+    add({word});
+  }
+}
+
+}  // namespace
+
+std::vector<SlideEntry> list_slides(const std::vector<std::string>& words) {
+  std::vector<SlideEntry> entries;
+  for (const auto& word : words) expand(word, entries);
+  EOSIN_CHECK(!entries.empty(), Config, "[slides] no slides were named; give slides=PATH, a glob, a folder, or a cohort CSV");
+  std::map<std::string, std::string> seen;
+  for (const auto& e : entries) {
+    const auto [it, is_new] = seen.emplace(e.id, e.path);
+    EOSIN_CHECK(is_new, Data, "[slides] two slides have the id '{}': '{}' and '{}'; name them in a cohort CSV", e.id, it->second, e.path);
+  }
+  return entries;
+}
+
+}  // namespace eosin::data

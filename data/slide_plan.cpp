@@ -1,0 +1,76 @@
+#include "data/slide_plan.h"
+
+#include "core/base/error.h"
+
+#include <opencv2/imgproc.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace eosin::data {
+namespace {
+
+constexpr double kUpsampleSlack = 0.95;
+const cv::Scalar kOutline(0, 160, 0), kTile(30, 60, 220);
+
+void check_resolution(const SlideEntry& entry, const Scale& scale, const TileGridConfig& tile) {
+  EOSIN_CHECK(tile.allow_upsample || tile.mpp >= kUpsampleSlack * scale.mpp, Data,
+              "[tile] slide '{}' is too coarse (got {} um/px, need {} or finer); choose a larger tile.mpp, or tile.allow_upsample=true", entry.id,
+              scale.mpp, tile.mpp);
+}
+
+std::string why_empty(const SlidePlan& plan) {
+  if (!plan.grid.tiles.empty()) return {};
+  if (plan.grid.candidates == 0) return "slide smaller than one tile";
+  return plan.tissue.mask.any() ? "no tile reaches min_tissue" : "no tissue found";
+}
+
+/// A level-0 length on the overview.
+int scaled(int64_t level0, int64_t full, int64_t overview) {
+  return static_cast<int>(std::lround(static_cast<double>(level0) * static_cast<double>(overview) / static_cast<double>(full)));
+}
+
+void draw_outline(const Mask& mask, cv::Mat& picture) {
+  cv::Mat cells(static_cast<int>(mask.height), static_cast<int>(mask.width), CV_8UC1, const_cast<uint8_t*>(mask.cells.data())), resized;
+  cv::resize(cells, resized, picture.size(), 0, 0, cv::INTER_NEAREST);
+  std::vector<std::vector<cv::Point>> borders;
+  cv::findContours(resized, borders, cv::RETR_CCOMP, cv::CHAIN_APPROX_NONE);
+  cv::drawContours(picture, borders, -1, kOutline, 2);
+}
+
+}  // namespace
+
+SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config) {
+  SlidePlan plan;
+  plan.slide = open_slide(entry.path);
+  const SlideInfo& info = plan.slide->info();
+  plan.scale = resolve_scale(info, entry.mpp, config.assume_mpp);
+  check_resolution(entry, plan.scale, config.tile);
+  plan.read = read_plan(info.downsamples, plan.scale.mpp, config.tile.mpp, config.tile.size_px);
+  plan.overview = read_overview(*plan.slide, kOverviewEdge);
+  if (!config.tissue.allow_dark_background && has_dark_background(plan.overview)) {
+    plan.no_tiles = "no H&E tissue: dark background";
+    return plan;
+  }
+  plan.tissue = segment_tissue(config.tissue, {*plan.slide, entry.id, plan.scale.mpp});
+  const TileGridConfig& tile = config.tile;
+  plan.grid = make_grid(info.size(), plan.tissue.mask, {plan.scale.mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial});
+  plan.no_tiles = why_empty(plan);
+  return plan;
+}
+
+Image draw_plan(const SlidePlan& plan) {
+  Image drawn = plan.overview;
+  cv::Mat picture(static_cast<int>(drawn.height), static_cast<int>(drawn.width), CV_8UC3, drawn.rgb.data());
+  const Size full = plan.slide->info().size();
+  for (const GridTile& t : plan.grid.tiles) {
+    const cv::Point corner(scaled(t.x, full.width, drawn.width), scaled(t.y, full.height, drawn.height));
+    const cv::Point opposite(scaled(t.x + plan.grid.tile_level0, full.width, drawn.width),
+                             scaled(t.y + plan.grid.tile_level0, full.height, drawn.height));
+    cv::rectangle(picture, corner, opposite, kTile, 1);
+  }
+  if (plan.tissue.mask.any()) draw_outline(plan.tissue.mask, picture);
+  return drawn;
+}
+
+}  // namespace eosin::data

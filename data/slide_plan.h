@@ -1,0 +1,32 @@
+#pragma once
+// All that is decided about a slide before its first tile is cut.
+#include "data/grid.h"
+#include "data/slide_list.h"
+#include "data/slide_scale.h"
+#include "data/tile_config.h"
+
+#include <memory>
+#include <string>
+
+namespace eosin::data {
+
+struct SlidePlan {
+  std::unique_ptr<SlideReader> slide;
+  Scale scale;
+  Image overview;  // at most kOverviewEdge pixels a side
+  Tissue tissue;   // mask without cells when the ground is dark
+  Grid grid;
+  ReadPlan read;
+  std::string no_tiles;  // why the grid is empty; empty text if it is not
+};
+
+inline constexpr int64_t kOverviewEdge = 1024;
+
+/// Opens the slide, resolves its scale, finds tissue, and lays the grid.
+/// Errors   Io, Data: the slide cannot be used (missing, damaged, no scale, too coarse); the message is its reason.
+SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config);
+
+/// The overview with the tissue's outline and the tiles that are cut.
+Image draw_plan(const SlidePlan& plan);
+
+}  // namespace eosin::data

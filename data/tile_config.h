@@ -1,0 +1,78 @@
+#pragma once
+// What `eosin tile` can be told.
+#include "core/base/config.h"
+#include "core/base/run_config.h"
+#include "data/tile_filter.h"
+#include "data/tissue.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace eosin::data {
+
+struct TileGridConfig {
+  int64_t size_px = 256;
+  double mpp = 0.5;
+  int64_t overlap_px = 0;
+  double min_tissue = 0.25;
+  bool partial = false;
+  bool allow_upsample = false;
+  void visit(config::Visitor& v) {
+    v("size_px", size_px, "edge of a tile", config::Range{1, 1024});
+    v("mpp", mpp, "micrometres a pixel of the tiles", config::Range{0.02, 50});
+    v("overlap_px", overlap_px, "overlap of neighbours, pixels of the tile", config::Range{0, 1023});
+    v("min_tissue", min_tissue, "smallest share of a tile that is tissue", config::Range{0, 1});
+    v("partial", partial, "tiles that hang over the right and lower edge too, filled with white");
+    v("allow_upsample", allow_upsample, "accept slides that are coarser than mpp by more than 5 %");
+  }
+  void validate(config::Problems& p) const;
+};
+
+struct EncodingConfig {
+  std::string codec = "jpeg";
+  int64_t quality = 90;
+  std::string subsampling = "420";
+  int64_t shard_mib = 8192;
+  void visit(config::Visitor& v) {
+    v("codec", codec, "how tiles are stored", config::OneOf{{"jpeg", "raw"}});
+    v("quality", quality, "of JPEG", config::Range{1, 100});
+    v("subsampling", subsampling, "of JPEG's colour", config::OneOf{{"420", "422", "444"}});
+    v("shard_mib", shard_mib, "a shard is closed by the slide that reaches this size", config::Range{64, 65536});
+  }
+};
+
+struct TileConfig {
+  TileConfig() { run.dir.clear(); }
+
+  std::vector<std::string> slides;
+  std::string store = "tiles";
+  TileGridConfig tile;
+  TissueConfig tissue;
+  TileFilterConfig filter;
+  EncodingConfig encoding;
+  std::optional<double> assume_mpp;
+  double max_failed_fraction = 0.1;
+  bool sha256 = false;
+  bool keep_scanner = true;
+  RunConfig run;
+  void visit(config::Visitor& v) {
+    v("slides", slides,
+      "slides: path, glob, folder, list of these, .txt with a path a line, or cohort CSV (slide, path; patient, centre, stain, mpp)");
+    v("store", store, "folder of the tile store: shards and store.json; with an empty run.dir also config.yaml, slides.jsonl, failures.jsonl, qc/");
+    v("tile", tile, "size and grid of the tiles");
+    v("tissue", tissue, "where the tissue is");
+    v("filter", filter, "tests of a tile's own pixels");
+    v("encoding", encoding, "how tiles are stored");
+    v("assume_mpp", assume_mpp, "micrometres a pixel of slides that do not say", config::Range{0.02, 50});
+    v("max_failed_fraction", max_failed_fraction, "more failed slides than this share end the run with exit code 3", config::Range{0, 1});
+    v("sha256", sha256, "store the checksum of every slide's file (reads the whole file)");
+    v("keep_scanner", keep_scanner, "store the scanner's name");
+    v("run", run, "threads, and where the records go");
+  }
+};
+
+/// Identity of the tiles that a config makes: a store begun with another is refused. Keys that decide where, how fast and how strictly are left out.
+std::string tiling_identity(const TileConfig& config);
+
+}  // namespace eosin::data

@@ -1,0 +1,60 @@
+#include "data/tile_cutter.h"
+
+#include "core/base/error.h"
+#include "data/jpeg.h"
+#include "data/resize.h"
+
+#include <cmath>
+
+namespace eosin::data {
+namespace {
+
+Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
+  Image read = read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
+  if (plan.read.read_size == config.tile.size_px) return read;
+  return resize(read, config.tile.size_px, config.tile.size_px, Filter::kBicubic);
+}
+
+TileRow row_of(const GridTile& at, int64_t tile_level0) {
+  TileRow row;
+  row.x = static_cast<int32_t>(at.x);
+  row.y = static_cast<int32_t>(at.y);
+  row.level0_size = static_cast<uint32_t>(tile_level0);
+  row.tissue = static_cast<uint8_t>(std::floor(255 * at.fraction + 0.5));
+  return row;
+}
+
+/// Sets `dropped` or the QC bits.
+void test(const Image& tile, const TileFilterConfig& filter, CutTile& cut) {
+  if (!filter.looks_at_pixels()) return;
+  if (const auto reason = drop_reason(judge_tile(tile, filter), filter)) {
+    cut.dropped = *reason;
+    return;
+  }
+  if (filter.blur_threshold > 0 && laplacian_variance(tile) < filter.blur_threshold) cut.row.qc |= kQcBlurred;
+}
+
+}  // namespace
+
+CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) {
+  const GridTile& at = plan.grid.tiles[index];
+  CutTile cut;
+  cut.row = row_of(at, plan.grid.tile_level0);
+  Image tile;
+  try {
+    tile = read_tile(plan, config, at);
+  } catch (const Error& e) {
+    cut.dropped = "damaged";
+    cut.message = e.what();
+    return cut;
+  }
+  test(tile, config.filter, cut);
+  if (!cut.dropped.empty()) return cut;
+  if (config.encoding.codec == "raw")
+    cut.stored = std::move(tile.rgb);
+  else
+    encode_jpeg(tile, static_cast<int>(config.encoding.quality), subsampling_from(config.encoding.subsampling), cut.stored);
+  return cut;
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,23 @@
+#pragma once
+// One tile of a planned slide: a pure function of the slide, the plan and the config, called by many threads.
+#include "data/shard.h"
+#include "data/slide_plan.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace eosin::data {
+
+struct CutTile {
+  TileRow row;                  // slide and crc32c are the writer's
+  std::vector<uint8_t> stored;  // JPEG stream or raw pixels; empty if the tile is not kept
+  std::string dropped;          // "hsv", "white", "black" or "damaged"; empty if it is kept
+  std::string message;          // of a damaged tile
+};
+
+/// Reads tile `index` of the plan's grid, resizes it to the tile size (bicubic), tests and encodes it. A region that cannot be read makes
+/// a damaged tile, not an error.
+CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index);
+
+}  // namespace eosin::data

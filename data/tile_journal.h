@@ -1,0 +1,52 @@
+#pragma once
+// What `tile` leaves beside the store: slides.jsonl, one row a slide, and failures.jsonl.
+#include "data/slide_reader.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace eosin::data {
+
+/// One row of slides.jsonl.
+struct SlideRecord {
+  std::string id;
+  std::string status;  // "ok", "no_tissue", "failed", "skipped" (complete before this run)
+  std::string reason;  // of every status but ok
+  double mpp = 0;      // 0: unknown
+  std::string mpp_source;
+  int64_t level = 0;  // pyramid level that tiles were read from
+  int64_t tiles = 0;
+  std::map<std::string, int64_t> filtered;  // tiles of the grid that were not kept, by cause: "tissue", "hsv", "white", "black", "damaged"
+  double seconds = 0;
+  int64_t bytes = 0;
+  std::vector<std::string> warnings;
+};
+
+/// Thread-safe. A row is on disk when add() returns; one that a killed run left half-written is taken off.
+/// Errors   Io if a file cannot be written; Data naming file and line if a row is not ours.
+class TileJournal {
+ public:
+  /// Reads what earlier runs wrote in `folder`, which is made if it does not exist.
+  explicit TileJournal(const std::string& folder);
+  ~TileJournal();
+
+  /// The newest row of a slide.
+  std::optional<SlideRecord> find(const std::string& id) const;
+  void add(const SlideRecord& record);
+  /// A row of failures.jsonl: {id, stage, message, attempt, x, y}; the attempt counts the slide's failed runs.
+  void add_failure(const std::string& id, const std::string& stage, const std::string& message, std::optional<Point> where = {});
+  /// Rewrites slides.jsonl with the newest row of every slide of `order`.
+  void close(const std::vector<std::string>& order);
+
+  const std::string& folder() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace eosin::data

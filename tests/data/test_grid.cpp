@@ -1,0 +1,95 @@
+#include "core/base/error.h"
+#include "core/base/rng.h"
+#include "data/grid.h"
+#include "data/tile_filter.h"
+#include "tests/data/slide_fixture.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+namespace eosin::data {
+namespace {
+
+Mask random_mask(uint64_t seed, int64_t height, int64_t width) {
+  RandomStream random(seed, 0, 0, RandomOp::kSynthetic);
+  Mask mask(height, width);
+  for (auto& c : mask.cells) c = random.below(4) == 0;
+  return mask;
+}
+
+TEST(Grid, TilesHoldAllTissueOnce) {
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    const Mask mask = random_mask(seed, 31, 47);
+    const Size slide{4093, 2999};
+    const Grid grid = make_grid(slide, mask, {0.25, 0.5, 97, 0, 0, true});
+    double area = 0;
+    for (const GridTile& t : grid.tiles) area += t.fraction * static_cast<double>(grid.tile_level0 * grid.tile_level0);
+    const double cell = 4093.0 / 47 * 2999.0 / 31;
+    EXPECT_NEAR(area, cell * static_cast<double>(std::accumulate(mask.cells.begin(), mask.cells.end(), 0)), 1e-3);
+  }
+}
+
+TEST(Grid, KeepsByTissueInRowOrder) {
+  const Mask mask = random_mask(7, 53, 59);
+  const Grid all = make_grid({5000, 4001}, mask, {0.5, 0.5, 211, 13, 0, false});
+  const Grid some = make_grid({5000, 4001}, mask, {0.5, 0.5, 211, 13, 0.25, false});
+  EXPECT_EQ(all.step_level0, 198);
+  EXPECT_LT(some.tiles.size(), all.tiles.size());
+  size_t kept = 0;
+  for (const GridTile& t : all.tiles) kept += t.fraction + 1e-9 >= 0.25;
+  EXPECT_EQ(some.tiles.size(), kept);
+  for (size_t i = 1; i < some.tiles.size(); ++i)
+    EXPECT_LT(std::pair(some.tiles[i - 1].y, some.tiles[i - 1].x), std::pair(some.tiles[i].y, some.tiles[i].x));
+  for (const GridTile& t : all.tiles) EXPECT_TRUE(t.x + 211 <= 5000 && t.y + 211 <= 4001);
+}
+
+TEST(Grid, FullMaskGivesWholeTilesAndEmptyMaskNone) {
+  Mask full(3, 7);
+  std::fill(full.cells.begin(), full.cells.end(), uint8_t{1});
+  const Grid grid = make_grid({1000, 700}, full, {0.5, 0.5, 100, 0, 1, false});
+  EXPECT_EQ(grid.tiles.size(), 70u);
+  for (const GridTile& t : grid.tiles) EXPECT_NEAR(t.fraction, 1, 1e-12);
+  EXPECT_TRUE(make_grid({1000, 700}, Mask(3, 7), {0.5, 0.5, 100, 0, 0, false}).tiles.empty());
+  EXPECT_EQ(make_grid({90, 90}, full, {0.5, 0.5, 100, 0, 0, false}).candidates, 0);
+}
+
+TEST(ReadPlan, TakesTheCoarsestLevelThatSuffices) {
+  const std::vector<double> downsamples = {1, 2.0001, 4.003, 16.1};
+  EXPECT_EQ(read_plan(downsamples, 0.25, 0.5, 256).level, 1);
+  EXPECT_EQ(read_plan(downsamples, 0.25, 0.25, 256).level, 0);
+  EXPECT_EQ(read_plan(downsamples, 0.25, 3.9, 256).level, 2);
+  EXPECT_EQ(read_plan(downsamples, 0.25, 0.1, 256).level, 0);
+  EXPECT_EQ(read_plan(downsamples, 0.25, 0.5, 256).read_size, 256);
+}
+
+TEST(TileFilter, EachCauseHasItsName) {
+  TileFilterConfig off;
+  EXPECT_FALSE(off.looks_at_pixels());
+  TileFilterConfig config;
+  config.hsv = true;
+  config.white_saturation = 15;
+  config.black_rgb = 50;
+  const auto reason = [&](const Image& tile) { return drop_reason(judge_tile(tile, config), config); };
+  EXPECT_EQ(reason(plain(17, 19, 250)), "white");
+  EXPECT_EQ(reason(plain(17, 19, 30)), "black");
+  Image green = plain(17, 19, 60);
+  for (size_t i = 1; i < green.rgb.size(); i += 3) green.rgb[i] = 200;
+  EXPECT_EQ(reason(green), "hsv");
+  Image pink = plain(17, 19, 200);
+  for (size_t i = 1; i < pink.rgb.size(); i += 3) pink.rgb[i] = 120;
+  EXPECT_FALSE(reason(pink));
+  EXPECT_FALSE(drop_reason(judge_tile(green, off), off));
+}
+
+TEST(TileFilter, LaplacianVarianceTellsSharpFromFlat) {
+  EXPECT_EQ(laplacian_variance(plain(13, 11, 90)), 0);
+  EXPECT_EQ(laplacian_variance(plain(2, 11, 90)), 0);
+  Image board = plain(13, 11, 100);
+  for (int64_t y = 0; y < 13; ++y)
+    for (int64_t x = y % 2; x < 11; x += 2) std::fill_n(board.row(y) + 3 * x, 3, uint8_t{110});
+  EXPECT_NEAR(laplacian_variance(board), 1600, 20);  // +-40 at every pixel
+}
+
+}  // namespace
+}  // namespace eosin::data

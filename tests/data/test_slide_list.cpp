@@ -1,0 +1,71 @@
+#include "core/base/error.h"
+#include "data/slide_list.h"
+#include "tests/data/slide_fixture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eosin::data {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<std::string> ids(const std::vector<SlideEntry>& entries) {
+  std::vector<std::string> names;
+  for (const auto& e : entries) names.push_back(e.id);
+  return names;
+}
+
+std::string message_of(const std::vector<std::string>& words, ErrorKind kind) {
+  try {
+    list_slides(words);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), kind) << e.what();
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(SlideList, PathsGlobsFoldersAndLists) {
+  const TemporaryFolder folder;
+  const std::string root = folder.path().string();
+  for (const char* name : {"b.tiff", "a.tiff"}) write_slide(folder / name, plain(100, 100, 200), 0.5);
+  write_file(folder / "note.md", std::string_view("no slide"));
+  write_file(folder / "list.txt", (folder / "b.tiff") + "\r\n\n" + (folder / "gone.svs") + "\n");
+  EXPECT_THAT(ids(list_slides({root})), ElementsAre("a", "b"));
+  EXPECT_THAT(ids(list_slides({root + "/*.tiff"})), ElementsAre("a", "b"));
+  EXPECT_THAT(ids(list_slides({folder / "list.txt"})), ElementsAre("b", "gone"));
+  EXPECT_THAT(ids(list_slides({folder / "b.tiff", "missing.svs"})), ElementsAre("b", "missing"));
+}
+
+TEST(SlideList, CohortTable) {
+  const TemporaryFolder folder;
+  write_slide(folder / "a.tiff", plain(100, 100, 200), 0.5);
+  write_file(folder / "c.csv", std::string_view("slide,patient,label,centre,mpp,path\n007,p1,x,A,0.25,a.tiff\n008,p2,y,B,,/abs/b.tiff\n"));
+  const auto entries = list_slides({folder / "c.csv"});
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].id, "007");
+  EXPECT_EQ(entries[0].path, (folder / "a.tiff"));
+  EXPECT_EQ(entries[0].patient, "p1");
+  EXPECT_EQ(entries[0].site, "A");
+  EXPECT_EQ(entries[0].mpp, 0.25);
+  EXPECT_EQ(entries[1].path, "/abs/b.tiff");
+  EXPECT_FALSE(entries[1].mpp);
+}
+
+TEST(SlideList, MistakesAreNamed) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(message_of({}, ErrorKind::Config), HasSubstr("no slides were named"));
+  EXPECT_THAT(message_of({folder / "*.svs"}, ErrorKind::Config), HasSubstr("nothing matches"));
+  EXPECT_THAT(message_of({"x/a.svs", "y/a.ndpi"}, ErrorKind::Data), HasSubstr("two slides have the id 'a': 'x/a.svs' and 'y/a.ndpi'"));
+  write_file(folder / "m.csv", std::string_view("slide,path,mpp\na,a.svs,0.5\nb,b.svs,half\n"));
+  EXPECT_THAT(message_of({folder / "m.csv"}, ErrorKind::Data), HasSubstr("m.csv:3: mpp of slide 'b' is no scale (got 'half'"));
+  write_file(folder / "p.csv", std::string_view("slide,path\na,\n"));
+  EXPECT_THAT(message_of({folder / "p.csv"}, ErrorKind::Data), HasSubstr("p.csv:2: slide 'a' has no path"));
+  write_file(folder / "n.csv", std::string_view("id,path\na,b\n"));
+  EXPECT_THAT(message_of({folder / "n.csv"}, ErrorKind::Data), HasSubstr("slide"));
+}
+
+}  // namespace
+}  // namespace eosin::data
