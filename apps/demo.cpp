@@ -38,7 +38,7 @@ Verb demo_verb() {
   verb.one_line = "writes a synthetic H&E-like cohort: pyramidal slides, cohort.csv, reports.csv, masks of what was planted";
   verb.example = "eosin demo demo-cohort slides=8";
   verb.run = run;
-  verb.visit = [](config::Visitor& v) { data::CohortConfig().visit(v); };
+  verb.make_config = make_config<data::CohortConfig>();
   return verb;
 }
 

@@ -75,7 +75,7 @@ Verb tile_verb() {
   verb.one_line = "slides -> tissue mask -> grid -> tile store; a QC picture per slide";
   verb.example = "eosin tile slides=demo-cohort/cohort.csv store=demo-tiles tile.size_px=256 tile.mpp=0.5";
   verb.run = run;
-  verb.visit = [](config::Visitor& v) { data::TileConfig().visit(v); };
+  verb.make_config = make_config<data::TileConfig>();
   return verb;
 }
 

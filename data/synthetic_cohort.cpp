@@ -3,6 +3,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/csv.h"
 #include "core/base/error.h"
+#include "core/base/machine.h"
 #include "core/base/rng.h"
 #include "data/png.h"
 #include "data/pyramid_tiff.h"
@@ -163,7 +164,7 @@ CohortFiles write_cohort(const std::string& folder, const CohortConfig& config) 
   }
   const auto slides = plan_cohort(config);
   std::vector<std::string> reports(slides.size());
-  const int64_t threads = config.run.threads > 0 ? config.run.threads : std::max(1u, std::thread::hardware_concurrency());
+  const int64_t threads = config.run.threads > 0 ? config.run.threads : usable_cores();
   for_each_index(slides.size(), threads, [&](size_t i) { reports[i] = write_slide(root, slides[i], config); });
   std::string report_table = csv_line({"slide", "patient", "report"});
   for (size_t i = 0; i < slides.size(); ++i) report_table += csv_line({slides[i].slide, slides[i].patient, reports[i]});

@@ -1,7 +1,6 @@
 #pragma once
 // What `eosin tile` can be told.
 #include "core/base/config.h"
-#include "core/base/run_config.h"
 #include "data/tile_filter.h"
 #include "data/tissue.h"
 
@@ -42,9 +41,16 @@ struct EncodingConfig {
   }
 };
 
-struct TileConfig {
-  TileConfig() { run.dir.clear(); }
+struct TileRunConfig {
+  std::string dir;
+  int64_t threads = 0;
+  void visit(config::Visitor& v) {
+    v("dir", dir, "folder of config.yaml, slides.jsonl, failures.jsonl and qc/; empty: the store's");
+    v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096});
+  }
+};
 
+struct TileConfig {
   std::vector<std::string> slides;
   std::string store = "tiles";
   TileGridConfig tile;
@@ -55,11 +61,11 @@ struct TileConfig {
   double max_failed_fraction = 0.1;
   bool sha256 = false;
   bool keep_scanner = true;
-  RunConfig run;
+  TileRunConfig run;
   void visit(config::Visitor& v) {
     v("slides", slides,
       "slides: path, glob, folder, list of these, .txt with a path a line, or cohort CSV (slide, path; patient, centre, stain, mpp)");
-    v("store", store, "folder of the tile store: shards and store.json; with an empty run.dir also config.yaml, slides.jsonl, failures.jsonl, qc/");
+    v("store", store, "folder of the tile store: shards and store.json");
     v("tile", tile, "size and grid of the tiles");
     v("tissue", tissue, "where the tissue is");
     v("filter", filter, "tests of a tile's own pixels");

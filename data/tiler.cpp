@@ -3,6 +3,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/machine.h"
 #include "core/base/stop.h"
 #include "data/slide_tiling.h"
 
@@ -11,7 +12,6 @@
 #include <chrono>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -52,7 +52,7 @@ void keep_config(const TileConfig& config, const std::string& folder) {
 
 int thread_count(const TileConfig& config) {
   if (config.run.threads > 0) return static_cast<int>(config.run.threads);
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return usable_cores();
 }
 
 /// One run: yields the jobs and adds up what they report.
