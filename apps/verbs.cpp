@@ -5,6 +5,8 @@ namespace eosin::apps {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
+      demo_verb(),
+      tile_verb(),
       config_verb(),
       launch_verb(),
       run_verb(),
