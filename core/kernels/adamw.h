@@ -27,13 +27,11 @@ struct AdamWOptions {
 /// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with torch's order of operations:
 ///   p <- p (1 - lr wd);  m <- m + (1 - b1)(g - m);  v <- b2 v + (1 - b2) g^2;  vmax <- max(vmax, v) where kept;
 ///   p <- p - (lr / (1 - b1^t)) m / (sqrt(v or vmax) / sqrt(1 - b2^t) + eps).
-/// The CPU version (adamw_cpu.cpp) is the specification; its bits do not depend on the number of threads.
+/// The CPU version (adamw_cpu.cpp) is the specification; its bits do not depend on the number of threads, and the CUDA version
+/// (adamw_cuda.cu) shares its arithmetic.
 ///
-/// Errors   Shape naming the tensor's index and what differs (size, device, element type, layout).
+/// Errors   Shape naming the tensor's index and what differs (size, device, element type, layout); nothing is changed then.
 /// Checked  golden optim.step adamw; tests/kernels/test_adamw.cpp: against torch, float64, threads, EMA, odd sizes.
 void adamw_step(std::span<const AdamWTensor> tensors, const AdamWOptions& options);
-
-/// The CPU version, for tensors that adamw_step has checked.
-void adamw_step_cpu(std::span<const AdamWTensor> tensors, const AdamWOptions& options);
 
 }  // namespace eosin::kernels

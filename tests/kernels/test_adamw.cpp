@@ -1,6 +1,7 @@
 #include "core/kernels/adamw.h"
 
 #include "core/base/error.h"
+#include "core/tensor/device.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -121,6 +122,24 @@ TEST(AdamW, RefusesWhatDoesNotFit) {
   refused([](AdamWTensor& t) { t.step = 0; });
   refused([](AdamWTensor& t) { t.p = t.p.to(at::kHalf); });
 }
+
+class AdamWOnCuda : public ::testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(AdamWOnCuda, HasTheBitsOfTheCpu) {
+  if (!device::cuda().available) GTEST_SKIP() << device::cuda().why_not;
+  Problem cpu(GetParam(), true, true), gpu(GetParam(), true, true);
+  for (auto* list : {&gpu.p, &gpu.g, &gpu.m, &gpu.v, &gpu.vmax, &gpu.ema})
+    for (auto& t : *list) t = t.to(at::kCUDA);
+  for (int64_t step = 1; step <= 3; ++step) {
+    adamw_step(cpu.at_step(step, kLr, kDecay), kOptions);
+    adamw_step(gpu.at_step(step, kLr, kDecay), kOptions);
+  }
+  for (auto* list : {&gpu.p, &gpu.ema})
+    for (auto& t : *list) t = t.cpu();
+  expect_equal(gpu.p, cpu.p);
+  expect_equal(gpu.ema, cpu.ema);
+}
+INSTANTIATE_TEST_SUITE_P(AllTypes, AdamWOnCuda, ::testing::Values(at::kFloat, at::kDouble));
 
 }  // namespace
 }  // namespace eosin::kernels
