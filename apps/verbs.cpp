@@ -9,6 +9,7 @@ const std::vector<Verb>& verbs() {
       tile_verb(),
       config_verb(),
       launch_verb(),
+      pretrain_verb(),
       run_verb(),
   };
   return table;

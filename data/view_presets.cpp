@@ -36,7 +36,7 @@ std::array<double, N> fixed(const std::vector<double>& values) {
 
 ViewRule rule_of(const MultiCropConfig& c, size_t group) {
   ViewRule r;
-  r.size_px = group == kLocal ? c.local_size_px : c.global_size_px;
+  r.size_px = group == kLocal ? c.local_size() : c.global_size();
   r.crop = {fixed<2>(group == kLocal ? c.local : c.global), fixed<2>(c.ratio)};
   r.filter = filter_by_name(c.filter);
   r.flip = flip_of(c.flip);
@@ -149,10 +149,11 @@ config::ConfigRow row(const char* name, MultiCropConfig make(), const char* one_
 void MultiCropConfig::visit(config::Visitor& v) {
   const Range share{0, 1}, positive_share{0, 1, config::kOpenLow};
   v("n_global", n_global, "global crops a tile", Range{1, 64});
-  v("global_size_px", global_size_px, "edge of a global crop", Range{1, 4096});
+  v("global_size_px", global_size_px, "edge of a global crop; absent: the model's image size, 224 where there is no model", Range{1, 4096});
   v("global", global, "area of a global crop as a share of the tile: low, high", positive_share, Length{2, 2});
   v("n_local", n_local, "local crops a tile", Range{0, 64});
-  v("local_size_px", local_size_px, "edge of a local crop", Range{1, 4096});
+  v("local_size_px", local_size_px, "edge of a local crop; absent: 96/224 of the model's image size in whole patches, 96 where there is no model",
+    Range{1, 4096});
   v("local", local, "area of a local crop as a share of the tile: low, high", positive_share, Length{2, 2});
   v("ratio", ratio, "width over height of a crop: low, high", Range{0, 100, config::kOpenLow}, Length{2, 2});
   v("filter", filter, "resampling filter of the crops", OneOf{{"bilinear", "bicubic", "lanczos"}});

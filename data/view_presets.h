@@ -1,5 +1,6 @@
 #pragma once
 // Augmentation recipes by name: the values that the released code of each method really runs (data.md 7.3), each of them a key.
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,11 @@ namespace eosin::data {
 
 /// Two groups of crops of one tile. A preset is this struct with other defaults.
 struct MultiCropConfig {
-  int64_t n_global = 2, global_size_px = 224;
+  int64_t n_global = 2;
+  std::optional<int64_t> global_size_px;
   std::vector<double> global = {0.32, 1.0};
-  int64_t n_local = 8, local_size_px = 96;
+  int64_t n_local = 8;
+  std::optional<int64_t> local_size_px;
   std::vector<double> local = {0.05, 0.32};
   std::vector<double> ratio = {3.0 / 4.0, 4.0 / 3.0};
   std::string filter = "bicubic";
@@ -32,6 +35,9 @@ struct MultiCropConfig {
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
+
+  int64_t global_size() const { return global_size_px.value_or(224); }
+  int64_t local_size() const { return local_size_px.value_or(96); }
 };
 
 /// The rule of every view, globals first, with effective probabilities.

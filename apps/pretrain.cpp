@@ -1,0 +1,62 @@
+#include "apps/pretrain_config.h"
+#include "apps/pretrain_plan.h"
+#include "apps/verb.h"
+#include "apps/wiring.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/tensor/device.h"
+
+namespace eosin::apps {
+namespace {
+
+int train(const Invocation& in, const PretrainConfig& config, const RunPlace& place) {
+  Pretraining run(config, place);
+  const train::Outcome outcome = run.run();
+  if (place.folder) {
+    nlohmann::ordered_json result;
+    result["run_dir"] = place.dir;
+    result["step"] = run.steps_done();
+    result["loss"] = run.loss();
+    result["images_per_second"] = run.images_per_second();
+    print_result(in, result);
+  }
+  if (outcome == train::Outcome::kFinished) return 0;
+  log::warn("[pretrain] stopped after step {} with a checkpoint; the same command goes on from there", run.steps_done());
+  return kExitStopped;
+}
+
+int pretrain(const Invocation& in) {
+  PretrainConfig config = read_pretrain_config(in.source());
+  RunPlace place;
+  place.env = read_launch_env();
+  config.train.micro_batch(place.env.world);
+  if (in.dry_run) {
+    print_result(in, plan_of(config, place.env.world));
+    return 0;
+  }
+  log::set_rank(place.env.rank, place.env.world);
+  place.device = device::prepare(config.run, place.env.local_rank, place.env.local_world);
+  place.comm = make_comm(place.env);
+
+  std::optional<RunFolder> folder;
+  if (place.env.rank == 0) {
+    folder.emplace(config.run.dir, config::visit_of(config), "pretrain", RunFolder::Options{in.fresh, in.resume_with_changes});
+    place.folder = &*folder;
+  }
+  place.dir = shared_text(*place.comm, folder ? folder->dir() : "");
+  return folder ? folder->record([&] { return train(in, config, place); }) : train(in, config, place);
+}
+
+}  // namespace
+
+Verb pretrain_verb() {
+  return {"pretrain",
+          "pretrain [CONFIG.yaml] [key=value ...]",
+          "trains an encoder on the tiles of a store without labels",
+          "eosin pretrain data.store=tiles model.name=vit_tiny model.image_size_px=96 train.steps=300 train.batch_size=32 run.dir=runs/dino",
+          {},
+          pretrain,
+          make_config<PretrainConfig>()};
+}
+
+}  // namespace eosin::apps

@@ -1,0 +1,54 @@
+#include "apps/pretrain_config.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+
+namespace eosin::apps {
+void PretrainConfig::visit(config::Visitor& v) {
+  v("data", data, "what is trained on");
+  v("model", model, "the encoder");
+  v("method", method, "the self-supervised method");
+  v("optim", optim, "the update rule");
+  v("schedule", schedule, "the learning rate's course");
+  v("train", train, "length, batch, precision, checkpoints");
+  v("eval", eval, "the online probe");
+  v("run", run, "where and how");
+}
+
+void PretrainConfig::validate(config::Problems& p) const {
+  const data::MultiCropConfig crops = views();
+  ssl::RunShape shape;
+  shape.patch_size = model.patch_size, shape.steps = train.total_steps();
+  shape.crop_sizes.assign(static_cast<size_t>(crops.n_global), crops.global_size());
+  shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(crops.n_local), crops.local_size());
+  ssl::check_run(method, shape, p);
+  try {
+    lr_schedule();
+  } catch (const Error& e) {
+    p.add("schedule", e.what());
+  }
+  if (train.freeze_last_layer_steps > train.total_steps())
+    p.add("train.freeze_last_layer_steps", fmt::format("{} is longer than the run of {} steps", train.freeze_last_layer_steps, train.total_steps()));
+}
+
+data::MultiCropConfig PretrainConfig::views() const {
+  data::MultiCropConfig crops = data.crops.as<data::MultiCropConfig>();
+  if (!crops.global_size_px) crops.global_size_px = model.image_size_px;
+  const int64_t local = model.image_size_px * 96 / 224, patch = model.patch_size;
+  if (!crops.local_size_px) crops.local_size_px = std::max<int64_t>(1, (local + patch - 1) / patch) * patch;
+  return crops;
+}
+
+optim::Schedule PretrainConfig::lr_schedule() const { return optim::make_schedule(schedule, optim::rates_of(optim).lr, train.total_steps()); }
+
+optim::Schedule PretrainConfig::weight_decay_schedule() const { return optim::weight_decay_schedule(optim::rates_of(optim), train.total_steps()); }
+
+PretrainConfig read_pretrain_config(const config::Source& source) {
+  PretrainConfig config;
+  config::read(source, config, "pretrain");
+  EOSIN_CHECK(!config.data.store.empty(), Config, "[data.store] no tile store is given; write data.store=PATH (eosin tile makes one)");
+  return config;
+}
+
+}  // namespace eosin::apps

@@ -1,0 +1,50 @@
+#pragma once
+#include "apps/online_probe.h"
+#include "core/base/run_config.h"
+#include "core/nn/backbones.h"
+#include "data/loader.h"
+#include "data/view_presets.h"
+#include "optim/optimizers.h"
+#include "ssl/methods.h"
+#include "train/config.h"
+
+namespace eosin::apps {
+
+/// The `data` block of a pretraining run.
+struct PretrainData {
+  std::string store;
+  config::Choice crops{data::view_presets(), "dino"};
+  data::LoaderConfig loader;
+  void visit(config::Visitor& v) {
+    v("store", store, "tile store: a folder with store.json, a folder of shards, or one shard");
+    v("crops", crops, "the views of a tile: a preset, any key of which may be changed");
+    loader.visit(v);
+  }
+};
+
+/// Everything that `eosin pretrain` reads.
+struct PretrainConfig {
+  PretrainData data;
+  nn::BackboneConfig model;
+  config::Choice method{ssl::method_table(), "dino"};
+  config::Choice optim{optim::optimizer_table(), "adamw"};
+  config::Choice schedule{optim::schedule_table(), "warmup_cosine"};
+  train::TrainConfig train;
+  ProbeConfig eval;
+  RunConfig run;
+
+  void visit(config::Visitor& v);
+  /// Rules across blocks: crops against the patch, phases against the length of the run.
+  void validate(config::Problems& p) const;
+
+  /// The views with their sizes: what data.crops leaves open follows the model, global crops have its image size, local ones 96/224 of it,
+  /// rounded up to whole patches.
+  data::MultiCropConfig views() const;
+  optim::Schedule lr_schedule() const;
+  optim::Schedule weight_decay_schedule() const;
+};
+
+/// Reads and checks. Errors: Config, before any data is opened.
+PretrainConfig read_pretrain_config(const config::Source& source);
+
+}  // namespace eosin::apps

@@ -1,0 +1,143 @@
+#include "apps/wiring.h"
+
+#include "apps/online_probe.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/machine.h"
+#include "core/base/progress_line.h"
+#include "core/tensor/checkpoint.h"
+#include "core/tensor/device.h"
+#include "train/checkpoint_hook.h"
+#include "train/probe_hook.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+namespace eosin::apps {
+namespace {
+
+using train::NamedValues;
+using train::StepReport;
+
+/// Writes the tiles that the loader found bad to failures.jsonl, each once.
+class QuarantineHook final : public train::Hook {
+ public:
+  QuarantineHook(std::shared_ptr<data::ViewLoader> loader, RunFolder& folder) : loader_(std::move(loader)), folder_(folder) {}
+  void start(const train::Progress&) override { known_ = loader_->quarantine().size(); }
+  void after(StepReport&) override {
+    const auto& bad = loader_->quarantine();
+    if (bad.size() == known_) return;
+    for (const auto& [index, tile] : bad) {
+      if (tile.reason.empty() || !written_.insert(index).second) continue;
+      folder_.add_failure({std::to_string(index), "read", tile.reason});
+      log::warn("[data] tile {} is left out: {}", index, tile.reason);
+    }
+    known_ = bad.size();
+  }
+
+ private:
+  std::shared_ptr<data::ViewLoader> loader_;
+  RunFolder& folder_;
+  std::set<uint64_t> written_;
+  size_t known_ = 0;
+};
+
+int64_t loader_threads(const PretrainConfig& config, const LaunchEnv& env) {
+  if (config.run.threads > 0) return config.run.threads;
+  return std::max<int64_t>(1, usable_cores() / env.local_world);
+}
+
+data::LoaderPlace loader_place(const PretrainConfig& config, const RunPlace& place) {
+  data::LoaderPlace p;
+  p.seed = static_cast<uint64_t>(config.run.seed);
+  p.rank = place.env.rank, p.world = place.env.world;
+  p.local_batch = config.train.micro_batch(place.env.world);
+  p.threads = loader_threads(config, place.env);
+  p.pinned = place.device.is_cuda();
+  return p;
+}
+
+std::shared_ptr<ssl::ViewObjective> build_objective(const PretrainConfig& config, const RunPlace& place) {
+  ssl::Ingredients with;
+  with.model = config.model;
+  with.mean = config.views().mean, with.std = config.views().std;
+  with.seed = static_cast<uint64_t>(config.run.seed);
+  with.comm = place.comm;
+  std::shared_ptr<ssl::ViewObjective> objective = ssl::make_objective(config.method, with);
+  objective->to(place.device);
+  objective->train();
+  return objective;
+}
+
+/// The live line: loss beside the counts.
+std::function<void(const StepReport&)> live_line(const train::Progress& from, int64_t steps) {
+  const auto line = std::make_shared<ProgressLine>("pretrain", "steps", steps, from.step);
+  return [line](const StepReport& report) { line->update(report.done(), fmt::format("loss {:.4f}", report.loss)); };
+}
+
+}  // namespace
+
+std::string shared_text(Comm& comm, const std::string& text) {
+  Tensor length = at::full({1}, static_cast<int64_t>(text.size()), at::kLong);
+  comm.broadcast(length, 0);
+  Tensor bytes = at::zeros({length.item<int64_t>()}, at::kByte);
+  if (comm.rank() == 0) std::copy(text.begin(), text.end(), bytes.mutable_data_ptr<uint8_t>());
+  comm.broadcast(bytes, 0);
+  return {reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()), static_cast<size_t>(bytes.numel())};
+}
+
+Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : config_(config), place_(place) {
+  store_ = std::make_shared<data::TileStore>(config_.data.store);
+  loader_ = std::make_shared<data::ViewLoader>(store_, config_.views(), config_.data.loader, loader_place(config_, place_));
+  objective_ = build_objective(config_, place_);
+  task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(loader_, objective_, place_.device);
+  optimizer_ = optim::make_optimizer(config_.optim, task_->param_groups());
+  trainer_ = std::make_unique<train::Trainer>(
+      config_.train, train::TrainerParts{*task_, *optimizer_, *place_.comm, config_.lr_schedule(), config_.weight_decay_schedule()});
+  resume();
+  add_hooks();
+}
+
+Pretraining::~Pretraining() = default;
+
+/// Rank 0 says from where, so that every rank goes on from the same checkpoint.
+void Pretraining::resume() {
+  const std::string folder = place_.dir + "/checkpoints";
+  std::optional<Checkpoint> found;
+  if (place_.folder) found = load_latest(folder);
+  Tensor step = at::full({1}, found ? found->step : -1, at::kLong);
+  place_.comm->broadcast(step, 0);
+  const auto from = step.item<int64_t>();
+  if (place_.folder) place_.folder->truncate_metrics_after(std::max<int64_t>(from, 0));
+  if (from < 0) return;
+  if (!found) found = load_checkpoint(checkpoint_path(folder, from));
+  trainer_->load_state(found->state);
+  log::info("[pretrain] goes on after step {} from {}", from, found->path);
+}
+
+void Pretraining::add_hooks() {
+  train::LogSinks sinks;
+  if (place_.folder) {
+    place_.folder->note("data", {{"store", config_.data.store}, {"tiles", store_->n_tiles()}, {"digest", store_->digest()}});
+    sinks.row = [folder = place_.folder](const nlohmann::ordered_json& row) { folder->add_metrics(row); };
+    sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
+    sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);
+    trainer_->add(std::make_shared<QuarantineHook>(loader_, *place_.folder));
+    if (config_.eval.every > 0) {
+      const auto store = config_.eval.store.empty() ? store_ : std::make_shared<const data::TileStore>(config_.eval.store);
+      const auto probe = std::make_shared<OnlineProbe>(config_.eval, store, place_.device, loader_threads(config_, place_.env),
+                                                       [objective = objective_] { return objective->state(); });
+      trainer_->add(std::make_shared<train::ProbeHook>(config_.eval.every, [probe] { return probe->measure(); }));
+    }
+  }
+  log_ = std::make_shared<train::LogHook>(sinks, config_.train.batch_size, static_cast<int64_t>(store_->n_tiles()),
+                                          [this] { return task_->data_wait_seconds(); });
+  trainer_->add(log_);
+  train::CheckpointHook::Plan plan{place_.dir + "/checkpoints", config_.train.checkpoint_every, config_.train.keep};
+  trainer_->add(std::make_shared<train::CheckpointHook>(
+      plan, [this] { return trainer_->state(); }, *place_.comm));
+}
+
+}  // namespace eosin::apps

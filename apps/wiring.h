@@ -1,0 +1,57 @@
+#pragma once
+// Builds a pretraining run from its config and joins the parts; from here on only typed structs.
+#include "apps/pretrain_config.h"
+#include "core/base/run_folder.h"
+#include "core/tensor/comm.h"
+#include "train/log_hook.h"
+#include "train/trainer.h"
+#include "train/typed_task.h"
+
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+
+namespace eosin::apps {
+
+/// One process of a run: who it is among the ranks, its device, and, on rank 0, the run folder.
+struct RunPlace {
+  LaunchEnv env;
+  std::shared_ptr<Comm> comm;
+  c10::Device device = c10::Device(c10::kCPU);
+  std::string dir;              // the same on every rank
+  RunFolder* folder = nullptr;  // rank 0 only
+};
+
+/// Rank 0's text on every rank.
+std::string shared_text(Comm& comm, const std::string& text);
+
+/// The parts of `eosin pretrain`, resumed from the newest checkpoint where there is one.
+class Pretraining {
+ public:
+  /// Errors   Io, Data: store or checkpoints; those of the parts.
+  Pretraining(const PretrainConfig& config, const RunPlace& place);
+  ~Pretraining();
+
+  train::Outcome run() { return trainer_->run(); }
+  int64_t steps_done() const { return trainer_->progress().step; }
+  /// Of the steps that this process did.
+  double loss() const { return log_->last_loss(); }
+  double images_per_second() const { return log_->images_per_second(); }
+
+ private:
+  void add_hooks();
+  void resume();
+
+  PretrainConfig config_;
+  RunPlace place_;
+  std::shared_ptr<const data::TileStore> store_;
+  std::shared_ptr<data::ViewLoader> loader_;
+  std::shared_ptr<ssl::ViewObjective> objective_;
+  std::unique_ptr<train::Task> task_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<train::Trainer> trainer_;
+  std::shared_ptr<train::LogHook> log_;
+};
+
+}  // namespace eosin::apps
