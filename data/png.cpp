@@ -11,6 +11,7 @@ namespace eosin::data {
 namespace {
 
 constexpr int64_t kMaxPixels = 400'000'000;
+constexpr int64_t kMaxPicturePixels = int64_t{1} << 26;
 
 /// libpng's simplified interface; freed on every way out.
 struct Png {
@@ -44,6 +45,19 @@ Mask read_mask_png(const std::string& path) {
   EOSIN_CHECK(png_image_finish_read(&png.image, &black, mask.cells.data(), 0, nullptr), Data, "[png] '{}' is damaged: {}", path, png.image.message);
   for (uint8_t& c : mask.cells) c = c != 0;
   return mask;
+}
+
+Image decode_png(std::span<const uint8_t> bytes, const std::string& where) {
+  Png png;
+  EOSIN_CHECK(png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()), Data, "[{}] is not a PNG: {}", where, png.image.message);
+  const int64_t height = png.image.height, width = png.image.width;
+  EOSIN_CHECK(height * width <= kMaxPicturePixels, Data, "[{}] is too large (got {} x {}, need at most {} pixels)", where, width, height,
+              kMaxPicturePixels);
+  png.image.format = PNG_FORMAT_RGB;
+  Image image(height, width);
+  const png_color white{255, 255, 255};
+  EOSIN_CHECK(png_image_finish_read(&png.image, &white, image.rgb.data(), 0, nullptr), Data, "[{}] is damaged: {}", where, png.image.message);
+  return image;
 }
 
 void write_mask_png(const std::string& path, const Mask& mask) {

@@ -3,6 +3,8 @@
 #include "data/image.h"
 #include "data/mask.h"
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,9 @@ namespace eosin::data {
 /// Any PNG as a mask: 1 where the pixel is not black (transparent counts as black).
 /// Errors   Io if it cannot be opened; Data if it is no whole PNG or has more than 400 million pixels.
 Mask read_mask_png(const std::string& path);
+/// Any PNG as an RGB picture; what is transparent shows white.
+/// Errors   Data naming `where` if it is no whole PNG or has more than 2^26 pixels.
+Image decode_png(std::span<const uint8_t> bytes, const std::string& where);
 /// 8-bit grey, 0 and 255. Io error if it cannot be written.
 void write_mask_png(const std::string& path, const Mask& mask);
 /// 8-bit RGB. Io error if it cannot be written.

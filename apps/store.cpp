@@ -1,0 +1,206 @@
+// `eosin store`: look into tile stores, check, join, take out and bring in pictures.
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/base/progress_line.h"
+#include "data/image_import.h"
+#include "data/store_export.h"
+#include "data/store_manifest.h"
+#include "data/store_merge.h"
+#include "data/store_verify.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+namespace eosin::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct ThreadsConfig {
+  int64_t threads = 0;
+  void visit(config::Visitor& v) { v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096}); }
+};
+
+struct InfoConfig {
+  void visit(config::Visitor&) {}
+};
+struct VerifyConfig {
+  ThreadsConfig run;
+  void visit(config::Visitor& v) { v("run", run, "threads of the check"); }
+};
+struct MergeConfig {
+  std::string out;
+  std::optional<int64_t> shuffle_seed;
+  void visit(config::Visitor& v) {
+    v("out", out, "the new shard (NAME.h5), or the folder of a new store");
+    v("shuffle_seed", shuffle_seed, "puts the tiles in a random order of that seed, so that reading in order is reading at random",
+      config::Range{0, 9.2e18});
+  }
+  void validate(config::Problems& p) const {
+    if (out.empty()) p.add("out", "need the new shard or store");
+  }
+};
+struct ExportConfig {
+  std::string out;
+  std::string format = "jpeg";
+  void visit(config::Visitor& v) {
+    v("out", out, "new folder for the pictures and tiles.csv");
+    v("format", format, "of the pictures", config::OneOf{{"jpeg", "png"}});
+  }
+  void validate(config::Problems& p) const {
+    if (out.empty()) p.add("out", "need a folder");
+  }
+};
+
+/// The words behind the action, and a config read from the overrides alone.
+template <class Config>
+Config read_config(const Invocation& in) {
+  config::Source source;
+  for (const auto& assignment : in.overrides) source.override_with(assignment);
+  Config config;
+  config::read(source, config);
+  return config;
+}
+
+std::string one_path(const Invocation& in, const char* action) {
+  EOSIN_CHECK(in.words.size() == 2, Config, "[store {0}] need one path (got {1}): eosin store {0} PATH", action, in.words.size() - 1);
+  return in.words[1];
+}
+
+Json tile_size(const data::TileFormat& f) {
+  if (f.tile_height == f.tile_width) return f.tile_height;
+  return {f.tile_height, f.tile_width};
+}
+
+Json describe_slides(const data::TileStore& store) {
+  Json rows = Json::array();
+  for (const auto& s : store.slides())
+    rows.push_back({{"id", s.id}, {"tiles", s.count}, {"mpp", s.mpp_x}, {"patient", s.patient}, {"vendor", s.vendor}, {"path", s.path}});
+  return rows;
+}
+
+int info(const Invocation& in) {
+  const std::string path = one_path(in, "info");
+  read_config<InfoConfig>(in);
+  const data::TileStore store(path);
+  const data::TileFormat& f = store.format();
+  const data::ShardHeader& header = store.shard(0).header();
+  uint64_t bytes = 0;
+  for (size_t k = 0; k < store.n_shards(); ++k) bytes += store.shard(k).file_bytes();
+  const Json slides = describe_slides(store);
+  Json result = {{"tiles", store.n_tiles()},
+                 {"slides", store.slides().size()},
+                 {"tile_size_px", tile_size(f)},
+                 {"mpp", f.target_mpp},
+                 {"format_version", fmt::format("1.{}", header.format_minor)},
+                 {"complete", true},
+                 {"codec", data::name(f.codec)},
+                 {"jpeg_quality", f.jpeg_quality},
+                 {"jpeg_subsampling", f.jpeg_subsampling},
+                 {"lossless_tile_copy", f.lossless_tile_copy},
+                 {"overlap_px", f.overlap},
+                 {"shards", store.n_shards()},
+                 {"bytes", bytes},
+                 {"columns", store.columns()},
+                 {"created_utc", header.created_utc},
+                 {"writer", header.writer},
+                 {"digest", store.digest()}};
+  if (in.json) result["slide_table"] = slides;
+  print_result(in, result);
+  if (!in.json)
+    for (const auto& s : slides)
+      fmt::print("  {}  {} tiles  {} um/px{}\n", s["id"].get<std::string>(), s["tiles"].get<uint64_t>(), s["mpp"].get<double>(),
+                 s["patient"] == "" ? "" : "  patient " + s["patient"].get<std::string>());
+  return 0;
+}
+
+int verify(const Invocation& in) {
+  const std::string path = one_path(in, "verify");
+  const VerifyConfig config = read_config<VerifyConfig>(in);
+  const data::TileStore store(path);
+  const auto bad = data::verify_store(store, in.has_flag("--decode"), static_cast<int>(config.run.threads));
+  store.slides();  // opens and checks every shard, those without tiles too
+  Json list = Json::array();
+  for (const auto& tile : bad) list.push_back({{"tile", tile.index}, {"reason", tile.reason}});
+  print_result(in, {{"tiles", store.n_tiles()}, {"bad", bad.size()}, {"complete", true}, {"decoded", in.has_flag("--decode")}, {"bad_tiles", list}});
+  EOSIN_CHECK(bad.empty(), Data, "[store verify] {} of {} tiles are bad; the first: {}", bad.size(), store.n_tiles(), bad[0].reason);
+  return 0;
+}
+
+int merge(const Invocation& in) {
+  EOSIN_CHECK(in.words.size() >= 2, Config, "[store merge] need what to merge: eosin store merge PATH... out=NEW");
+  const MergeConfig config = read_config<MergeConfig>(in);
+  std::vector<std::string> shards;
+  for (size_t i = 1; i < in.words.size(); ++i) {
+    const data::TileStore store(in.words[i]);
+    for (size_t k = 0; k < store.n_shards(); ++k) shards.push_back(store.shard(k).path());
+  }
+  const bool one_file = fs::path(config.out).extension() == ".h5";
+  const std::string out = one_file ? config.out : (fs::path(config.out) / "shard-00000.h5").string();
+  EOSIN_CHECK(!fs::exists(out), Config, "[store merge] {} exists; give another name", out);
+  if (!one_file) fs::create_directories(config.out);
+  const data::ShardHeader header =
+      data::merge_shards(shards, out, config.shuffle_seed ? std::optional(static_cast<uint64_t>(*config.shuffle_seed)) : std::nullopt);
+  if (!one_file) data::write_manifest(config.out, header, {data::entry_of(data::Shard(out), config.out)});
+  print_result(
+      in, {{"tiles", header.n_tiles}, {"slides", header.n_slides}, {"shards_merged", shards.size()}, {"bytes", fs::file_size(out)}, {"path", out}});
+  return 0;
+}
+
+int export_pictures(const Invocation& in) {
+  const std::string path = one_path(in, "export");
+  const ExportConfig config = read_config<ExportConfig>(in);
+  const data::TileStore store(path);
+  ProgressLine line("store export", "tiles", static_cast<int64_t>(store.n_tiles()));
+  data::export_tiles(store, config.out, config.format == "png" ? data::PictureFormat::kPng : data::PictureFormat::kJpeg,
+                     [&](int64_t done) { line.update(done); });
+  print_result(in, {{"tiles", store.n_tiles()}, {"path", config.out}, {"table", (fs::path(config.out) / "tiles.csv").string()}});
+  return 0;
+}
+
+int import_pictures(const Invocation& in) {
+  const std::string path = one_path(in, "import");
+  const auto config = read_config<data::ImportConfig>(in);
+  std::optional<ProgressLine> line;
+  const data::ImportResult r = data::import_images(path, config, [&](int64_t done, int64_t total) {
+    if (!line) line.emplace("store import", "pictures", total);
+    line->update(done);
+  });
+  line.reset();
+  print_result(
+      in, {{"tiles", r.tiles}, {"slides", r.slides}, {"copied", r.copied}, {"encoded", r.encoded}, {"resized", r.resized}, {"stores", r.shards}});
+  return 0;
+}
+
+struct Action {
+  const char* name;
+  int (*run)(const Invocation&);
+};
+constexpr Action kActions[] = {{"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}};
+
+int run(const Invocation& in) {
+  const std::string wanted = in.words.empty() ? "" : in.words[0];
+  for (const Action& action : kActions)
+    if (wanted == action.name) return action.run(in);
+  const auto near = config::nearest(wanted, {"info", "verify", "merge", "export", "import"});
+  fail(ErrorKind::Config, "[store] need one of info, verify, merge, export, import (got '{}'){}", wanted,
+       near ? fmt::format("; did you mean '{}'?", *near) : "");
+}
+
+}  // namespace
+
+Verb store_verb() {
+  Verb verb;
+  verb.name = "store";
+  verb.usage = "store info|verify|merge|export|import PATH... [key=value ...]";
+  verb.one_line = "looks into tile stores, checks every record, merges shards, exports and imports pictures (keys below: those of import)";
+  verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
+  verb.flags = {"--decode"};
+  verb.run = run;
+  verb.make_config = make_config<data::ImportConfig>();
+  return verb;
+}
+
+}  // namespace eosin::apps

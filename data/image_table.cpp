@@ -1,0 +1,149 @@
+#include "data/image_table.h"
+
+#include "core/base/csv.h"
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <map>
+
+namespace eosin::data {
+namespace fs = std::filesystem;
+namespace {
+
+/// The column that the config names, or the first of the usual names that the table has.
+std::optional<size_t> choose(const CsvTable& table, const std::string& wanted, std::initializer_list<const char*> usual) {
+  if (!wanted.empty()) return table.column(wanted);
+  for (const char* name : usual)
+    if (const auto found = table.find(name)) return found;
+  return std::nullopt;
+}
+
+template <class T>
+T number(const std::string& text, const std::string& where, const std::string& column) {
+  T value{};
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  EOSIN_CHECK(code == std::errc() && end == text.data() + text.size(), Data, "[{}] {}: '{}' is not a number of that kind", where, column, text);
+  return value;
+}
+
+/// The table's columns by meaning.
+struct Columns {
+  std::optional<size_t> file, label, group, patient, slide, split, x, y, mpp;
+
+  Columns(const CsvTable& table, const ImportColumns& names)
+      : file(choose(table, names.file, {"file", "path", "image", "filename", "id"})),
+        label(choose(table, names.label, {"label", "class"})),
+        group(choose(table, names.group, {"group"})),
+        patient(choose(table, names.patient, {"patient", "case"})),
+        slide(choose(table, names.slide, {"slide"})),
+        split(choose(table, names.split, {"split"})),
+        x(choose(table, names.x, {"x"})),
+        y(choose(table, names.y, {"y"})),
+        mpp(choose(table, names.mpp, {"mpp"})) {
+    EOSIN_CHECK(file, Data, "[{}] has no column with the pictures' paths (columns: {}); name it with columns.file", table.where(0),
+                fmt::join(table.header(), ", "));
+    EOSIN_CHECK(x.has_value() == y.has_value(), Data, "[{}] has only one of the columns x and y; name both with columns.x and columns.y",
+                table.where(0));
+  }
+};
+
+ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs::path& images, double mpp) {
+  const auto& row = table.row(i);
+  const auto text = [&](const std::optional<size_t>& column) { return column ? row[*column] : std::string(); };
+  ImageEntry e;
+  e.where = table.where(i);
+  e.id = text(c.file);
+  EOSIN_CHECK(!e.id.empty(), Data, "[{}] the picture's path is empty", e.where);
+  e.file = (images / e.id).string();
+  e.label = text(c.label), e.group = text(c.group), e.patient = text(c.patient), e.split = text(c.split), e.slide = text(c.slide);
+  for (const std::string& next : {e.group, e.patient, fs::path(e.id).parent_path().string(), std::string("images")})
+    if (e.slide.empty()) e.slide = next;
+  if (c.x) e.x = number<int32_t>(row[*c.x], e.where, table.header()[*c.x]), e.y = number<int32_t>(row[*c.y], e.where, table.header()[*c.y]);
+  e.mpp = c.mpp && !row[*c.mpp].empty() ? number<double>(row[*c.mpp], e.where, table.header()[*c.mpp]) : mpp;
+  return e;
+}
+
+ImageTable from_csv(const std::string& path, const ImportConfig& config) {
+  const CsvTable csv = CsvTable::read(path);
+  EOSIN_CHECK(csv.size() > 0, Data, "[{}] has no rows", path);
+  const Columns columns(csv, config.columns);
+  const fs::path images = config.images.empty() ? fs::path(path).parent_path() : fs::path(config.images);
+  ImageTable table;
+  for (size_t i = 0; i < csv.size(); ++i) table.entries.push_back(entry_of(csv, i, columns, images, config.mpp));
+  table.columns = {"id"};
+  if (columns.label) table.columns.push_back("class");
+  if (columns.group) table.columns.push_back("group");
+  if (columns.patient) table.columns.push_back("patient");
+  if (columns.split) table.columns.push_back("split");
+  return table;
+}
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+ImageTable from_folder(const std::string& path, const ImportConfig& config) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path))
+    if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
+  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG or PNG files", path);
+  std::sort(files.begin(), files.end());
+  ImageTable table;
+  table.columns = {"id", "class"};
+  for (const auto& file : files) {
+    ImageEntry e;
+    e.id = file;
+    e.where = e.file = (fs::path(path) / file).string();
+    e.label = fs::path(file).parent_path().string();
+    e.slide = e.label.empty() ? "images" : e.label;
+    e.mpp = config.mpp;
+    table.entries.push_back(std::move(e));
+  }
+  return table;
+}
+
+void check_entries(const std::vector<ImageEntry>& entries) {
+  std::map<std::string, const ImageEntry*> ids, patient_of;
+  std::map<std::tuple<std::string, int64_t, int64_t, double>, const ImageEntry*> places;
+  for (const ImageEntry& e : entries) {
+    const auto [same, is_new] = ids.emplace(e.id, &e);
+    EOSIN_CHECK(is_new, Data, "[{}] the picture '{}' is there twice (first at {})", e.where, e.id, same->second->where);
+    const auto [slide, is_first] = patient_of.emplace(e.slide, &e);
+    EOSIN_CHECK(is_first || slide->second->patient == e.patient, Data, "[{}] slide '{}' belongs to patient '{}', but at {} to '{}'", e.where, e.slide,
+                e.patient, slide->second->where, slide->second->patient);
+    if (!e.x) continue;
+    const auto [place, is_free] = places.emplace(std::tuple(e.slide, *e.x, *e.y, e.mpp), &e);
+    EOSIN_CHECK(is_free, Data, "[{}] slide '{}' has two tiles at x {}, y {} (the first is {})", e.where, e.slide, *e.x, *e.y, place->second->where);
+  }
+}
+
+/// Slides in order of first appearance; the pictures of a slide keep their order.
+void sort_by_slide(std::vector<ImageEntry>& entries) {
+  std::map<std::string, size_t> rank;
+  for (const ImageEntry& e : entries) rank.emplace(e.slide, rank.size());
+  std::stable_sort(entries.begin(), entries.end(), [&](const ImageEntry& a, const ImageEntry& b) { return rank.at(a.slide) < rank.at(b.slide); });
+}
+
+}  // namespace
+
+ImageTable read_image_table(const std::string& path, const ImportConfig& config) {
+  EOSIN_CHECK(fs::exists(path), Io, "[{}] does not exist", path);
+  ImageTable table = fs::is_directory(path) ? from_folder(path, config) : from_csv(path, config);
+  check_entries(table.entries);
+  sort_by_slide(table.entries);
+  return table;
+}
+
+const std::string& column_value(const ImageEntry& entry, const std::string& column) {
+  return column == "id"        ? entry.id
+         : column == "class"   ? entry.label
+         : column == "group"   ? entry.group
+         : column == "patient" ? entry.patient
+                               : entry.split;
+}
+
+}  // namespace eosin::data
