@@ -78,6 +78,13 @@ struct Columns {
     for (size_t k = 0; k < slides.size(); ++k) slides[k] = encode_slide_column(k, index.slides);
   }
 
+  /// About what the index takes in the file.
+  uint64_t bytes() const {
+    uint64_t n = 31 * slide.size();
+    for (const auto& column : slides) n += column.size();
+    return n;
+  }
+
   uint32_t checksum() const {
     uint32_t crc = 0;
     const auto add = [&crc](const auto& column) {
@@ -168,9 +175,23 @@ ShardHeader header_of(const ShardIndex& index, const Columns& columns) {
   return h;
 }
 
+/// Takes disk space, or says how much is missing; file systems that cannot do so say it when they are full.
+void take_space(int fd, uint64_t offset, uint64_t bytes, const std::string& path) {
+  const int code = ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  if (code != 0 && code != EOPNOTSUPP && code != ENOSYS) fail_write(path, bytes, code);
+}
+
+/// Fails before any work if the whole shard does not fit; HDF5's own errors do not say how much was needed.
+void check_space(const std::string& tmp, const Columns& columns, const ShardHeader& header) {
+  const Descriptor file{::open(tmp.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
+  if (file.fd < 0) fail_errno(fmt::format("[{}] cannot create", tmp), errno);
+  take_space(file.fd, 0, header.data_bytes + columns.bytes(), tmp);
+}
+
 /// Writes all but the name: what is left behind on an error is removed by the caller.
 void write_file(const std::string& tmp, const ShardIndex& index, const Columns& columns, const ShardHeader& header,
                 const std::function<void(PayloadSink&)>& write_payload) {
+  check_space(tmp, columns, header);
   h5::File file = h5::File::create(tmp);
   write_attributes(file, header);
   write_index(file, index, columns);
@@ -180,8 +201,7 @@ void write_file(const std::string& tmp, const ShardIndex& index, const Columns& 
     const uint64_t offset = file.info(header.codec == Codec::kJpeg ? "jpeg" : "pixels").offset.value();
     const Descriptor out{::open(tmp.c_str(), O_WRONLY | O_CLOEXEC)};
     if (out.fd < 0) fail_errno(fmt::format("[{}] cannot open", tmp), errno);
-    if (const int code = ::posix_fallocate(out.fd, static_cast<off_t>(offset), static_cast<off_t>(header.data_bytes)); code != 0)
-      fail_write(tmp, header.data_bytes, code);
+    take_space(out.fd, offset, header.data_bytes, tmp);
     PayloadSink sink(out.fd, offset, tmp);
     write_payload(sink);
     sink.flush();

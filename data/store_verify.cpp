@@ -21,7 +21,7 @@ struct Work {
   const bool decode;
   std::atomic<uint64_t> next{0};
   std::mutex mutex;
-  std::vector<BadTile> bad;
+  std::vector<DamagedTile> bad;
   std::exception_ptr failure;
 
   void check(uint64_t index, std::vector<uint8_t>& buffer, Image& image) {
@@ -53,7 +53,7 @@ struct Work {
 
 }  // namespace
 
-std::vector<BadTile> verify_store(const TileStore& store, bool decode, int threads) {
+std::vector<DamagedTile> verify_store(const TileStore& store, bool decode, int threads) {
   if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   Work work(store, decode);
   std::vector<std::thread> pool;
@@ -61,7 +61,7 @@ std::vector<BadTile> verify_store(const TileStore& store, bool decode, int threa
   work.run();
   for (auto& thread : pool) thread.join();
   if (work.failure) std::rethrow_exception(work.failure);
-  std::sort(work.bad.begin(), work.bad.end(), [](const BadTile& a, const BadTile& b) { return a.index < b.index; });
+  std::sort(work.bad.begin(), work.bad.end(), [](const DamagedTile& a, const DamagedTile& b) { return a.index < b.index; });
   return std::move(work.bad);
 }
 

@@ -8,7 +8,7 @@
 
 namespace eosin::data {
 
-struct BadTile {
+struct DamagedTile {
   uint64_t index = 0;
   std::string reason;  // names shard, tile, slide and coordinates
 };
@@ -17,6 +17,6 @@ struct BadTile {
 /// Uses `threads` threads (0: one a core).
 /// Errors   Io if a record cannot be read at all.
 /// Checked  golden data.store_verify; tests/data/test_store.cpp: flipped bits in 1 % of the records are all found.
-std::vector<BadTile> verify_store(const TileStore& store, bool decode, int threads = 0);
+std::vector<DamagedTile> verify_store(const TileStore& store, bool decode, int threads = 0);
 
 }  // namespace eosin::data

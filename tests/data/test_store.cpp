@@ -227,7 +227,7 @@ TEST(Store, FlippedBitsAreFound) {
   }
   const TileStore store(folder / "store");
   std::set<uint64_t> found;
-  for (const BadTile& bad : verify_store(store, false, 2)) {
+  for (const DamagedTile& bad : verify_store(store, false, 2)) {
     found.insert(bad.index);
     const TileRow row = store.tile(bad.index);
     EXPECT_THAT(bad.reason, HasSubstr(fmt::format("slide {}, x {}, y {}", store.slides()[row.slide].id, row.x, row.y)));

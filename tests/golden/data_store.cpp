@@ -102,7 +102,7 @@ Results store_read(const Case& c) {
 Results store_verify(const Case& c) {
   const data::TileStore store(c.folder + "/" + c.config["file"].get<std::string>());
   return {{"out.n_tiles", scalar_i64(static_cast<int64_t>(store.n_tiles()))},
-          {"out.bad_tiles", integers(data::verify_store(store, false), &data::BadTile::index)}};
+          {"out.bad_tiles", integers(data::verify_store(store, false), &data::DamagedTile::index)}};
 }
 
 Results store_merge(const Case& c) {

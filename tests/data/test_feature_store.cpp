@@ -1,0 +1,147 @@
+#include "data/feature_store.h"
+
+#include "core/base/error.h"
+#include "tests/data/store_fixture.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace eosin::data {
+namespace {
+
+using testing::HasSubstr;
+
+SlideFeatures sample(int64_t n, at::ScalarType type = at::kFloat) {
+  SlideFeatures f;
+  f.meta.name = "slide A";
+  f.meta.encoder = "vit_tiny";
+  f.meta.patch_size = 256, f.meta.patch_size_level0 = 512;
+  f.meta.level0_magnification = 40, f.meta.target_magnification = 20;
+  f.meta.level0_width = 1009, f.meta.level0_height = 907;
+  f.meta.mpp = 0.5;
+  f.features_ND = (at::arange(n * 13, at::kFloat).view({n, 13}) * 0.37).to(type);
+  f.coords_N2 = at::arange(n * 2, at::kLong).view({n, 2}) * 512;
+  return f;
+}
+
+template <class F>
+std::string message_of(F&& f, ErrorKind kind) {
+  try {
+    f();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), kind) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return {};
+}
+
+TEST(FeatureStore, GivesBackWhatWasWritten) {
+  const TemporaryFolder folder;
+  for (const auto type : {at::kFloat, at::kHalf})
+    for (const int64_t n : {0, 1, 7, 2053}) {
+      SlideFeatures want = sample(n, type);
+      for (int64_t i = 0; i < n; ++i) want.ids.push_back("tile " + std::to_string(i));
+      write_features(folder / "a.h5", want);
+      const SlideFeatures got = read_features(folder / "a.h5");
+      EXPECT_EQ(got.features_ND.scalar_type(), type);
+      EXPECT_TRUE(got.features_ND.equal(want.features_ND));
+      EXPECT_TRUE(got.coords_N2.equal(want.coords_N2));
+      EXPECT_EQ(got.ids, want.ids);
+      EXPECT_EQ(got.meta.name, "slide A");
+      EXPECT_EQ(got.meta.encoder, "vit_tiny");
+      EXPECT_EQ(got.meta.patch_size_level0, 512);
+      EXPECT_EQ(got.meta.mpp, 0.5);
+    }
+  EXPECT_EQ(list_features(folder.path().string()).size(), 1u);
+}
+
+TEST(FeatureStore, HasTridentsLayout) {
+  const TemporaryFolder folder;
+  write_features(folder / "a.h5", sample(5));
+  const SlideFile file = read_slide_file(folder / "a.h5");
+  EXPECT_EQ(file.tensors.at("coords").scalar_type(), at::kLong);
+  for (const char* name : {"name", "savetodir", "patch_size", "patch_size_level0", "level0_magnification", "target_magnification", "overlap",
+                           "level0_width", "level0_height"})
+    EXPECT_EQ(file.attributes.at("coords").count(name), 1u) << name;
+  for (const char* name : {"name", "savetodir", "encoder"}) EXPECT_EQ(file.attributes.at("features").count(name), 1u) << name;
+}
+
+TEST(FeatureStore, ReadsOtherPrograms) {
+  const TemporaryFolder folder;
+  const std::vector<float> features = {1, 2, 3, 4, 5, 6};
+  const std::vector<int32_t> coords = {0, 0, 256, 0};
+  {
+    h5::File f = h5::File::create(folder / "clam.h5");
+    h5::Layout chunks;
+    chunks.chunk = {1, 1, 3};
+    chunks.extendible = true;
+    f.write<float>("features", features, {1, 2, 3}, chunks);
+    f.write<int32_t>("coords", coords, {2, 2});
+    f.close();
+  }
+  const SlideFeatures clam = read_features(folder / "clam.h5");
+  EXPECT_EQ(clam.features_ND.sizes(), (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(clam.coords_N2[1][0].item<int64_t>(), 256);
+  EXPECT_EQ(clam.meta.name, "clam");
+}
+
+TEST(FeatureStore, RefusesWhatIsNotSound) {
+  const TemporaryFolder folder;
+  const auto write = [&](std::vector<float> features, uint64_t rows, std::vector<int32_t> coords) {
+    h5::File f = h5::File::create(folder / "bad.h5");
+    f.write<float>("features", features, {rows, features.size() / rows});
+    f.write<int32_t>("coords", coords, {coords.size() / 2, 2});
+    f.close();
+  };
+  write({1, 2, 3, 4}, 2, {0, 0});
+  EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), HasSubstr("rows"));
+  write({1, NAN, INFINITY, 4}, 2, {0, 0, 1, 1});
+  EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), HasSubstr("2 of 4"));
+  message_of([&] { read_features(folder / "absent.h5"); }, ErrorKind::Io);
+
+  SlideFeatures wrong = sample(3);
+  wrong.coords_N2 = wrong.coords_N2.slice(0, 0, 2);
+  message_of([&] { write_features(folder / "out.h5", wrong); }, ErrorKind::Shape);
+  SlideFeatures infinite = sample(3);
+  infinite.features_ND[1][2] = INFINITY;
+  EXPECT_THAT(message_of([&] { write_features(folder / "out.h5", infinite); }, ErrorKind::Numeric), HasSubstr("1 of 39"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.h5"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.h5.tmp"));
+}
+
+TEST(FeatureStore, AFlippedBitIsNamed) {
+  const TemporaryFolder folder;
+  SlideFeatures f = sample(5);
+  f.ids = {"a", "b", "c", "d", "e"};
+  f.features_ND.fill_(0.123456f);
+  write_features(folder / "a.h5", f);
+  auto bytes = bytes_of(folder / "a.h5");
+  const float value = 0.123456f;
+  uint8_t pattern[4];
+  std::memcpy(pattern, &value, 4);
+  const auto at = std::search(bytes.begin(), bytes.end(), pattern, pattern + 4);
+  ASSERT_NE(at, bytes.end());
+  *at ^= 1;
+  write_bytes(folder / "a.h5", bytes);
+  EXPECT_THAT(message_of([&] { read_features(folder / "a.h5"); }, ErrorKind::Data), testing::AllOf(HasSubstr("a.h5"), HasSubstr("features")));
+  write_bytes(folder / "a.h5", {bytes.begin(), bytes.end() - 1});
+  message_of([&] { read_features(folder / "a.h5"); }, ErrorKind::Data);
+}
+
+TEST(FeatureStore, MetaComesFromTheStore) {
+  const TemporaryFolder folder;
+  write_store(folder / "store", {2, 3});
+  const FeatureMeta meta = feature_meta(TileStore(folder / "store"), 1);
+  EXPECT_EQ(meta.name, "B");
+  EXPECT_EQ(meta.patch_size, kTestWidth);
+  EXPECT_EQ(meta.patch_size_level0, 46);
+  EXPECT_EQ(meta.level0_magnification, 40);
+  EXPECT_EQ(meta.target_magnification, 20);
+}
+
+}  // namespace
+}  // namespace eosin::data

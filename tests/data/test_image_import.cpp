@@ -1,0 +1,196 @@
+#include "data/image_import.h"
+
+#include "core/base/error.h"
+#include "data/png.h"
+#include "data/store_export.h"
+#include "data/store_verify.h"
+#include "tests/data/store_fixture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace eosin::data {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+void write_text(const std::string& path, const std::string& text) { write_bytes(path, {text.begin(), text.end()}); }
+
+std::string import_error(const std::string& path, const ImportConfig& config) {
+  try {
+    import_images(path, config);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return {};
+}
+
+/// Four pictures of two slides: three JPEGs and a PNG.
+ImportConfig write_pictures(const TemporaryFolder& folder) {
+  fs::create_directories(folder / "pictures/sub");
+  for (const char* name : {"a.jpg", "sub/b.jpeg", "c.JPG"})
+    write_bytes(folder / (std::string("pictures/") + name), test_record(0, name[0], Codec::kJpeg));
+  write_png(folder / "pictures/d.png", test_picture(1, 3));
+  write_text(folder / "table.csv",
+             "file,class,case,slide,split,x,y,mpp\r\n"
+             "a.jpg,tumour,007,S/1,train,0,0,0.5\r\nd.png,normal,8,S2,val,512,0,0.5\r\nsub/b.jpeg,normal,007,S/1,train,512,0,0.5\r\nc.JPG,\"a, "
+             "b\",8,S2,val,0,64,0.5\r\n");
+  ImportConfig config;
+  config.images = folder / "pictures";
+  config.out = folder / "store";
+  return config;
+}
+
+TEST(ImageImport, TableBecomesAStore) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  const ImportResult result = import_images(folder / "table.csv", config);
+  EXPECT_EQ(result.tiles, 4);
+  EXPECT_EQ(result.slides, 2);
+  EXPECT_EQ(result.copied, 3);
+  EXPECT_EQ(result.encoded, 1);
+
+  const TileStore store(folder / "store");
+  EXPECT_EQ(store.column("id"), (std::vector<std::string>{"a.jpg", "sub/b.jpeg", "d.png", "c.JPG"}));
+  EXPECT_EQ(store.column("class"), (std::vector<std::string>{"tumour", "normal", "normal", "a, b"}));
+  EXPECT_EQ(store.column("patient")[0], "007");
+  EXPECT_EQ(store.slides()[0].id, "S/1");
+  EXPECT_EQ(store.slides()[0].patient, "007");
+  EXPECT_EQ(store.slides()[0].mpp_x, 0.5);
+  EXPECT_EQ(store.format().target_mpp, 0.5);
+  EXPECT_EQ(store.tile(1).x, 512);
+  std::vector<uint8_t> buffer;
+  const auto bytes = store.read(1, buffer);
+  EXPECT_EQ(std::vector<uint8_t>(bytes.begin(), bytes.end()), bytes_of(folder / "pictures/sub/b.jpeg"));
+  EXPECT_TRUE(verify_store(store, true, 1).empty());
+
+  // The same command again finds everything done.
+  EXPECT_EQ(import_images(folder / "table.csv", config).copied, 0);
+  EXPECT_EQ(TileStore(folder / "store").n_tiles(), 4u);
+}
+
+TEST(ImageImport, ExportAndImportAgain) {
+  const TemporaryFolder folder;
+  import_images(folder / "table.csv", write_pictures(folder));
+  const TileStore first(folder / "store");
+  for (const auto format : {PictureFormat::kJpeg, PictureFormat::kPng}) {
+    const std::string out = folder / (format == PictureFormat::kPng ? "png" : "jpeg");
+    export_tiles(first, out, format);
+    EXPECT_THROW(export_tiles(first, out, format), Error);
+    ImportConfig config;
+    config.out = out + "-store";
+    config.encoding.codec = format == PictureFormat::kPng ? "raw" : "jpeg";
+    import_images(out + "/tiles.csv", config);
+    const TileStore second(config.out);
+    EXPECT_EQ(second.column("class"), first.column("class"));
+    EXPECT_EQ(second.column("split"), first.column("split"));
+    ASSERT_EQ(second.n_tiles(), first.n_tiles());
+    std::vector<uint8_t> buffer;
+    Image a, b;
+    for (uint64_t i = 0; i < first.n_tiles(); ++i) {
+      first.read_image(i, buffer, a);
+      second.read_image(i, buffer, b);
+      EXPECT_EQ(a.rgb, b.rgb);
+      EXPECT_EQ(first.tile(i).x, second.tile(i).x);
+      EXPECT_EQ(first.slides()[first.tile(i).slide].id, second.slides()[second.tile(i).slide].id);
+    }
+  }
+}
+
+TEST(ImageImport, FolderNamesAreClasses) {
+  const TemporaryFolder folder;
+  for (const char* name : {"normal/1.jpg", "normal/2.jpg", "tumour/1.jpg"}) {
+    const std::string path = folder / (std::string("pictures/") + name);
+    fs::create_directories(fs::path(path).parent_path());
+    write_bytes(path, test_record(0, 1, Codec::kJpeg));
+  }
+  ImportConfig config;
+  config.out = folder / "store";
+  import_images(folder / "pictures", config);
+  const TileStore store(folder / "store");
+  EXPECT_EQ(store.column("class"), (std::vector<std::string>{"normal", "normal", "tumour"}));
+  EXPECT_EQ(store.tile(1).x, static_cast<int32_t>(kTestWidth));  // side by side
+}
+
+TEST(ImageImport, SizesAreRefusedOrResized) {
+  const TemporaryFolder folder;
+  ImportConfig config = write_pictures(folder);
+  write_png(folder / "pictures/d.png", test_picture(1, 3, 37, 41));
+  EXPECT_THAT(import_error(folder / "table.csv", config), testing::AllOf(HasSubstr("d.png"), HasSubstr("table.csv:3"), HasSubstr("41 x 37")));
+  config.out = folder / "resized";
+  config.resize = true;
+  config.tile_size_px = 16;
+  const ImportResult result = import_images(folder / "table.csv", config);
+  EXPECT_EQ(result.resized, 4);
+  EXPECT_EQ(TileStore(folder / "resized").format().tile_width, 16u);
+}
+
+TEST(ImageImport, MistakesAreNamedWithTheirLine) {
+  const TemporaryFolder folder;
+  ImportConfig config = write_pictures(folder);
+  const auto error_of = [&](const std::string& csv) {
+    write_text(folder / "bad.csv", csv);
+    return import_error(folder / "bad.csv", config);
+  };
+  EXPECT_THAT(error_of("file,x,y\na.jpg,0,0\nc.JPG,zero,0\n"), HasSubstr("bad.csv:3"));
+  EXPECT_THAT(error_of("file\na.jpg\na.jpg\n"), HasSubstr("there twice"));
+  EXPECT_THAT(error_of("file,slide,x,y\na.jpg,s,0,0\nc.JPG,s,0,0\n"), HasSubstr("two tiles"));
+  EXPECT_THAT(error_of("file,slide,patient\na.jpg,s,p\nc.JPG,s,q\n"), HasSubstr("patient"));
+  EXPECT_THAT(error_of("name\na.jpg\n"), HasSubstr("columns.file"));
+  EXPECT_THAT(error_of("file,x\na.jpg,0\n"), HasSubstr("columns.y"));
+  EXPECT_THAT(error_of("file\nabsent.jpg\n"), HasSubstr("absent.jpg"));
+  write_text(folder / "pictures/text.jpg", "not a picture");
+  EXPECT_THAT(error_of("file\ntext.jpg\n"), HasSubstr("neither a JPEG nor a PNG"));
+  auto cut = bytes_of(folder / "pictures/a.jpg");
+  cut.resize(cut.size() - 20);
+  write_bytes(folder / "pictures/cut.jpg", cut);
+  EXPECT_THAT(error_of("file\ncut.jpg\n"), HasSubstr("cut.jpg"));
+}
+
+TEST(ImageImport, IdxBecomesARawStore) {
+  const TemporaryFolder folder;
+  std::string pictures = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 5}, labels = {0, 0, 8, 1, 0, 0, 0, 2, 4, 9};
+  for (char v = 0; v < 30; ++v) pictures += v;
+  write_text(folder / "pictures.idx", pictures);
+  write_text(folder / "labels.idx", labels);
+  ImportConfig config;
+  config.out = folder / "store";
+  config.labels = folder / "labels.idx";
+  EXPECT_EQ(import_images(folder / "pictures.idx", config).tiles, 2);
+  const TileStore store(folder / "store");
+  EXPECT_EQ(store.format().codec, Codec::kRaw);
+  EXPECT_EQ(store.column("class"), (std::vector<std::string>{"4", "9"}));
+  std::vector<uint8_t> buffer;
+  Image image;
+  store.read_image(1, buffer, image);
+  EXPECT_EQ(image.width, 5);
+  EXPECT_EQ(image.rgb[3], 16);
+  config.labels = folder / "pictures.idx";
+  config.out = folder / "other";
+  EXPECT_THAT(import_error(folder / "pictures.idx", config), HasSubstr("labels"));
+}
+
+/// The real sets, where they are.
+TEST(ImageImport, RealFolders) {
+  const char* given = std::getenv("EOSIN_TEST_DATA");
+  const fs::path data = given ? fs::path(given) : fs::path(EOSIN_SOURCE_DIR) / "../shared/data";
+  if (!fs::exists(data / "patches-atlas/manifest.csv")) GTEST_SKIP() << "no patches-atlas below " << data;
+  const TemporaryFolder folder;
+  ImportConfig config;
+  config.out = folder / "atlas";
+  config.images = (data / "patches-atlas/images").string();
+  config.columns.label = "organ";
+  config.columns.x = "x_20x", config.columns.y = "y_20x";
+  const ImportResult atlas = import_images((data / "patches-atlas/manifest.csv").string(), config);
+  EXPECT_EQ(atlas.tiles, 2264);
+  EXPECT_EQ(atlas.slides, 23);
+  EXPECT_EQ(atlas.copied, 2264);
+  EXPECT_EQ(TileStore(folder / "atlas").slides()[0].patient, "BS3");
+}
+
+}  // namespace
+}  // namespace eosin::data
