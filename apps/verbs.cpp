@@ -7,6 +7,7 @@ const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       demo_verb(),
       tile_verb(),
+      store_verb(),
       config_verb(),
       launch_verb(),
       pretrain_verb(),
