@@ -1,16 +1,16 @@
 #include "core/nn/encoder.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/sha256.h"
 #include "core/nn/timm_config.h"
+#include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
 
 #include <ATen/ATen.h>
 
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace eosin::nn {
@@ -20,10 +20,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 Json read_json(const fs::path& path) {
-  std::ifstream in(path);
-  EOSIN_CHECK(in.good(), Io, "[encoder] cannot open {}", path.string());
   try {
-    return Json::parse(in);
+    return Json::parse(read_file(path.string()));
   } catch (const Json::exception& e) {
     fail(ErrorKind::Data, "[encoder] {} is not JSON: {}", path.string(), e.what());
   }
@@ -39,7 +37,12 @@ ImportTarget merged(const ImportTarget& told, ImportTarget file) {
   return file;
 }
 
-EncoderWeights read_file(const fs::path& path, const EncoderSource& source) {
+EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec) {
+  spec.vit = imported.config;
+  return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized)};
+}
+
+EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const std::string ending = path.extension().string();
   EOSIN_CHECK(ending != ".pth" && ending != ".pt" && ending != ".bin", Data,
               "[encoder] {} is a pickle, which can run code when it is read; convert it where you trust it: "
@@ -50,15 +53,30 @@ EncoderWeights read_file(const fs::path& path, const EncoderSource& source) {
   const Json json = fs::exists(config) ? read_json(config) : Json();
   ImportTarget target = source.target;
   if (!json.is_null()) target = merged(source.target, import_target_of_timm(json, config.string()));
-  ImportedWeights imported = convert_state_dict(tensors, target);
-  EncoderWeights encoder;
-  encoder.spec.vit = imported.config;
+  EncoderWeights encoder = with_spec(convert_state_dict(tensors, target), {});
   if (!json.is_null()) apply_timm_config(encoder.spec, json, config.string());
-  encoder.weights = std::move(imported.weights);
-  encoder.origin = imported.origin;
-  encoder.dropped = std::move(imported.dropped);
-  encoder.resized = std::move(imported.resized);
   return encoder;
+}
+
+/// The student's or teacher's backbone of a self-supervised run.
+EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& source) {
+  EOSIN_CHECK(source.network == "teacher" || source.network == "student", Config, "[encoder] unknown network '{}' (need teacher or student)",
+              source.network);
+  const State objective = checkpoint.state.part("task").part("objective");
+  EOSIN_CHECK(objective.values.contains("encoder"), Data, "[encoder] {} holds no encoder", checkpoint.path);
+  const EncoderSpec spec = encoder_spec_from_json(objective.values["encoder"], checkpoint.path);
+  ImportedWeights imported;
+  imported.config = spec.vit;
+  imported.origin = "checkpoint " + fs::path(checkpoint.path).filename().string();
+  const std::string prefix = source.network + ".backbone.";
+  for (const auto& [name, t] : objective.tensors) {
+    if (name.rfind(prefix, 0) == 0)
+      imported.weights.emplace(name.substr(prefix.size()), t);
+    else
+      imported.dropped.push_back(name);
+  }
+  resize_weights(imported, source.target);
+  return with_spec(std::move(imported), spec);
 }
 
 nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
@@ -88,23 +106,18 @@ nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
   return out;
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  const fs::path part = path.string() + ".tmp";
-  {
-    std::ofstream out(part, std::ios::binary | std::ios::trunc);
-    out << text;
-    out.flush();
-    EOSIN_CHECK(out.good(), Io, "[encoder] cannot write {}", part.string());
-  }
-  fs::rename(part, path);
-}
-
 }  // namespace
 
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source) {
   EOSIN_CHECK(fs::exists(path), Io, "[encoder] no such file or folder: {}", path);
-  if (fs::is_regular_file(path)) return read_file(path, source);
-  if (fs::exists(fs::path(path) / "model.safetensors")) return read_file(fs::path(path) / "model.safetensors", source);
+  if (fs::is_regular_file(path)) return read_weights(path, source);
+  if (fs::exists(fs::path(path) / "model.safetensors")) return read_weights(fs::path(path) / "model.safetensors", source);
+  if (fs::exists(fs::path(path) / "MANIFEST.json")) return take_backbone(load_checkpoint(path), source);
+  if (const fs::path folder = fs::path(path) / "checkpoints"; fs::is_directory(folder)) {
+    const auto newest = load_latest(folder.string());
+    EOSIN_CHECK(newest, Data, "[encoder] {} holds no checkpoint yet; train longer or lower train.checkpoint_every", path);
+    return take_backbone(*newest, source);
+  }
   fail(ErrorKind::Data, "[encoder] {} holds neither model.safetensors nor checkpoints", path);
 }
 
@@ -144,7 +157,7 @@ void write_encoder(const std::string& folder, const EncoderSpec& spec, const Ten
   const TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
   fs::create_directories(folder);
   write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}});
-  write_text(fs::path(folder) / "config.json", config.dump(2) + "\n");
+  write_file((fs::path(folder) / "config.json").string(), config.dump(2) + "\n");
 }
 
 std::string weights_hash(const TensorMap& weights) {

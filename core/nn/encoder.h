@@ -16,7 +16,7 @@ struct EncoderSource {
   ImportTarget target;              // its fields win over the file's config.json
 };
 
-/// Weights under timm's names with their description and what happened on the way.
+/// Weights with the images that they expect; spec.vit describes the weights.
 struct EncoderWeights {
   EncoderSpec spec;
   TensorMap weights;

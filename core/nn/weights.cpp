@@ -166,24 +166,6 @@ void replace(ImportedWeights& imported, const std::string& name, const Tensor& t
   old = t.contiguous();
 }
 
-void resize(ImportedWeights& imported, const ImportTarget& target) {
-  VitConfig& config = imported.config;
-  const PatchGrid from = config.grid();
-  if (target.patch_size) {
-    // Without a wanted image size the grid stays, so that positions need no resampling.
-    config.img_size = {from.rows * *target.patch_size, from.cols * *target.patch_size};
-    config.patch_size = *target.patch_size;
-  }
-  if (!target.img_size.empty()) config.img_size = target.img_size;
-  config.check();
-  const std::string kernel = "patch_embed.proj.weight";
-  replace(imported, kernel, resample_patch_embed(imported.weights.at(kernel), {config.patch_size, config.patch_size}));
-  const Tensor table = imported.weights.at("pos_embed");
-  const Tensor resampled = resample_pos_embed(table, from, config.grid(), config.pos_prefix(), {true, 0});
-  if (from != config.grid()) imported.resized.push_back({"pos_embed", table.sizes().vec(), resampled.sizes().vec()});
-  imported.weights["pos_embed"] = resampled.contiguous();
-}
-
 bool listed(const std::string& name, const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
 }  // namespace
@@ -216,6 +198,24 @@ TensorMap to_dinov2(const TensorMap& weights, const VitConfig& config) {
   return out;
 }
 
+void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
+  VitConfig& config = imported.config;
+  const PatchGrid from = config.grid();
+  if (target.patch_size) {
+    // Without a wanted image size the grid stays, so that positions need no resampling.
+    config.img_size = {from.rows * *target.patch_size, from.cols * *target.patch_size};
+    config.patch_size = *target.patch_size;
+  }
+  if (!target.img_size.empty()) config.img_size = target.img_size;
+  config.check();
+  const std::string kernel = "patch_embed.proj.weight";
+  replace(imported, kernel, resample_patch_embed(imported.weights.at(kernel), {config.patch_size, config.patch_size}));
+  const Tensor table = imported.weights.at("pos_embed");
+  const Tensor resampled = resample_pos_embed(table, from, config.grid(), config.pos_prefix(), {true, 0});
+  if (from != config.grid()) imported.resized.push_back({"pos_embed", table.sizes().vec(), resampled.sizes().vec()});
+  imported.weights["pos_embed"] = resampled.contiguous();
+}
+
 ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& target) {
   ImportedWeights imported;
   imported.weights = source;
@@ -227,7 +227,7 @@ ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& 
     told.no_embed_class = imported.weights.count("reg_token") > 0;
   }
   imported.config = infer_config(imported.weights, imported.origin, told);
-  resize(imported, target);
+  resize_weights(imported, target);
   return imported;
 }
 

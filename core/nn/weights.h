@@ -42,6 +42,11 @@ struct ImportedWeights {
 /// Checked  golden nn.convert_state_dict; tests/nn/test_weights.cpp; tests/python/timm_parity.py.
 ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& target = {});
 
+/// Brings weights to the wanted patch and image size, if any, and notes what changed.
+///
+/// Errors   Config if the size does not fit the patch.
+void resize_weights(ImportedWeights& imported, const ImportTarget& target);
+
 /// One key of DINOv2's backbone in timm's words ("blocks.1.7.mlp.w12.bias" -> "blocks.7.mlp.fc1.bias").
 std::string timm_name(const std::string& dinov2_name);
 /// The inverse, without chunks; `ffn` as in VitConfig.

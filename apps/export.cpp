@@ -1,0 +1,70 @@
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/nn/encoder.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+namespace eosin::apps {
+namespace {
+
+struct ExportConfig {
+  std::string format = "timm", network = "teacher", out;
+
+  void visit(config::Visitor& v) {
+    v("format", format, "names and config.json of timm, or of DINOv2's own code", config::OneOf{{"timm", "dinov2"}});
+    v("network", network, "which network of a run folder or checkpoint", config::OneOf{{"teacher", "student"}});
+    v("out", out, "folder to write; empty: RUN/export/<format>");
+  }
+};
+
+ExportConfig read_config(const Invocation& in) {
+  config::Source source;
+  for (const auto& assignment : in.overrides) source.override_with(assignment);
+  for (const std::string& flag : in.flags)  // --format=dinov2 is format=dinov2
+    source.override_with(flag.substr(2));
+  ExportConfig config;
+  config::read(source, config, "export");
+  return config;
+}
+
+std::string folder_for(const ExportConfig& config, const std::string& path) {
+  if (!config.out.empty()) return config.out;
+  EOSIN_CHECK(std::filesystem::is_directory(path), Config, "[export] {} is a file; say where to write with out=FOLDER", path);
+  return (std::filesystem::path(path) / "export" / config.format).string();
+}
+
+int run(const Invocation& in) {
+  EOSIN_CHECK(in.words.size() == 1, Config, "[export] got {} paths (need 1: a run folder, checkpoint, exported folder or safetensors file)",
+              in.words.size());
+  const ExportConfig config = read_config(in);
+  nn::EncoderSource source;
+  source.network = config.network;
+  const nn::EncoderWeights encoder = nn::read_encoder(in.words.front(), source);
+  const std::string folder = folder_for(config, in.words.front());
+  int64_t parameters = 0;
+  for (const auto& [name, t] : encoder.weights) parameters += t.numel();
+  if (!in.dry_run) nn::write_encoder(folder, encoder.spec, encoder.weights, config.format);
+  print_result(in, {{"path", folder},
+                    {"parameters", parameters},
+                    {"format", config.format},
+                    {"source", encoder.origin},
+                    {"features", encoder.spec.vit.embed_dim},
+                    {"weights_hash", nn::weights_hash(encoder.weights)}});
+  return 0;
+}
+
+}  // namespace
+
+Verb export_verb() {
+  return {"export",
+          "export RUN [format=timm|dinov2] [network=teacher|student] [out=FOLDER]",
+          "writes an encoder as model.safetensors and config.json, ready for timm's or DINOv2's loader",
+          "eosin export runs/dino format=timm out=encoders/dino",
+          {"--format=timm|dinov2"},
+          run,
+          [](config::Visitor& v) { ExportConfig().visit(v); }};
+}
+
+}  // namespace eosin::apps

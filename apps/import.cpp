@@ -1,0 +1,109 @@
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/nn/backbones.h"
+#include "core/nn/encoder.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace eosin::apps {
+namespace {
+
+struct ImportModel {
+  std::string name;
+  std::optional<int64_t> image_size_px, patch_size, num_heads;
+
+  void visit(config::Visitor& v) {
+    v("name", name, "backbone that the weights must fit (`eosin list backbone`); empty: as the weights say");
+    v("image_size_px", image_size_px, "image size to resample the positions for; else the weights' own", config::Range{1, 8192});
+    v("patch_size", patch_size, "patch size to resample the kernel for; else the weights' own", config::Range{1, 256});
+    v("num_heads", num_heads, "attention heads, where neither config.json nor the backbone tells", config::Range{1, 1024});
+  }
+};
+
+struct ImportConfig {
+  ImportModel model;
+  std::string out;
+  std::vector<double> mean, std;
+  std::vector<std::string> allow_missing, allow_unexpected;
+
+  void visit(config::Visitor& v) {
+    v("model", model, "what the weights are checked against");
+    v("out", out, "folder to write; empty: check only");
+    v("mean", mean, "per channel, of pixels in [0, 1], that the encoder expects; else config.json's or ImageNet's", config::Length{0, 3});
+    v("std", std, "per channel; else config.json's or ImageNet's", config::Length{0, 3});
+    v("allow_missing", allow_missing, "names that the file may lack (they get initial values)");
+    v("allow_unexpected", allow_unexpected, "names that the file may have beyond the model's");
+  }
+};
+
+nn::EncoderSource source_of(const ImportConfig& config) {
+  nn::EncoderSource source;
+  source.target.num_heads = config.model.num_heads;
+  if (!source.target.num_heads && !config.model.name.empty()) source.target.num_heads = nn::backbone(config.model.name).num_heads;
+  if (config.model.image_size_px) source.target.img_size = {*config.model.image_size_px, *config.model.image_size_px};
+  source.target.patch_size = config.model.patch_size;
+  return source;
+}
+
+/// The named backbone's sizes in place of those that the weights show, so that a difference is an error.
+nn::VitConfig wanted(nn::VitConfig vit, const std::string& name) {
+  if (name.empty()) return vit;
+  const nn::BackboneRow& row = nn::backbone(name);
+  vit.embed_dim = row.embed_dim;
+  vit.depth = row.depth;
+  vit.num_heads = row.num_heads;
+  vit.mlp_hidden = row.mlp_hidden;
+  vit.ffn = row.ffn;
+  return vit;
+}
+
+nlohmann::ordered_json describe(const std::vector<nn::ResizedTensor>& resized) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const auto& r : resized) rows.push_back({{"name", r.name}, {"from", r.from}, {"to", r.to}});
+  return rows;
+}
+
+int run(const Invocation& in) {
+  EOSIN_CHECK(in.words.size() == 1, Config, "[import] got {} paths (need 1: a safetensors file or a folder with one)", in.words.size());
+  config::Source settings;
+  for (const auto& assignment : in.overrides) settings.override_with(assignment);
+  ImportConfig config;
+  config::read(settings, config, "import");
+
+  nn::EncoderWeights found = nn::read_encoder(in.words.front(), source_of(config));
+  found.spec.vit = wanted(found.spec.vit, config.model.name);
+  if (!config.mean.empty()) found.spec.mean = config.mean;
+  if (!config.std.empty()) found.spec.std = config.std;
+  nn::Vit model(found.spec.vit);
+  model->init_weights(0);
+  const nn::LoadReport report = nn::load_weights(*model, found.weights, config.allow_missing, config.allow_unexpected);
+  const TensorMap weights = nn::named_weights(*model);
+  int64_t parameters = 0;
+  for (const auto& [name, t] : weights) parameters += t.numel();
+  if (!config.out.empty() && !in.dry_run) nn::write_encoder(config.out, found.spec, weights);
+  const nn::PosResample how = found.spec.vit.pos_resample();
+  print_result(in, {{"path", config.out.empty() ? in.words.front() : config.out},
+                    {"parameters", parameters},
+                    {"missing", report.missing},
+                    {"unexpected", report.unexpected},
+                    {"origin", found.origin},
+                    {"dropped", found.dropped},
+                    {"resized", describe(found.resized)},
+                    {"pos_embed_resample", {{"offset", how.offset}, {"antialias", how.antialias}}},
+                    {"weights_hash", nn::weights_hash(weights)}});
+  return 0;
+}
+
+}  // namespace
+
+Verb import_verb() {
+  return {"import",
+          "import FILE [model.name=vit_small] [out=FOLDER] [key=value ...]",
+          "reads public encoder weights, checks them against the architecture, and writes them as an encoder folder",
+          "eosin import vit_small.safetensors out=encoders/vit_small",
+          {},
+          run,
+          [](config::Visitor& v) { ImportConfig().visit(v); }};
+}
+
+}  // namespace eosin::apps

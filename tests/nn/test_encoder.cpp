@@ -1,0 +1,111 @@
+#include "core/base/error.h"
+#include "core/nn/encoder.h"
+#include "core/tensor/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace eosin::nn {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class EncoderFiles : public testing::Test {
+ protected:
+  EncoderFiles()
+      : folder_(fs::temp_directory_path() /
+                (std::string("eosin-encoder-") + testing::UnitTest::GetInstance()->current_test_info()->name() + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+    spec_.vit.img_size = {35, 21};
+    spec_.vit.patch_size = 7;
+    spec_.vit.embed_dim = 34;
+    spec_.vit.depth = 3;
+    spec_.vit.num_heads = 2;
+    spec_.vit.mlp_hidden = 19;
+    spec_.mean = {0.7, 0.6, 0.5};
+    spec_.vit.pos_offset = 0.1;
+    spec_.vit.pos_antialias = false;
+  }
+  ~EncoderFiles() override { fs::remove_all(folder_); }
+
+  Vit model() const {
+    Vit vit(spec_.vit);
+    vit->init_weights(7);
+    return vit;
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  fs::path folder_;
+  EncoderSpec spec_;
+};
+
+template <class F>
+std::string message_of(F f, ErrorKind kind) {
+  try {
+    f();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), kind) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "no error";
+  return {};
+}
+
+TEST_F(EncoderFiles, ComeBackBitForBitInEitherFormat) {
+  Vit original = model();
+  const Tensor images = at::randn({2, 3, 35, 21}), larger = at::randn({2, 3, 42, 28});
+  const at::NoGradGuard no_grad;
+  for (const char* format : {"timm", "dinov2"}) {
+    write_encoder(path(format), spec_, named_weights(*original), format);
+    Encoder back = load_encoder(path(format));
+    EXPECT_TRUE(back.embed(images).equal(original->forward(images))) << format;
+    EXPECT_TRUE(back.embed(larger).equal(original->forward(larger))) << format;
+    EXPECT_EQ(back.spec.mean, spec_.mean);
+    EXPECT_EQ(back.weights_hash, weights_hash(named_weights(*original)));
+  }
+}
+
+TEST_F(EncoderFiles, TimmConfigNamesArchitectureAndSizes) {
+  write_encoder(path("out"), spec_, named_weights(*model()));
+  const auto json = nlohmann::json::parse(std::ifstream(path("out/config.json")));
+  EXPECT_EQ(json["architecture"], "vit_tiny_patch16_224");
+  EXPECT_EQ(json["num_classes"], 0);
+  EXPECT_EQ(json["model_args"]["img_size"], (std::vector<int64_t>{35, 21}));
+  EXPECT_EQ(static_cast<int64_t>(34 * json["model_args"]["mlp_ratio"].get<double>()), 19);
+  EXPECT_EQ(json["pretrained_cfg"]["mean"], spec_.mean);
+}
+
+TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {
+  write_encoder(path("out"), spec_, named_weights(*model()));
+  VitConfig larger = spec_.vit;
+  larger.img_size = {28, 28};
+  Vit vit(larger);
+  load_pretrained(vit, path("out"));
+  EXPECT_TRUE(named_weights(*vit).at("norm.weight").equal(named_weights(*model()).at("norm.weight")));
+  larger.depth = 4;
+  Vit deeper(larger);
+  EXPECT_THAT(message_of([&] { load_pretrained(deeper, path("out")); }, ErrorKind::Data), HasSubstr("missing [blocks.3."));
+}
+
+TEST_F(EncoderFiles, BadPathsAndFilesAreNamed) {
+  EXPECT_THAT(message_of([&] { load_encoder(path("none")); }, ErrorKind::Io), HasSubstr("none"));
+  EXPECT_THAT(message_of([&] { load_encoder(folder_.string()); }, ErrorKind::Data), HasSubstr("neither"));
+  std::ofstream(path("vit.pth")) << "pickle";
+  EXPECT_THAT(message_of([&] { load_encoder(path("vit.pth")); }, ErrorKind::Data), HasSubstr("save_file"));
+  write_encoder(path("out"), spec_, named_weights(*model()));
+  std::ofstream(path("out/config.json")) << "{";
+  EXPECT_THAT(message_of([&] { load_encoder(path("out")); }, ErrorKind::Data), HasSubstr("not JSON"));
+  std::ofstream(path("out/config.json")) << "{\"architecture\": \"vit_tiny_patch16_224\", \"model_args\": {\"img_size\": \"big\"}}";
+  EXPECT_THAT(message_of([&] { load_encoder(path("out")); }, ErrorKind::Data), HasSubstr("config.json"));
+  EXPECT_THAT(message_of([&] { write_encoder(path("x"), spec_, {}, "onnx"); }, ErrorKind::Config), HasSubstr("onnx"));
+}
+
+}  // namespace
+}  // namespace eosin::nn

@@ -1,0 +1,164 @@
+#include "core/base/error.h"
+#include "core/nn/backbones.h"
+#include "core/nn/vit.h"
+#include "core/nn/weights.h"
+#include "tests/gradcheck.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace eosin::nn {
+namespace {
+
+using testing::HasSubstr;
+
+VitConfig small() {
+  VitConfig c;
+  c.img_size = {21, 14};
+  c.patch_size = 7;
+  c.embed_dim = 22;
+  c.depth = 3;
+  c.num_heads = 2;
+  c.mlp_hidden = 13;
+  return c;
+}
+
+/// Everything switched on.
+VitConfig rich() {
+  VitConfig c = small();
+  c.ffn = "swiglu";
+  c.qk_norm = true;
+  c.init_values = 0.3;
+  c.reg_tokens = 2;
+  c.pos_embed_covers = "patches";
+  c.mask_token = true;
+  return c;
+}
+
+Vit make(const VitConfig& config, uint64_t seed = 1) {
+  Vit vit(config);
+  vit->init_weights(seed);
+  return vit;
+}
+
+template <class F>
+std::string message_of(F f, ErrorKind kind) {
+  try {
+    f();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), kind) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "no error";
+  return {};
+}
+
+TEST(Vit, ShapesOfTokensAndParts) {
+  Vit vit = make(rich());
+  const Tensor tokens = vit->forward_tokens(at::randn({5, 3, 21, 14}));
+  EXPECT_EQ(tokens.sizes(), (std::vector<int64_t>{5, 1 + 2 + 6, 22}));
+  EXPECT_EQ(vit->class_tokens(tokens).sizes(), (std::vector<int64_t>{5, 22}));
+  EXPECT_EQ(vit->register_tokens(tokens).sizes(), (std::vector<int64_t>{5, 2, 22}));
+  EXPECT_EQ(vit->patch_tokens(tokens).sizes(), (std::vector<int64_t>{5, 6, 22}));
+  EXPECT_TRUE(vit->forward(at::ones({5, 3, 21, 14})).allclose(vit->pool(vit->forward_tokens(at::ones({5, 3, 21, 14})))));
+}
+
+TEST(Vit, HasTimmsNames) {
+  std::vector<std::string> names;
+  for (const auto& [name, t] : named_weights(*make(rich()))) names.push_back(name);
+  for (const char* name : {"cls_token", "reg_token", "pos_embed", "patch_embed.proj.weight", "blocks.2.attn.qkv.bias", "blocks.0.attn.q_norm.weight",
+                           "blocks.1.ls1.gamma", "blocks.0.mlp.fc1.weight", "norm.bias"})
+    EXPECT_THAT(names, testing::Contains(name));
+}
+
+TEST(Vit, SeedsReproduce) {
+  const TensorMap a = named_weights(*make(rich(), 5)), b = named_weights(*make(rich(), 5)), c = named_weights(*make(rich(), 6));
+  for (const auto& [name, t] : a) EXPECT_TRUE(t.equal(b.at(name))) << name;
+  EXPECT_FALSE(a.at("blocks.0.attn.qkv.weight").equal(c.at("blocks.0.attn.qkv.weight")));
+  EXPECT_NEAR(a.at("blocks.0.mlp.fc1.weight").std().item<double>(), 0.02, 2e-3);
+  EXPECT_LT(a.at("cls_token").abs().max().item<double>(), 1e-5);
+}
+
+TEST(Vit, GroupsEqualSinglePasses) {
+  Vit vit = make(rich());
+  vit->to(at::kDouble);
+  const Tensor global = at::randn({2, 3, 21, 14}, at::kDouble), local = at::randn({3, 3, 7, 14}, at::kDouble);
+  const auto both = vit->forward_features({global, local});
+  EXPECT_TRUE(both[0].allclose(vit->forward(global), 1e-12, 1e-13));
+  EXPECT_TRUE(both[1].allclose(vit->forward(local), 1e-12, 1e-13));
+}
+
+TEST(Vit, DropPathIsReproducibleAndNeedsAKey) {
+  VitConfig config = small();
+  config.drop_path_rate = 0.5;
+  Vit vit = make(config);
+  const Tensor images = at::randn({6, 3, 21, 14});
+  VitPass pass;
+  pass.drop_path = DropPathKey{3, 100};
+  const Tensor a = vit->forward_features({images}, pass)[0], b = vit->forward_features({images}, pass)[0];
+  pass.drop_path->position = 106;
+  const Tensor c = vit->forward_features({images}, pass)[0];
+  EXPECT_TRUE(a.equal(b));
+  EXPECT_FALSE(a.equal(c));
+  Vit plain = make(small());
+  EXPECT_TRUE(vit->forward(images).equal(plain->forward(images)));
+}
+
+TEST(Vit, Gradients) {
+  VitConfig config = rich();
+  config.drop_path_rate = 0.4;
+  Vit vit = make(config, 2);
+  vit->to(at::kDouble);
+  for (auto& item : vit->named_parameters()) {
+    const at::NoGradGuard no_grad;
+    item.value().add_(at::randn_like(item.value()) * 0.1);
+  }
+  const Tensor global = at::randn({2, 3, 21, 14}, at::kDouble).requires_grad_(), local = at::randn({3, 3, 14, 7}, at::kDouble);
+  VitPass pass;
+  pass.drop_path = DropPathKey{1, 2};
+  pass.masks_BN = {at::tensor({1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0}, at::kByte).view({2, 6}).to(at::kBool), at::zeros({3, 2}, at::kBool)};
+  const Tensor weight = at::randn({5, 22}, at::kDouble);
+  std::vector<std::pair<std::string, Tensor>> leaves = {{"images", global}};
+  for (const auto& item : vit->named_parameters()) leaves.emplace_back(item.key(), item.value());
+  expect_gradients([&] { return (at::cat(vit->forward_features({global, local}, pass)) * weight).sum(); }, leaves, 2);
+}
+
+TEST(Vit, BadInputNamesBothNumbers) {
+  VitConfig fixed = small();
+  fixed.dynamic_img_size = false;
+  EXPECT_THAT(message_of([&] { make(fixed)->forward(at::zeros({1, 3, 28, 14})); }, ErrorKind::Shape), HasSubstr("28x14 (need 21x14)"));
+  EXPECT_THAT(message_of([&] { make(small())->forward(at::zeros({1, 3, 22, 14})); }, ErrorKind::Shape), HasSubstr("multiple of 7"));
+  VitPass pass;
+  pass.masks_BN = {at::zeros({1, 5}, at::kBool)};
+  EXPECT_THAT(message_of([&] { make(rich())->forward_tokens(at::zeros({1, 3, 21, 14}), pass); }, ErrorKind::Shape), HasSubstr("6 patches"));
+  VitConfig odd = small();
+  odd.num_heads = 3;
+  EXPECT_THAT(message_of([&] { make(odd); }, ErrorKind::Config), HasSubstr("22 does not divide among 3"));
+  odd = small();
+  odd.img_size = {224, 225};
+  EXPECT_THAT(message_of([&] { make(odd); }, ErrorKind::Config), HasSubstr("225 is not a multiple of patch size 7"));
+}
+
+TEST(VitConfig, TravelsThroughJson) {
+  VitConfig config = rich();
+  config.pos_offset = 0.1;
+  const VitConfig back = vit_config_from_json(to_json(config), "test");
+  EXPECT_EQ(to_json(back), to_json(config));
+  auto json = to_json(config);
+  json["widht"] = 3;
+  EXPECT_THAT(message_of([&] { vit_config_from_json(json, "here"); }, ErrorKind::Data), HasSubstr("widht"));
+}
+
+TEST(Backbones, TableBuildsTimmSizes) {
+  BackboneConfig config;
+  config.name = "vit_tiny";
+  config.image_size_px = 96;
+  const VitConfig vit = make_vit_config(config);
+  EXPECT_EQ(vit.embed_dim, 192);
+  EXPECT_EQ(vit.grid().count(), 36);
+  EXPECT_THAT(message_of([&] { backbone("vit_smal"); }, ErrorKind::Config), HasSubstr("'vit_small'"));
+  for (const BackboneRow& row : backbones()) EXPECT_EQ(row.embed_dim % row.num_heads, 0) << row.name;
+}
+
+}  // namespace
+}  // namespace eosin::nn
