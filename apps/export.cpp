@@ -62,9 +62,9 @@ Verb export_verb() {
           "export RUN [format=timm|dinov2] [network=teacher|student] [out=FOLDER]",
           "writes an encoder as model.safetensors and config.json, ready for timm's or DINOv2's loader",
           "eosin export runs/dino format=timm out=encoders/dino",
-          {"--format=timm|dinov2"},
+          {"--format=timm or dinov2"},
           run,
-          [](config::Visitor& v) { ExportConfig().visit(v); }};
+          make_config<ExportConfig>()};
 }
 
 }  // namespace eosin::apps

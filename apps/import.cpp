@@ -103,7 +103,7 @@ Verb import_verb() {
           "eosin import vit_small.safetensors out=encoders/vit_small",
           {},
           run,
-          [](config::Visitor& v) { ImportConfig().visit(v); }};
+          make_config<ImportConfig>()};
 }
 
 }  // namespace eosin::apps

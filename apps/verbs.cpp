@@ -8,6 +8,8 @@ const std::vector<Verb>& verbs() {
       demo_verb(),
       tile_verb(),
       store_verb(),
+      export_verb(),
+      import_verb(),
       config_verb(),
       launch_verb(),
       pretrain_verb(),

@@ -73,7 +73,10 @@ Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
   copy_student_to_teacher();
 }
 
-void Dino::copy_student_to_teacher() { update_ema(teacher_->parameters(), student_->parameters(), 0); }
+void Dino::copy_student_to_teacher() {
+  const at::NoGradGuard no_grad;
+  at::_foreach_copy_(teacher_->parameters(), student_->parameters());  // no average: the teacher's memory may hold anything
+}
 
 double Dino::teacher_temp(const train::Progress& progress) const {
   const int64_t hold = config_.teacher_temp_hold_steps;

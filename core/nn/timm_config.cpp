@@ -42,7 +42,7 @@ nlohmann::ordered_json model_args(const VitConfig& vit) {
           {"class_token", vit.class_token},
           {"no_embed_class", vit.pos_embed_covers == "patches"},
           {"reg_tokens", vit.reg_tokens},
-          {"final_norm", vit.final_norm},
+          {"final_norm", vit.final_norm || vit.fc_norm},  // timm: whether there is a norm at all; fc_norm moves it behind the pooling
           {"fc_norm", vit.fc_norm},
           {"global_pool", vit.global_pool},
           {"dynamic_img_size", vit.dynamic_img_size}};
@@ -84,6 +84,7 @@ nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
               vit.norm_eps);
   EOSIN_CHECK(vit.pos_embed_covers != "class" || vit.reg_tokens == 0, Config,
               "[export] timm has no positions for class and patches beside registers; export with format=dinov2");
+  EOSIN_CHECK(!vit.final_norm || !vit.fc_norm, Config, "[export] timm has one norm, before or after the pooling; this model has both");
   nlohmann::ordered_json out;
   out["architecture"] = nearest_row(vit).timm_name;
   out["num_classes"] = 0;
