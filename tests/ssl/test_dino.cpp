@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace eosin::ssl {
 namespace {
 
@@ -100,6 +102,16 @@ TEST(Dino, TeacherGetsNoGradientAndStartsAsTheStudent) {
     EXPECT_EQ(item.value().grad().defined(), !teacher && !frozen) << name;
     if (teacher) EXPECT_TRUE(item.value().equal(start.at("student." + name.substr(8)))) << name;
   }
+}
+
+TEST(Dino, CopyingIgnoresWhatTheTeacherHeld) {
+  auto dino = make();
+  {
+    const at::NoGradGuard no_grad;
+    for (Tensor& p : dino->teacher_backbone()->parameters()) p.fill_(NAN);
+  }
+  dino->copy_student_to_teacher();
+  for (const auto& [name, t] : dino->state().tensors) EXPECT_TRUE(t.isfinite().all().item<bool>()) << name;
 }
 
 TEST(Dino, TeacherEqualsTheClosedFormAverage) {
