@@ -11,6 +11,8 @@ const std::vector<Verb>& verbs() {
       export_verb(),
       import_verb(),
       config_verb(),
+      list_verb(),
+      doctor_verb(),
       launch_verb(),
       pretrain_verb(),
       run_verb(),

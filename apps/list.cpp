@@ -1,0 +1,88 @@
+// `eosin list`: what can be chosen by name, with sources.
+#include "apps/verb.h"
+#include "core/base/error.h"
+#include "core/nn/backbones.h"
+#include "data/slide_reader.h"
+#include "data/tissue.h"
+#include "data/view_presets.h"
+#include "eval/metrics.h"
+#include "optim/optimizers.h"
+#include "optim/schedules.h"
+#include "ssl/methods.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace eosin::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The areas' tables differ in what a row makes; a name, one line and a source are in all of them.
+template <class Table>
+Json rows_of(const Table& table) {
+  Json rows = Json::array();
+  for (const auto& row : table) rows.push_back({{"name", row.name}, {"one_line", row.one_line}, {"source", row.source}});
+  return rows;
+}
+
+struct Kind {
+  const char* name;
+  const char* one_line;
+  Json (*rows)();
+};
+
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> table = {
+      {"ssl", "self-supervised objectives (method.name)", [] { return rows_of(ssl::method_table()); }},
+      {"backbone", "encoders (model.name)", [] { return rows_of(nn::backbones()); }},
+      {"optim", "optimizers (optim.name)", [] { return rows_of(optim::optimizer_table()); }},
+      {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
+      {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
+      {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
+      {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
+      {"metric", "what reports print", [] { return rows_of(eval::metrics()); }},
+  };
+  return table;
+}
+
+void print(const Json& rows, const Invocation& in) {
+  if (in.json) {
+    std::printf("%s\n", Json{{"rows", rows}}.dump().c_str());
+    return;
+  }
+  size_t width = 0;
+  for (const Json& row : rows) width = std::max(width, row["name"].get_ref<const std::string&>().size());
+  for (const Json& row : rows) {
+    const auto source = row.value("source", std::string{});
+    std::printf("%s\n", fmt::format("{:<{}}  {}{}", row["name"].get<std::string>(), width, row["one_line"].get<std::string>(),
+                                    source.empty() ? "" : " [" + source + "]")
+                            .c_str());
+  }
+}
+
+int run(const Invocation& in) {
+  EOSIN_CHECK(in.words.size() <= 1 && in.overrides.empty(), Config, "[list] need one KIND or nothing; see eosin list --help");
+  if (in.words.empty()) {
+    Json rows = Json::array();
+    for (const Kind& kind : kinds()) rows.push_back({{"name", kind.name}, {"one_line", kind.one_line}});
+    print(rows, in);
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Kind& kind : kinds()) {
+    if (in.words[0] == kind.name) return print(kind.rows(), in), 0;
+    names.emplace_back(kind.name);
+  }
+  const auto near = config::nearest(in.words[0], names);
+  fail(ErrorKind::Config, "[list] unknown kind '{}' (need one of: {}){}", in.words[0], fmt::join(names, ", "),
+       near ? fmt::format("; did you mean '{}'?", *near) : "");
+}
+
+}  // namespace
+
+Verb list_verb() {
+  return {"list", "list [KIND]", "what can be chosen by name, one line each, with its source", "eosin list backbone", {}, run, nullptr};
+}
+
+}  // namespace eosin::apps
