@@ -23,8 +23,8 @@ main{max-width:1080px;margin:0 auto;padding:2.2rem 1.4rem 4rem}
 header{border-bottom:3px solid var(--accent);margin-bottom:1.4rem;padding-bottom:.7rem}
 h1{font-size:1.7rem;line-height:1.2;margin:0}
 header p{margin:.25rem 0 0;color:var(--soft)}
-h2{font-size:1.15rem;margin:2.2rem 0 .7rem;color:var(--accent)}
-h2:first-child{margin-top:0}
+section{margin-top:2rem}
+h2{font-size:1.15rem;margin:0 0 .7rem;color:var(--accent)}
 .run{font-size:1.35rem;margin:2.6rem 0 .4rem;border-bottom:1px solid var(--grid);padding-bottom:.3rem;color:var(--ink)}
 .verdict{font-size:1.08rem;margin:.4rem 0}
 .note{color:var(--soft);margin:.4rem 0}
@@ -34,13 +34,13 @@ h2:first-child{margin-top:0}
 .card b{display:block;font-size:1.45rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .card span{color:var(--soft);font-size:.82rem}
 .card .what{text-transform:uppercase;letter-spacing:.05em;font-size:.7rem}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:1rem}
+.grid{display:grid;align-items:start;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:1rem}
 .grid.wide{grid-template-columns:repeat(auto-fill,minmax(480px,1fr))}
-figure{margin:0;background:var(--panel);border:1px solid var(--grid);border-radius:8px;padding:.8rem;break-inside:avoid}
+figure{margin:0;min-width:0;background:var(--panel);border:1px solid var(--grid);border-radius:8px;padding:.8rem;break-inside:avoid}
 figure img{width:100%;height:auto;border-radius:4px;display:block;background:#fff}
 figcaption{font-size:.85rem;color:var(--soft);margin-top:.4rem}
 svg.plot{width:100%;height:auto;display:block;font-family:inherit}
-.grid-line,.plot .grid{stroke:var(--grid);stroke-width:1;fill:none}
+.plot .grid{stroke:var(--grid);stroke-width:1;fill:none}
 .axis{stroke:var(--soft);stroke-width:1}
 .chance{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:3 4}
 .series{fill:none;stroke-width:1.9;stroke-linejoin:round}
@@ -56,12 +56,12 @@ circle.c0{fill:var(--c0)}circle.c1{fill:var(--c1)}circle.c2{fill:var(--c2)}circl
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.3rem 0;font-size:.92rem}
 th,td{padding:.3rem .8rem .3rem 0;text-align:left;border-bottom:1px solid var(--grid);vertical-align:top}
-td,thead th{padding-left:.4rem}
 thead th{color:var(--soft);font-weight:600;font-size:.82rem}
 tbody th{font-weight:500}
 .num{text-align:right}
 details{margin:.5rem 0}summary{cursor:pointer;color:var(--soft);font-size:.88rem}
 pre{background:var(--panel);border:1px solid var(--grid);border-radius:8px;padding:.8rem;overflow-x:auto;font:12.5px/1.45 ui-monospace,Menlo,Consolas,monospace}
+table+.grid,.scroll+.grid{margin-top:1rem}
 @media print{main{max-width:none;padding:0}figure,.card{border-color:#bbb}summary{display:none}body{font-size:11px}}
 )css";
 

@@ -120,7 +120,7 @@ std::string curve_figure(const svg::Series& full, const std::string& x_label) {
   std::vector<Row> rows;
   for (size_t i = 0; i < s.x.size(); ++i) rows.push_back({number(s.x[i]), number(s.y[i])});
   const std::string means = s.x.size() < full.x.size() ? fmt::format("; means of {} logged values", full.x.size()) : "";
-  return html::figure(svg::line_chart({s.name, s.name + " against " + x_label, x_label, s.name, {s}, {}, false}),
+  return html::figure(svg::line_chart({s.name, s.name + " against " + x_label, x_label, s.name, {s}, {}, true, false}),
                       fmt::format("{}: first {}, last {}{}", s.name, number(full.y.front()), number(full.y.back()), means), {x_label, s.name}, rows);
 }
 
@@ -192,7 +192,8 @@ std::vector<double> reals_of(const Json& v) {
 
 std::string roc_figure(const Json& curves, const std::vector<std::string>& classes) {
   svg::LineChart chart{
-      "ROC curves", "True against false positive rate, each class against the rest", "false positive rate", "true positive rate", {}, {}, true};
+      "ROC curves", "True against false positive rate, each class against the rest", "false positive rate", "true positive rate", {}, {}, false,
+      true};
   std::vector<Row> rows;
   for (const Json& c : curves) {
     if (text(c, "kind") != "roc") continue;
@@ -236,7 +237,11 @@ std::string results_sections(const RunRecord& run) {
   const Json& worst = at(run.results, "worst_errors");
   if (worst.is_array() && !worst.empty())
     s += html::section("Worst errors", html::paragraph("note", "The most confident wrong predictions.") + table_of(worst.get<std::vector<Json>>()));
-  s += html::section("Data and protocol", key_value_table(Json{{"data", at(run.results, "data")}, {"protocol", at(run.results, "protocol")}}));
+  Json protocol = at(run.results, "protocol");
+  if (const Json& audit = at(protocol, "audit"); audit.is_array() && !audit.empty())
+    s += html::section("Audit of the split", table_of(audit.get<std::vector<Json>>()));
+  if (protocol.is_object()) protocol.erase("audit");
+  s += html::section("Data and protocol", key_value_table(Json{{"data", at(run.results, "data")}, {"protocol", protocol}}));
   return s;
 }
 

@@ -83,7 +83,7 @@ std::string axes(const Frame& f, const LineChart& c) {
     s += line(f.left, f.py(t), f.left + f.width, f.py(t), "grid");
     s += text(f.left - 6, f.py(t) + 4, "tick end", number(t));
   }
-  for (double t : ticks(f.x.low, f.x.high, 6)) s += text(f.px(t), f.top + f.height + 16, "tick mid", number(t));
+  for (double t : ticks(f.x.low, f.x.high, c.small ? 4 : 6)) s += text(f.px(t), f.top + f.height + 16, "tick mid", number(t));
   s += line(f.left, f.top + f.height, f.left + f.width, f.top + f.height, "axis");
   s += text(f.left + f.width / 2, f.top + f.height + 33, "label mid", c.x_label);
   return s + text(f.left, f.top - 9, "label", c.y_label);
@@ -147,10 +147,10 @@ std::string number(double v) {
 }
 
 std::string line_chart(const LineChart& c) {
-  constexpr double kWidth = 480, kHeight = 270;
+  const double width = c.small ? 320 : 480, height = c.small ? 210 : c.chance_line ? 460 : 270;
   const bool named = c.series.size() > 1;
-  Frame f{52, named ? 44.0 : 26.0, kWidth - 66, 0, {}, {}};
-  f.height = kHeight - f.top - 42;
+  Frame f{52, named ? 44.0 : 26.0, width - 66, 0, {}, {}};
+  f.height = height - f.top - 42;
   for (const Series& s : c.series)
     for (size_t i = 0; i < s.x.size(); ++i) {
       f.x.take(s.x[i]);
@@ -161,7 +161,7 @@ std::string line_chart(const LineChart& c) {
   f.y.widen();
   if (c.y_range) f.y = {c.y_range->first, c.y_range->second};
   if (c.chance_line) f.x = f.y = {0, 1};
-  std::string s = open(kWidth, kHeight, c.title, c.description) + axes(f, c);
+  std::string s = open(width, height, c.title, c.description) + axes(f, c);
   if (named) s += legend(c.series, f.left, 16);
   if (c.chance_line) s += line(f.px(0), f.py(0), f.px(1), f.py(1), "chance");
   for (size_t i = 0; i < c.series.size(); ++i) s += path(f, c.series[i], i % kColours);

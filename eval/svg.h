@@ -24,6 +24,7 @@ struct LineChart {
   std::string title, description, x_label, y_label;
   std::vector<Series> series;
   std::optional<std::pair<double, double>> y_range;  // else from the data
+  bool small = false;                                // one of many: fewer pixels, so that text stays readable
   bool chance_line = false;                          // dashed diagonal of a ROC curve; axes are then 0 ... 1
 };
 /// Points that are not finite leave a gap.

@@ -63,8 +63,8 @@ TEST(Svg, NumbersHaveAtMostFourDigits) {
 }
 
 TEST(Svg, ChartsOfNothingAndOfConstantsStillDraw) {
-  EXPECT_NE(svg::line_chart({"t", "d", "x", "y", {}, {}, false}).find("</svg>"), std::string::npos);
-  const std::string s = svg::line_chart({"t", "d", "x", "y", {{"a", {1, 2, 3}, {5, 5, std::nan("")}}}, {}, false});
+  EXPECT_NE(svg::line_chart({"t", "d", "x", "y", {}, {}, false, false}).find("</svg>"), std::string::npos);
+  const std::string s = svg::line_chart({"t", "d", "x", "y", {{"a", {1, 2, 3}, {5, 5, std::nan("")}}}, {}, false, false});
   EXPECT_EQ(s.find("nan"), std::string::npos);
   EXPECT_EQ(s.find("inf"), std::string::npos);
 }

@@ -1,0 +1,63 @@
+#pragma once
+// Features joined with labels, groups (patients) and parts (train, val, test).
+#include "core/tensor/tensor.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace eosin {
+class CsvTable;
+}
+namespace eosin::data {
+class TileStore;
+}
+
+namespace eosin::eval {
+
+/// Features of a folder of slides (one row a slide: the mean of its tiles) or of one file with ids (one row a picture).
+struct FeatureTable {
+  Tensor features_ND;
+  std::vector<std::string> ids;
+  std::string unit;                                // "slide" or "tile"
+  std::string encoder, weights_sha256, transform;  // of the first file; the others agree
+};
+/// Errors   those of read_features; Data if files differ in width or encoder, a file without ids has no rows, or an id occurs twice.
+FeatureTable read_feature_table(const std::string& path);
+
+/// What is said of one id; group and part may be empty.
+struct LabelRow {
+  std::string id, label, group, part, where;
+};
+/// Names of the columns of a labels table; empty: the first that is there of the usual names (id, path, file, slide, ...).
+struct LabelColumns {
+  std::string id, label, group, split;
+};
+/// Errors   Data: no id or label column, an empty label, an id twice (with file:line).
+std::vector<LabelRow> read_labels(const CsvTable& table, const LabelColumns& columns);
+/// The store's own columns id, class (or label), group (or patient), split.
+/// Errors   Data if it has no id or class.
+std::vector<LabelRow> read_labels(const data::TileStore& store);
+
+enum class Part : int64_t { Train = 0, Val = 1, Test = 2 };
+
+struct LabelledSet {
+  Tensor features_ND;
+  std::vector<std::string> ids, classes;  // classes in name order (numbers by value)
+  std::vector<int64_t> target;            // position in classes
+  std::vector<int64_t> group;             // position in groups; every row its own where there is no group column
+  std::vector<std::string> groups;
+  std::vector<int64_t> part;  // Part of each row; empty where there is no split
+  bool grouped = false;
+  int64_t unlabelled = 0;  // features without a label
+  std::string unit;
+
+  LabelledSet rows(const std::vector<int64_t>& indices) const;
+};
+
+/// Joins by id: as written, else without extension, else by the last part of the path without extension where that is unambiguous.
+///
+/// Errors   Data: no row in common (names one id of each side), a label without features, a part that is no part, a split for some rows only.
+LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow>& labels);
+
+}  // namespace eosin::eval

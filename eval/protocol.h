@@ -1,0 +1,47 @@
+#pragma once
+// Protocols on frozen features: fitted on training rows, applied to others. The table is what `protocol.name` selects.
+#include "core/base/config.h"
+#include "eval/labelled_set.h"
+#include "eval/metrics.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <vector>
+
+namespace eosin::eval {
+
+struct KnnProtocol {
+  int64_t k = 20;
+  std::string vote = "dino";
+  double temperature = 0.07;
+  void visit(config::Visitor& v);
+};
+
+struct LinearProtocol {
+  std::string cost = "auto";
+  double C = 1;
+  std::vector<double> C_grid = {1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100};
+  int64_t cost_folds = 5;
+  std::string scaling = "standardize";
+  bool balanced = false;
+  std::string penalty = "l2_squared";
+  int64_t max_iterations = 1000;
+  void visit(config::Visitor& v);
+  void validate(config::Problems& p) const;
+};
+
+/// Rows of `protocol:`.
+const std::vector<config::ConfigRow>& protocols();
+
+/// Predictions for the test rows, and what is worth knowing of the fit (C and how it was chosen, iterations, training accuracy).
+struct ProtocolResult {
+  Predictions predictions;
+  nlohmann::ordered_json fit;
+};
+/// Whatever is fitted or chosen sees `train` only.
+///
+/// Errors   as knn_classify and fit_linear_probe.
+ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test);
+
+}  // namespace eosin::eval
