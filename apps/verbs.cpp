@@ -13,6 +13,7 @@ const std::vector<Verb>& verbs() {
       embed_verb(),
       eval_verb(),
       report_verb(),
+      bench_verb(),
       config_verb(),
       list_verb(),
       doctor_verb(),

@@ -150,19 +150,20 @@ void vertical_band(const float* in, int64_t stride, int64_t width, const AxisWei
     transpose_lanes(block);
     for (int64_t i = 0; i < 8; ++i) band[x + i] = block[i];
   };
+  const auto load = [](const float* p) {
+    FloatLanes v;
+    load_lanes(v, p);
+    return v;
+  };
   int64_t x = 0;
-  for (; x + kLanes <= width; x += kLanes)
-    block_at(x, [](const float* p) {
-      FloatLanes v;
-      load_lanes(v, p);
-      return v;
-    });
-  if (x < width)
-    block_at(x, [count = width - x](const float* p) {
-      FloatLanes v;
-      load_some(v, p, count);
-      return v;
-    });
+  for (; x + kLanes <= width; x += kLanes) block_at(x, load);
+  if (x == width) return;
+  if (width >= kLanes) return block_at(width - kLanes, load);  // some columns twice, with the same result
+  block_at(0, [width](const float* p) {
+    FloatLanes v;
+    load_some(v, p, width);
+    return v;
+  });
 }
 
 /// Eight rows of output from a band of columns.

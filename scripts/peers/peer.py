@@ -1,0 +1,48 @@
+"""What the peer scripts share: reading a tile store with h5py alone, and reporting a figure."""
+import glob
+import importlib.util
+import json
+import os
+import resource
+import sys
+import time
+
+
+def need(*modules):
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    if missing:
+        sys.exit(f"error: [bench] {sys.executable} lacks {', '.join(missing)}")
+
+
+class TileStore:
+    """The JPEG records of all shards of a store, as one list."""
+
+    def __init__(self, path):
+        import h5py
+
+        paths = sorted(glob.glob(os.path.join(path, "*.h5"))) if os.path.isdir(path) else [path]
+        self.shards = []
+        for p in paths:
+            f = h5py.File(p, "r")
+            if "jpeg" not in f:
+                sys.exit(f"error: [bench] {p} holds raw pixels; the peers read JPEG stores")
+            self.shards.append((f["jpeg"], f["offsets"][:]))
+        self.index = [(s, i) for s, (_, offsets) in enumerate(self.shards) for i in range(len(offsets) - 1)]
+
+    def __len__(self):
+        return len(self.index)
+
+    def record(self, k):
+        s, i = self.index[k]
+        data, offsets = self.shards[s]
+        return data[int(offsets[i]):int(offsets[i + 1])]
+
+
+class Stopwatch:
+    def __init__(self):
+        self.cpu, self.wall = time.process_time(), time.perf_counter()
+
+    def print(self, name, items):
+        cpu, wall = time.process_time() - self.cpu, time.perf_counter() - self.wall
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"name": name, "items": items, "cpu_seconds": cpu, "wall_seconds": wall, "peak_bytes": peak}))
