@@ -8,6 +8,7 @@
 #include "core/tensor/comm.h"
 #include "core/tensor/device.h"
 #include "data/loader.h"
+#include "data/tiler.h"
 #include "optim/adamw.h"
 #include "optim/clip.h"
 #include "ssl/dino.h"
@@ -15,7 +16,10 @@
 
 #include <ATen/ATen.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 
 namespace eosin::apps {
 namespace {
@@ -114,6 +118,56 @@ Cases store_cases(const StoreBench& c, bool peers) {
     });
   }};
   if (peers) cases.push_back([=] { return run_peer("store.py", {"--store", c.data.store, "--records", std::to_string(c.records)}); });
+  return cases;
+}
+
+// ------------------------------------------------------------------------------------------------ tile
+struct TileBench {
+  data::TileConfig tiling;
+  int64_t repeats = 3;
+  BenchRunConfig run;
+  void visit(config::Visitor& v) {
+    v("slides", tiling.slides, "slides, as `eosin tile` takes them");
+    v("tile", tiling.tile, "size and grid of the tiles");
+    v("tissue", tiling.tissue, "where the tissue is");
+    v("encoding", tiling.encoding, "how tiles are stored");
+    v("assume_mpp", tiling.assume_mpp, "micrometres a pixel of slides that do not say", config::Range{0.02, 50});
+    v("repeats", repeats, "repeats, each into an empty store; the median is reported", config::Range{1, 1000});
+    v("run", run, "threads");
+  }
+};
+
+/// A folder for the stores of a bench, removed with it.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "eosin-bench-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) fail_errno("[bench] cannot make a folder " + name, errno);
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string store() const { return (path_ / "store").string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+Cases tile_cases(const TileBench& c, bool peers) {
+  const auto scratch = std::make_shared<ScratchFolder>();
+  data::TileConfig tiling = c.tiling;
+  tiling.store = scratch->store();
+  tiling.run.threads = c.run.threads;
+  Cases cases = {[=] {
+    std::filesystem::remove_all(tiling.store);
+    return timed("eosin", [&] { return data::tile_slides(tiling).tiles_made; });
+  }};
+  if (peers)
+    cases.push_back([=] { return run_peer("tile.py", {"--store", scratch->store(), "--quality", std::to_string(tiling.encoding.quality)}); });
   return cases;
 }
 
@@ -222,6 +276,7 @@ const std::vector<Bench>& benches() {
   static const std::vector<Bench> table = {
       {"loader", [](const Invocation& in) { return measure<LoaderBench>(in, loader_cases); }},
       {"store", [](const Invocation& in) { return measure<StoreBench>(in, store_cases); }},
+      {"tile", [](const Invocation& in) { return measure<TileBench>(in, tile_cases); }},
       {"step", [](const Invocation& in) { return measure<StepBench>(in, step_cases); }},
   };
   return table;
@@ -242,7 +297,7 @@ int run(const Invocation& in) {
 
 Verb bench_verb() {
   return {"bench",
-          "bench loader|store|step [CONFIG.yaml] [key=value ...] [--peer]",
+          "bench loader|store|tile|step [CONFIG.yaml] [key=value ...] [--peer]",
           "timed pieces; --peer runs the Python side too",
           "eosin bench loader data.store=tiles views=dinov2 --peer",
           {"--peer"},
