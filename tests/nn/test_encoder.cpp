@@ -1,6 +1,6 @@
 #include "core/base/error.h"
 #include "core/nn/encoder.h"
-#include "core/tensor/safetensors.h"
+#include "core/tensor/checkpoint.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -80,6 +80,27 @@ TEST_F(EncoderFiles, TimmConfigNamesArchitectureAndSizes) {
   EXPECT_EQ(json["model_args"]["img_size"], (std::vector<int64_t>{35, 21}));
   EXPECT_EQ(static_cast<int64_t>(34 * json["model_args"]["mlp_ratio"].get<double>()), 19);
   EXPECT_EQ(json["pretrained_cfg"]["mean"], spec_.mean);
+}
+
+TEST_F(EncoderFiles, RunFolderHoldsTeacherAndStudent) {
+  Vit original = model();
+  State objective, task, all;
+  for (const auto& [name, t] : named_weights(*original)) {
+    objective.tensors["teacher.backbone." + name] = t.detach();
+    objective.tensors["student.backbone." + name] = t.detach() + 1;
+  }
+  objective.tensors["teacher.head.mlp.0.weight"] = at::zeros({3});
+  objective.values["encoder"] = to_json(spec_);
+  task.add("objective", objective);
+  all.add("task", task);
+  fs::create_directories(path("run/checkpoints"));
+  EXPECT_THAT(message_of([&] { load_encoder(path("run")); }, ErrorKind::Data), HasSubstr("no checkpoint yet"));
+  save_checkpoint(path("run/checkpoints"), 7, all);
+  Encoder teacher = load_encoder(path("run"));
+  EXPECT_EQ(teacher.weights_hash, weights_hash(named_weights(*original)));
+  EXPECT_EQ(teacher.spec.mean, spec_.mean);
+  EXPECT_NE(load_encoder(checkpoint_path(path("run/checkpoints"), 7), {"student", {}}).weights_hash, teacher.weights_hash);
+  EXPECT_THAT(message_of([&] { load_encoder(path("run"), {"mentor", {}}); }, ErrorKind::Config), HasSubstr("mentor"));
 }
 
 TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {
