@@ -1,0 +1,78 @@
+// The contract of the command line: help, version, exit codes, the last line of stderr, refusal of wrong configs before work.
+#include "tests/system/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eosin::system_test {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed", "eval",   "bench", "report",
+                                         "export", "import", "config", "list",     "doctor", "run",   "launch"};
+
+TEST(CommandLine, EveryVerbExplainsItself) {
+  for (const auto& verb : kVerbs) {
+    const Outcome o = eosin({verb, "--help"});
+    EXPECT_EQ(o.code, 0) << verb << o.err;
+    EXPECT_THAT(o.out, HasSubstr("Example:\n  eosin " + verb)) << verb;
+  }
+}
+
+TEST(CommandLine, VersionNamesTheLibraries) {
+  const Outcome o = eosin({"--version"});
+  EXPECT_EQ(o.code, 0);
+  for (const char* word : {"eosin 0.", "commit ", "torch 2.11", "HDF5 ", "OpenSlide "}) EXPECT_THAT(o.out, HasSubstr(word));
+}
+
+TEST(CommandLine, UsageErrorsExitWithTwoAndSayError) {
+  const std::vector<std::vector<std::string>> wrong = {{}, {"paint"}, {"tile", "--colour"}, {"tile", "a.yaml", "b.yaml"}, {"tile", "missing.yaml"}};
+  for (const auto& arguments : wrong) {
+    const Outcome o = eosin(arguments);
+    EXPECT_EQ(o.code, 2) << testing::PrintToString(arguments) << o.err;
+    EXPECT_THAT(o.last_error_line(), StartsWith("error: ")) << o.err;
+    EXPECT_EQ(o.out, "");
+  }
+}
+
+TEST(CommandLine, AWrongConfigIsRefusedBeforeAnythingIsOpened) {
+  const TemporaryFolder folder;
+  write_text(folder / "typo.yaml", "verb: pretrain\nmethod:\n  name: dino\n  teacher_tmp: 0.04\ndata: {store: nowhere}\n");
+  const Outcome o = eosin({"pretrain", folder / "typo.yaml"});
+  EXPECT_EQ(o.code, 2) << o.err;
+  EXPECT_THAT(o.err, HasSubstr("typo.yaml:4:3"));
+  EXPECT_THAT(o.err, HasSubstr("teacher_temp"));
+  EXPECT_LT(o.seconds, 1.5);  // the bound of the contract is one second; start-up on a busy machine is not the config's
+}
+
+TEST(CommandLine, ImageSizeMustFitThePatch) {
+  const Outcome o = eosin({"pretrain", "data.store=nowhere", "model.name=vit_tiny", "model.image_size_px=97", "model.patch_size=16"});
+  EXPECT_EQ(o.code, 2) << o.err;
+  EXPECT_THAT(o.err, HasSubstr("97"));
+  EXPECT_THAT(o.err, HasSubstr("96"));
+}
+
+TEST(CommandLine, RunFollowsTheVerbInTheConfig) {
+  const TemporaryFolder folder;
+  write_text(folder / "job.yaml", "verb: pretain\n");
+  const Outcome o = eosin({"run", folder / "job.yaml"});
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.last_error_line(), HasSubstr("did you mean 'pretrain'?"));
+}
+
+TEST(CommandLine, EveryShippedConfigIsValid) {
+  int checked = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(EOSIN_SOURCE_DIR) / "configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const Outcome o = eosin({"config", "check", entry.path().string()});
+    EXPECT_EQ(o.code, 0) << entry.path() << "\n" << o.err;
+    ++checked;
+  }
+  EXPECT_GT(checked, 0);
+}
+
+}  // namespace
+}  // namespace eosin::system_test

@@ -1,0 +1,125 @@
+// The main job end to end with the real binary: cohort, tiles, pretraining, features, probes, report; stopped, killed, resumed.
+#include "tests/system/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eosin::system_test {
+namespace {
+
+using testing::HasSubstr;
+
+/// Slides and tiles are made once and shared by the tests of this file.
+class MainLine : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    demo_ = eosin({"demo", *folder_ / "cohort", "slides=4", "--json", "--quiet"});
+    tile_ = eosin({"tile", "slides=" + (*folder_ / "cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=1.0", "--json", "--quiet"});
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  static std::string store() { return *folder_ / "tiles"; }
+  static std::string in(const std::string& name) { return *folder_ / name; }
+  static std::vector<std::string> pretrain(const std::string& run, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> a = {"pretrain", "data.store=" + store(), "model.name=vit_tiny", "model.image_size_px=64", "model.patch_size=16",
+                                  "model.depth=2", "method.name=dino", "method.n_prototypes=64", "method.hidden_dim=64", "train.steps=12",
+                                  "train.batch_size=8", "train.checkpoint_every=3", "train.log_every=1", "run.dir=" + in(run), "--json", "--quiet"};
+    a.insert(a.end(), more.begin(), more.end());
+    return a;
+  }
+  /// The encoder's weights as exported bytes: equal parameters give equal files.
+  static std::string weights(const std::string& run) {
+    const Outcome o = eosin({"export", in(run), "out=" + in(run + "-export"), "--json", "--quiet"});
+    EXPECT_EQ(o.code, 0) << o.err;
+    return read_text(in(run + "-export") + "/model.safetensors");
+  }
+
+  static TemporaryFolder* folder_;
+  static Outcome demo_, tile_;
+};
+TemporaryFolder* MainLine::folder_ = nullptr;
+Outcome MainLine::demo_, MainLine::tile_;
+
+TEST_F(MainLine, DemoAndTile) {
+  ASSERT_EQ(demo_.code, 0) << demo_.err;
+  ASSERT_EQ(tile_.code, 0) << tile_.err;
+  EXPECT_EQ(tile_.json()["slides"], 4);
+  EXPECT_EQ(tile_.json()["slides_failed"], 0);
+  EXPECT_GT(tile_.json()["tiles"], 100);
+  const Outcome info = eosin({"store", "info", store(), "--json"});
+  EXPECT_EQ(info.json()["tiles"], tile_.json()["tiles"]);
+  EXPECT_EQ(info.json()["complete"], true);
+  EXPECT_EQ(eosin({"store", "verify", store(), "--json"}).json()["bad"], 0);
+}
+
+TEST_F(MainLine, TilingAgainSkipsWhatIsComplete) {
+  const Outcome again = eosin({"tile", "slides=" + in("cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=1.0", "--json", "--quiet"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.json()["tiles"], tile_.json()["tiles"]);
+}
+
+TEST_F(MainLine, PretrainEmbedEvalReport) {
+  const Outcome trained = eosin(pretrain("run"));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.json()["step"], 12);
+  for (const char* name : {"config.yaml", "manifest.json", "metrics.jsonl", "log.txt", "report.html", "checkpoints/LATEST"})
+    EXPECT_TRUE(fs::exists(in("run") + "/" + name)) << name;
+
+  for (const std::string encoder : {in("run"), std::string("random:vit_tiny"), std::string("color_statistics")}) {
+    const std::string features = in("features-" + std::to_string(encoder.size()));
+    const Outcome embedded = eosin({"embed", "store=" + store(), "encoder=" + encoder, "out=" + features, "--json", "--quiet"});
+    ASSERT_EQ(embedded.code, 0) << embedded.err;
+    EXPECT_EQ(embedded.json()["tiles"], tile_.json()["tiles"]);
+    const Outcome scored = eosin({"eval", "protocol.name=knn", "features=" + features, "labels=" + in("cohort/cohort.csv"), "run.dir=" + features + "-knn", "--json", "--quiet"});
+    ASSERT_EQ(scored.code, 0) << scored.err;
+    EXPECT_TRUE(scored.json()["metrics"].contains("balanced_accuracy")) << scored.out;
+    EXPECT_THAT(read_text(features + "-knn/report.html"), HasSubstr("<svg"));
+  }
+}
+
+TEST_F(MainLine, AKilledRunEndsWithTheParametersOfAnUndisturbedOne) {
+  ASSERT_EQ(eosin(pretrain("whole")).code, 0);
+  int kills = 0;
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    Program p(pretrain("killed"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(350 + 217 * attempt % 900));
+    p.signal(SIGKILL);
+    if (p.wait().code == 0) break;
+    ++kills;
+  }
+  ASSERT_EQ(eosin(pretrain("killed")).code, 0);
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(weights("killed"), weights("whole"));
+}
+
+TEST_F(MainLine, ASignalStopsAfterACheckpointWithExitCode75) {
+  Program p(pretrain("stopped", {"train.steps=2000"}));
+  while (!fs::exists(in("stopped") + "/checkpoints/LATEST")) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  p.signal(SIGTERM);
+  const Outcome o = p.wait();
+  EXPECT_EQ(o.code, 75) << o.err;
+}
+
+TEST_F(MainLine, AnotherConfigInTheSameRunFolderIsRefused) {
+  ASSERT_EQ(eosin(pretrain("same")).code, 0);
+  const Outcome o = eosin(pretrain("same", {"optim.lr=0.5"}));
+  EXPECT_EQ(o.code, 2) << o.err;
+  EXPECT_THAT(o.last_error_line(), HasSubstr("optim.lr"));
+}
+
+TEST_F(MainLine, ADamagedStoreIsNeverTrainedOn) {
+  fs::copy(store(), in("damaged"), fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(in("damaged"))) {
+    if (entry.path().extension() != ".h5") continue;
+    std::fstream f(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    f.seekg(static_cast<std::streamoff>(fs::file_size(entry.path()) / 2));
+    const char byte = static_cast<char>(f.get());
+    f.seekp(static_cast<std::streamoff>(fs::file_size(entry.path()) / 2));
+    f.put(static_cast<char>(byte ^ 0x10));
+  }
+  const Outcome o = eosin({"store", "verify", in("damaged"), "--json"});
+  EXPECT_EQ(o.code, 3) << o.out << o.err;
+}
+
+}  // namespace
+}  // namespace eosin::system_test
