@@ -6,6 +6,7 @@
 #include "data/tissue.h"
 #include "data/view_presets.h"
 #include "eval/metrics.h"
+#include "eval/protocol.h"
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
 #include "ssl/methods.h"
@@ -41,6 +42,7 @@ const std::vector<Kind>& kinds() {
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
       {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
       {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
+      {"probe", "protocols of eval (protocol.name)", [] { return rows_of(eval::protocols()); }},
       {"metric", "what reports print", [] { return rows_of(eval::metrics()); }},
   };
   return table;

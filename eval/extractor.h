@@ -31,7 +31,7 @@ struct Extractor {
 
 /// path              the encoder there, its own mean, deviation, size, interpolation and centre crop; `untrained`: its architecture, fresh weights
 /// random:vit_tiny   a backbone with fresh weights, at image_size_px (0: 224)
-/// color_statistics  mean and deviation of R, G and B over the whole tile: what colour alone knows
+/// color_statistics  mean and deviation of R, G and B over the tile's central square: what colour alone knows
 ///
 /// Pooling: auto (the encoder's own), cls, mean_patch, cls_mean (both, side by side).
 /// Errors   Config: unknown backbone, a pooling that the encoder has no token for, a size that the patch does not divide. As load_encoder.

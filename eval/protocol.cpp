@@ -57,6 +57,7 @@ LinearProbe fit(const LinearProtocol& protocol, const LabelledSet& train, std::o
   o.balanced = protocol.balanced;
   o.transform = scaling_of(protocol.scaling, train.features_ND);
   o.solver.max_iterations = protocol.max_iterations;
+  o.solver.tolerance = protocol.tolerance;
   return fit_linear_probe(train.features_ND, train.target, classes_of(train), o, warm);
 }
 
@@ -118,6 +119,8 @@ void LinearProtocol::visit(config::Visitor& v) {
   v("balanced", balanced, "weight classes inversely to their frequency");
   v("penalty", penalty, "l2_squared = C sum CE + |W|^2/2; l2_norm = mean CE + |W|/(2C), as UNI's code", config::OneOf{{"l2_squared", "l2_norm"}});
   v("max_iterations", max_iterations, "of L-BFGS", config::Range{1, 1e6});
+  v("tolerance", tolerance, "L-BFGS has converged when no element of the gradient exceeds this share of the objective",
+    config::Range{0, 1, config::kOpenLow});
 }
 
 void LinearProtocol::validate(config::Problems& p) const {

@@ -27,6 +27,7 @@ struct LinearProtocol {
   bool balanced = false;
   std::string penalty = "l2_squared";
   int64_t max_iterations = 1000;
+  double tolerance = 1e-6;
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 };
