@@ -17,6 +17,8 @@ class AttentionImpl : public torch::nn::Module {
   Tensor forward(const Tensor& tokens_TD, const TokenGroups& groups);
 
  private:
+  Tensor project(const Tensor& tokens_TD);
+
   int64_t num_heads_;
   torch::nn::Linear qkv{nullptr}, proj{nullptr};
   torch::nn::LayerNorm q_norm{nullptr}, k_norm{nullptr};

@@ -123,6 +123,14 @@ TEST(Vit, Gradients) {
   expect_gradients([&] { return (at::cat(vit->forward_features({global, local}, pass)) * weight).sum(); }, leaves, 2);
 }
 
+TEST(Vit, TheKeysBiasWithoutEffectHasNoGradient) {
+  Vit vit = make(small());
+  vit->forward(at::ones({2, 3, 21, 14})).square().sum().backward();
+  const Tensor grad = vit->named_parameters()["blocks.1.attn.qkv.bias"].grad();
+  EXPECT_EQ(grad.narrow(0, 22, 22).count_nonzero().item<int64_t>(), 0);
+  EXPECT_EQ(grad.narrow(0, 44, 22).count_nonzero().item<int64_t>(), 22);
+}
+
 TEST(Vit, BadInputNamesBothNumbers) {
   VitConfig fixed = small();
   fixed.dynamic_img_size = false;

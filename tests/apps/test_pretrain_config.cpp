@@ -1,0 +1,65 @@
+#include "apps/pretrain_config.h"
+
+#include "core/base/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eosin::apps {
+namespace {
+
+PretrainConfig read(std::vector<std::string> overrides) {
+  config::Source source;
+  source.override_with("data.store=somewhere");
+  for (const auto& o : overrides) source.override_with(o);
+  return read_pretrain_config(source);
+}
+
+TEST(PretrainConfig, CropSizesLeftOpenFollowTheModel) {
+  EXPECT_EQ(read({}).views().global_size(), 224);
+  EXPECT_EQ(read({}).views().local_size(), 96);
+  const PretrainConfig small = read({"model.image_size_px=64"});
+  EXPECT_EQ(small.views().global_size(), 64);
+  EXPECT_EQ(small.views().local_size(), 32);
+  EXPECT_EQ(read({"model.patch_size=14"}).views().local_size(), 98);
+  EXPECT_EQ(read({"model.image_size_px=96", "data.crops.local_size_px=48"}).views().local_size(), 48);
+}
+
+struct Mistake {
+  std::vector<std::string> overrides;
+  std::string message;
+};
+
+TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
+  const Mistake mistakes[] = {
+      {{"model.image_size_px=100"}, "nearest: 96 or 112"},
+      {{"data.crops.local_size_px=50"}, "nearest crop sizes: 48 or 64"},
+      {{"train.batch_size=30", "train.accumulate=4"}, "28 or 32"},
+      {{"train.steps=10", "schedule.warmup_steps=11"}, "warm-up takes 11 steps and the run has 10"},
+      {{"train.steps=10", "train.samples=20"}, "steps and samples are both given"},
+      {{"train.steps=10", "train.freeze_last_layer_steps=11"}, "longer than the run of 10 steps"},
+      {{"optim.learning_rate=1"}, "optim.learning_rate"},
+      {{"data.store="}, "no tile store is given"},
+  };
+  for (const auto& mistake : mistakes) {
+    try {
+      read(mistake.overrides);
+      ADD_FAILURE() << mistake.message;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Config);
+      EXPECT_THAT(e.what(), testing::HasSubstr(mistake.message));
+    }
+  }
+}
+
+TEST(PretrainConfig, WeightDecayAndLearningRateHaveTheirCourse) {
+  const PretrainConfig config = read({"train.steps=20", "optim.lr=0.5", "optim.weight_decay_end=0.4", "schedule.final=0.1"});
+  EXPECT_DOUBLE_EQ(config.lr_schedule()(0), 0.0);
+  EXPECT_DOUBLE_EQ(config.lr_schedule()(1), 0.5);
+  EXPECT_DOUBLE_EQ(config.lr_schedule()(20), 0.1);
+  EXPECT_DOUBLE_EQ(config.weight_decay_schedule()(0), 0.04);
+  EXPECT_DOUBLE_EQ(config.weight_decay_schedule()(20), 0.4);
+}
+
+}  // namespace
+}  // namespace eosin::apps
