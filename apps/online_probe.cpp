@@ -29,6 +29,15 @@ std::vector<int64_t> codes(const std::vector<std::string>& words) {
 
 int64_t count(const std::vector<int64_t>& numbers) { return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end()) + 1; }
 
+/// The group of every tile by the named column, else by group or patient; empty if there is none.
+std::vector<std::string> group_column(const data::TileStore& store, const std::string& name) {
+  EOSIN_CHECK(name.empty() || store.has_column(name), Config, "[eval.group] the store has no column '{}'; it has: {}", name,
+              fmt::join(store.columns(), ", "));
+  for (const std::string& column : name.empty() ? std::vector<std::string>{"group", "patient"} : std::vector{name})
+    if (store.has_column(column)) return store.column(column);
+  return {};
+}
+
 }  // namespace
 
 void ProbeConfig::visit(config::Visitor& v) {
@@ -36,7 +45,7 @@ void ProbeConfig::visit(config::Visitor& v) {
   v("every", every, "steps between two measurements of the encoder; 0 = never", Range{0, 1e12});
   v("store", store, "labelled tile store to measure on; empty: the training store");
   v("label", label, "its column that holds the class");
-  v("group", group, "its column that holds the group (patient), which is never on both sides; without it, the slide");
+  v("group", group, "its column whose values are never on both sides; empty: group, else patient, else the slide");
   v("tiles", tiles, "tiles that are embedded", Range{2, 1e7});
   v("k", k, "neighbours that vote", Range{1, 1e6});
   v("batch_size", batch_size, "tiles embedded at once", Range{1, 1e5});
@@ -64,7 +73,7 @@ OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::
 
 void OnlineProbe::label_tiles() {
   const std::vector<std::string> label = store_->column(config_.label);
-  const std::vector<std::string> named = store_->has_column(config_.group) ? store_->column(config_.group) : std::vector<std::string>();
+  const std::vector<std::string> named = group_column(*store_, config_.group);
   std::vector<std::string> labels, groups;
   for (const int64_t t : tiles_) {
     labels.push_back(label[static_cast<size_t>(t)]);

@@ -21,7 +21,7 @@ namespace eosin::apps {
 struct ProbeConfig {
   int64_t every = 0;
   std::string store;
-  std::string label = "class", group = "group";
+  std::string label = "class", group;
   int64_t tiles = 1000, k = 20, batch_size = 64;
   void visit(config::Visitor& v);
 };
