@@ -22,7 +22,7 @@ class MainLine : public testing::Test {
   static std::string in(const std::string& name) { return *folder_ / name; }
   static std::vector<std::string> pretrain(const std::string& run, const std::vector<std::string>& more = {}) {
     std::vector<std::string> a = {"pretrain", "data.store=" + store(), "model.name=vit_tiny", "model.image_size_px=64", "model.patch_size=16",
-                                  "model.depth=2", "method.name=dino", "method.n_prototypes=64", "method.hidden_dim=64", "train.steps=12",
+                                  "method.name=dino", "method.n_prototypes=64", "method.hidden_dim=64", "train.steps=12",
                                   "train.batch_size=8", "train.checkpoint_every=3", "train.log_every=1", "run.dir=" + in(run), "--json", "--quiet"};
     a.insert(a.end(), more.begin(), more.end());
     return a;
