@@ -43,7 +43,7 @@ inline std::string read_text(const std::string& path) {
 inline void write_text(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 struct Outcome {
-  int code = -1;    // exit code, or -signal
+  int code = -1;  // exit code, or -signal
   std::string out, err;
   double seconds = 0;
   nlohmann::json json() const { return nlohmann::json::parse(out); }

@@ -11,8 +11,8 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
 
-const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed", "eval",   "bench", "report",
-                                         "export", "import", "config", "list",     "doctor", "run",   "launch"};
+const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed",  "eval", "bench", "report",
+                                         "export", "import", "config", "list",     "doctor", "run",  "launch"};
 
 TEST(CommandLine, EveryVerbExplainsItself) {
   for (const auto& verb : kVerbs) {

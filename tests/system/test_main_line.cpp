@@ -21,9 +21,21 @@ class MainLine : public testing::Test {
   static std::string store() { return *folder_ / "tiles"; }
   static std::string in(const std::string& name) { return *folder_ / name; }
   static std::vector<std::string> pretrain(const std::string& run, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> a = {"pretrain", "data.store=" + store(), "model.name=vit_tiny", "model.image_size_px=64", "model.patch_size=16",
-                                  "method.name=dino", "method.n_prototypes=64", "method.hidden_dim=64", "train.steps=12",
-                                  "train.batch_size=8", "train.checkpoint_every=3", "train.log_every=1", "run.dir=" + in(run), "--json", "--quiet"};
+    std::vector<std::string> a = {"pretrain",
+                                  "data.store=" + store(),
+                                  "model.name=vit_tiny",
+                                  "model.image_size_px=64",
+                                  "model.patch_size=16",
+                                  "method.name=dino",
+                                  "method.n_prototypes=64",
+                                  "method.hidden_dim=64",
+                                  "train.steps=12",
+                                  "train.batch_size=8",
+                                  "train.checkpoint_every=3",
+                                  "train.log_every=1",
+                                  "run.dir=" + in(run),
+                                  "--json",
+                                  "--quiet"};
     a.insert(a.end(), more.begin(), more.end());
     return a;
   }
@@ -53,7 +65,8 @@ TEST_F(MainLine, DemoAndTile) {
 }
 
 TEST_F(MainLine, TilingAgainSkipsWhatIsComplete) {
-  const Outcome again = eosin({"tile", "slides=" + in("cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=1.0", "--json", "--quiet"});
+  const Outcome again =
+      eosin({"tile", "slides=" + in("cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=1.0", "--json", "--quiet"});
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.json()["tiles"], tile_.json()["tiles"]);
 }
@@ -70,7 +83,8 @@ TEST_F(MainLine, PretrainEmbedEvalReport) {
     const Outcome embedded = eosin({"embed", "store=" + store(), "encoder=" + encoder, "out=" + features, "--json", "--quiet"});
     ASSERT_EQ(embedded.code, 0) << embedded.err;
     EXPECT_EQ(embedded.json()["tiles"], tile_.json()["tiles"]);
-    const Outcome scored = eosin({"eval", "protocol.name=knn", "features=" + features, "labels=" + in("cohort/cohort.csv"), "run.dir=" + features + "-knn", "--json", "--quiet"});
+    const Outcome scored = eosin({"eval", "protocol.name=knn", "features=" + features, "labels=" + in("cohort/cohort.csv"),
+                                  "run.dir=" + features + "-knn", "--json", "--quiet"});
     ASSERT_EQ(scored.code, 0) << scored.err;
     EXPECT_TRUE(scored.json()["metrics"].contains("balanced_accuracy")) << scored.out;
     EXPECT_THAT(read_text(features + "-knn/report.html"), HasSubstr("<svg"));
