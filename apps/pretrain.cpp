@@ -5,9 +5,20 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/tensor/device.h"
+#include "eval/report.h"
 
 namespace eosin::apps {
 namespace {
+
+/// The page is drawn from what the folder already holds: if it cannot be, the run is none the worse.
+void write_run_report(const RunFolder& folder) {
+  try {
+    eval::write_report({folder.dir()}, folder.path("report.html"));
+    log::info("[pretrain] report: {}", folder.path("report.html"));
+  } catch (const Error& e) {
+    log::warn("[pretrain] no report: {}; `eosin report {}` draws it again", e.what(), folder.dir());
+  }
+}
 
 int train(const Invocation& in, const PretrainConfig& config, const RunPlace& place) {
   Pretraining run(config, place);
@@ -18,6 +29,7 @@ int train(const Invocation& in, const PretrainConfig& config, const RunPlace& pl
     result["step"] = run.steps_done();
     result["loss"] = run.loss();
     result["images_per_second"] = run.images_per_second();
+    if (outcome == train::Outcome::kFinished) write_run_report(*place.folder);
     print_result(in, result);
   }
   if (outcome == train::Outcome::kFinished) return 0;

@@ -21,21 +21,11 @@ class MainLine : public testing::Test {
   static std::string store() { return *folder_ / "tiles"; }
   static std::string in(const std::string& name) { return *folder_ / name; }
   static std::vector<std::string> pretrain(const std::string& run, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> a = {"pretrain",
-                                  "data.store=" + store(),
-                                  "model.name=vit_tiny",
-                                  "model.image_size_px=64",
-                                  "model.patch_size=16",
-                                  "method.name=dino",
-                                  "method.n_prototypes=64",
-                                  "method.hidden_dim=64",
-                                  "train.steps=12",
-                                  "train.batch_size=8",
-                                  "train.checkpoint_every=3",
-                                  "train.log_every=1",
-                                  "run.dir=" + in(run),
-                                  "--json",
-                                  "--quiet"};
+    std::vector<std::string> a = {
+        "pretrain",         "data.store=" + store(),    "model.name=vit_tiny",  "model.image_size_px=64", "model.patch_size=16",
+        "method.name=dino", "method.n_prototypes=64",   "method.hidden_dim=64", "train.steps=12",         "train.batch_size=8",
+        "run.threads=1",    "train.checkpoint_every=3", "train.log_every=1",    "run.dir=" + in(run),     "--json",
+        "--quiet"};
     a.insert(a.end(), more.begin(), more.end());
     return a;
   }
@@ -80,10 +70,10 @@ TEST_F(MainLine, PretrainEmbedEvalReport) {
 
   for (const std::string encoder : {in("run"), std::string("random:vit_tiny"), std::string("color_statistics")}) {
     const std::string features = in("features-" + std::to_string(encoder.size()));
-    const Outcome embedded = eosin({"embed", "store=" + store(), "encoder=" + encoder, "out=" + features, "--json", "--quiet"});
+    const Outcome embedded = eosin({"embed", "store=" + store(), "encoder=" + encoder, "image_size_px=64", "out=" + features, "--json", "--quiet"});
     ASSERT_EQ(embedded.code, 0) << embedded.err;
     EXPECT_EQ(embedded.json()["tiles"], tile_.json()["tiles"]);
-    const Outcome scored = eosin({"eval", "protocol.name=knn", "features=" + features, "labels=" + in("cohort/cohort.csv"),
+    const Outcome scored = eosin({"eval", "protocol.name=knn", "protocol.k=1", "features=" + features, "labels=" + in("cohort/cohort.csv"),
                                   "run.dir=" + features + "-knn", "--json", "--quiet"});
     ASSERT_EQ(scored.code, 0) << scored.err;
     EXPECT_TRUE(scored.json()["metrics"].contains("balanced_accuracy")) << scored.out;
