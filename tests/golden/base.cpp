@@ -107,9 +107,9 @@ Results idx_gz(const Case& c) {
 
 std::vector<Row> base_rows() {
   return {
-      {"data.safetensors", safetensors}, {"data.crc32c", crc32c_of_parts}, {"data.philox", philox}, {"data.feistel_permutation", feistel_permutation},
-      {"data.sampler", sampler},
-      {"data.npy", npy},
+      {"data.safetensors", safetensors}, {"data.crc32c", crc32c_of_parts},
+      {"data.philox", philox},           {"data.feistel_permutation", feistel_permutation},
+      {"data.sampler", sampler},         {"data.npy", npy},
       {"data.idx_gz", idx_gz},
   };
 }

@@ -60,9 +60,7 @@ Tensor scalar_i64(int64_t v) { return at::full({1}, v, at::kLong); }
 namespace {
 
 bool expects_error(const Case& c) { return c.config.value("expect", "") == "error" || c.config.contains("expect_error"); }
-bool reads_file(const std::string& op) {
-  return op == "data.safetensors" || op == "data.pickle_reader" || op == "data.npy" || op == "data.idx_gz";
-}
+bool reads_file(const std::string& op) { return op == "data.safetensors" || op == "data.pickle_reader" || op == "data.npy" || op == "data.idx_gz"; }
 
 /// Empty if equal, else tensor, worst index, got, want.
 std::string compare(const std::string& name, const Tensor& got_in, const Tensor& want_in, double rtol, double atol, bool exact_dtype) {
@@ -80,7 +78,8 @@ std::string compare(const std::string& name, const Tensor& got_in, const Tensor&
     const Tensor wrong = got.ne(want).nonzero();
     if (wrong.numel() == 0) return {};
     const int64_t i = wrong[0][0].item<int64_t>();
-    return fmt::format("{}[{}]: got {} want {} ({} of {} differ)", name, i, got[i].item<int64_t>(), want[i].item<int64_t>(), wrong.size(0), want.numel());
+    return fmt::format("{}[{}]: got {} want {} ({} of {} differ)", name, i, got[i].item<int64_t>(), want[i].item<int64_t>(), wrong.size(0),
+                       want.numel());
   }
   got = got.to(at::kDouble), want = want.to(at::kDouble);
   const Tensor same = got.eq(want).logical_or(got.isnan().logical_and(want.isnan()));
@@ -178,8 +177,10 @@ int main(int argc, char** argv) {
   std::string filter;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
-    if (a.rfind("--op=", 0) == 0) filter = a.substr(5);
-    else folders.push_back(a);
+    if (a.rfind("--op=", 0) == 0)
+      filter = a.substr(5);
+    else
+      folders.push_back(a);
   }
   if (folders.empty()) {
     const char* env = std::getenv("EOSIN_GOLDEN");

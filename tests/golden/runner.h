@@ -43,14 +43,14 @@ struct Skip : std::runtime_error {
 };
 
 // One file an area; main.cpp joins the tables.
-std::vector<Row> data_slides_rows();   // data_slides.cpp
-std::vector<Row> data_store_rows();    // data_store.cpp
-std::vector<Row> data_views_rows();    // data_views.cpp
-std::vector<Row> base_rows();          // base.cpp: philox, crc32c, feistel, sampler, file formats
-std::vector<Row> nn_rows();            // nn.cpp
-std::vector<Row> ssl_rows();           // ssl.cpp
-std::vector<Row> optim_rows();         // optim.cpp
-std::vector<Row> eval_rows();          // eval.cpp
+std::vector<Row> data_slides_rows();  // data_slides.cpp
+std::vector<Row> data_store_rows();   // data_store.cpp
+std::vector<Row> data_views_rows();   // data_views.cpp
+std::vector<Row> base_rows();         // base.cpp: philox, crc32c, feistel, sampler, file formats
+std::vector<Row> nn_rows();           // nn.cpp
+std::vector<Row> ssl_rows();          // ssl.cpp
+std::vector<Row> optim_rows();        // optim.cpp
+std::vector<Row> eval_rows();         // eval.cpp
 
 /// Scalars as tensors, for adapters.
 Tensor scalar_f64(double v);
