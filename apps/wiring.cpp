@@ -1,18 +1,22 @@
 #include "apps/wiring.h"
 
 #include "apps/online_probe.h"
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/machine.h"
 #include "core/base/progress_line.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/device.h"
+#include "data/contact_sheet.h"
+#include "data/jpeg.h"
 #include "train/checkpoint_hook.h"
 #include "train/probe_hook.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 namespace eosin::apps {
@@ -71,6 +75,24 @@ std::shared_ptr<ssl::ViewObjective> build_objective(const PretrainConfig& config
   return objective;
 }
 
+/// pictures/views.jpg, once a run, and the same for TensorBoard: the first tiles with their crops, for the eye. A run can do without it.
+void draw_views(const PretrainConfig& config, const data::TileStore& store, const RunFolder& folder, train::EventWriter& events) {
+  constexpr int64_t kTiles = 4;
+  const std::string path = folder.path("pictures/views.jpg");
+  if (std::filesystem::exists(path)) return;
+  try {
+    const auto seed = static_cast<uint64_t>(config.run.seed);
+    const data::Image sheet = data::view_sheet(store, *data::make_sampler(config.data.loader, store.n_tiles(), seed), config.views(), seed, kTiles);
+    std::vector<uint8_t> jpeg;
+    data::encode_jpeg(sheet, 90, data::Subsampling::k444, jpeg);
+    std::filesystem::create_directories(folder.path("pictures"));
+    write_file(path, std::span<const uint8_t>(jpeg));
+    events.image("views", 0, {reinterpret_cast<const char*>(jpeg.data()), jpeg.size()}, sheet.height, sheet.width, 3);
+  } catch (const std::exception& e) {
+    log::warn("[pretrain] no picture of the views: {}", e.what());
+  }
+}
+
 /// The live line: loss beside the counts.
 std::function<void(const StepReport&)> live_line(const train::Progress& from, int64_t steps) {
   const auto line = std::make_shared<ProgressLine>("pretrain", "steps", steps, from.step);
@@ -123,6 +145,7 @@ void Pretraining::add_hooks() {
     place_.folder->note("data", {{"store", config_.data.store}, {"tiles", store_->n_tiles()}, {"digest", store_->digest()}});
     sinks.row = [folder = place_.folder](const nlohmann::ordered_json& row) { folder->add_metrics(row); };
     sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
+    draw_views(config_, *store_, *place_.folder, *sinks.events);
     sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);
     trainer_->add(std::make_shared<QuarantineHook>(loader_, *place_.folder));
     if (config_.eval.every > 0) {

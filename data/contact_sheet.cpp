@@ -1,28 +1,51 @@
 #include "data/contact_sheet.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
-#include <cmath>
+#include <optional>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "data/multicrop.h"
 
 namespace eosin::data {
 namespace {
 
-Image denormalized(const Tensor& view_CHW, const MultiCropConfig& views) {
-  const Tensor view = view_CHW.to(at::kCPU, at::kFloat).contiguous();
-  const ConstPlanes planes{view.const_data_ptr<float>(), view.size(1), view.size(2), view.size(2), view.size(1) * view.size(2)};
-  Image out(planes.height, planes.width);
+Image denormalized(ConstPlanes view, const MultiCropConfig& views) {
+  Image out(view.height, view.width);
   for (int64_t y = 0; y < out.height; ++y)
     for (int64_t x = 0; x < out.width; ++x)
       for (int64_t c = 0; c < 3; ++c) {
         const auto i = static_cast<size_t>(c);
-        const double v = static_cast<double>(planes.row(c, y)[x]) * views.std[i] + views.mean[i];
+        const double v = static_cast<double>(view.row(c, y)[x]) * views.std[i] + views.mean[i];
         out.row(y)[3 * x + c] = static_cast<uint8_t>(std::clamp(v * 255 + 0.5, 0.0, 255.0));
       }
   return out;
+}
+
+std::optional<Image> readable_tile(const TileStore& store, uint64_t index) {
+  std::vector<uint8_t> buffer;
+  Image tile;
+  try {
+    store.read_image(index, buffer, tile);
+  } catch (const Error& e) {
+    log::warn("[contact sheet] left out: {}", e.what());
+    return std::nullopt;
+  }
+  return tile;
+}
+
+std::vector<Image> views_of(const Image& tile, const ViewMaker& maker, const MultiCropConfig& views, uint64_t seed, uint64_t position) {
+  std::vector<std::vector<float>> pixels;
+  std::vector<float*> out;
+  for (int64_t v = 0; v < maker.n_views(); ++v) {
+    pixels.emplace_back(static_cast<size_t>(3 * maker.size_px(v) * maker.size_px(v)));
+    out.push_back(pixels.back().data());
+  }
+  maker.make(tile, seed, position, out);
+  std::vector<Image> images;
+  for (int64_t v = 0; v < maker.n_views(); ++v)
+    images.push_back(denormalized(Planes{out[static_cast<size_t>(v)], maker.size_px(v), maker.size_px(v)}, views));
+  return images;
 }
 
 }  // namespace
@@ -52,29 +75,27 @@ Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap) {
   return sheet;
 }
 
-Image view_sheet(const ViewBatch& batch, const MultiCropConfig& views, int64_t n_tiles) {
+Image view_sheet(const TileStore& store, const Sampler& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles) {
+  const ViewMaker maker(views);
   std::vector<std::vector<Image>> rows;
-  for (int64_t tile = 0; tile < std::min(n_tiles, static_cast<int64_t>(batch.ids.size())); ++tile) {
-    auto& row = rows.emplace_back();
-    for (const Tensor& view_BCHW : batch.views_BCHW) row.push_back(denormalized(view_BCHW[tile], views));
+  for (uint64_t position = 0; position < std::min(static_cast<uint64_t>(n_tiles), store.n_tiles()); ++position) {
+    const std::optional<Image> tile = readable_tile(store, order.at(position).index);
+    if (!tile) continue;
+    rows.push_back(views_of(*tile, maker, views, seed, position));
+    rows.back().insert(rows.back().begin(), *tile);
   }
+  EOSIN_CHECK(!rows.empty(), Data, "[contact sheet] no tile can be read");
   return contact_sheet(rows);
 }
 
 Image tile_sheet(const TileStore& store, int64_t n_tiles, int64_t columns) {
-  const int64_t n = std::min(n_tiles, static_cast<int64_t>(store.n_tiles()));
+  const uint64_t n = std::min(static_cast<uint64_t>(n_tiles), store.n_tiles());
   std::vector<std::vector<Image>> rows;
-  std::vector<uint8_t> buffer;
-  for (int64_t i = 0; i < n; ++i) {
-    Image tile;
-    try {
-      store.read_image(store.n_tiles() * static_cast<uint64_t>(i) / static_cast<uint64_t>(n), buffer, tile);
-    } catch (const Error& e) {
-      log::warn("[contact sheet] left out: {}", e.what());
-      continue;
-    }
+  for (uint64_t i = 0; i < n; ++i) {
+    std::optional<Image> tile = readable_tile(store, store.n_tiles() * i / n);
+    if (!tile) continue;
     if (rows.empty() || static_cast<int64_t>(rows.back().size()) == columns) rows.emplace_back();
-    rows.back().push_back(std::move(tile));
+    rows.back().push_back(*std::move(tile));
   }
   EOSIN_CHECK(!rows.empty(), Data, "[contact sheet] no tile can be read");
   return contact_sheet(rows);

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/batch.h"
 #include "data/image.h"
+#include "data/sampler.h"
 #include "data/tile_store.h"
 #include "data/view_presets.h"
 
@@ -14,8 +14,10 @@ namespace eosin::data {
 /// Errors   Shape if there is no picture.
 Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap = 4);
 
-/// The first `n_tiles` tiles of a batch, a row each: all views, as they were before normalising.
-Image view_sheet(const ViewBatch& batch, const MultiCropConfig& views, int64_t n_tiles);
+/// The first `n_tiles` tiles that a loader with this order and seed gives, a row each: the tile, then all its views as they were before
+/// normalising. Tiles that cannot be read are left out.
+/// Errors   Data if none can be read.
+Image view_sheet(const TileStore& store, const Sampler& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles);
 
 /// Tiles of a store, `columns` a row, evenly spread over it; tiles that cannot be read are left out.
 /// Errors   Data if none can be read.

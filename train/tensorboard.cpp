@@ -92,14 +92,14 @@ void EventWriter::scalar(std::string_view tag, int64_t step, double value) {
   write(event(step, kSummary, summary));
 }
 
-void EventWriter::png(std::string_view tag, int64_t step, std::string_view bytes, int64_t height, int64_t width, int64_t channels) {
-  std::string image, entry, summary;
-  put_int(image, 1, height);
-  put_int(image, 2, width);
-  put_int(image, 3, channels);
-  put_bytes(image, 4, bytes);
+void EventWriter::image(std::string_view tag, int64_t step, std::string_view bytes, int64_t height, int64_t width, int64_t channels) {
+  std::string picture, entry, summary;
+  put_int(picture, 1, height);
+  put_int(picture, 2, width);
+  put_int(picture, 3, channels);
+  put_bytes(picture, 4, bytes);
   put_bytes(entry, 1, tag);
-  put_bytes(entry, 4, image);
+  put_bytes(entry, 4, picture);
   put_bytes(summary, 1, entry);
   write(event(step, kSummary, summary));
 }

@@ -20,7 +20,8 @@ class EventWriter {
   EventWriter(const std::string& folder, int64_t first_step);
 
   void scalar(std::string_view tag, int64_t step, double value);
-  void png(std::string_view tag, int64_t step, std::string_view bytes, int64_t height, int64_t width, int64_t channels);
+  /// `bytes`: a PNG or JPEG file.
+  void image(std::string_view tag, int64_t step, std::string_view bytes, int64_t height, int64_t width, int64_t channels);
   void flush();
   const std::string& path() const { return path_; }
 

@@ -353,15 +353,19 @@ TEST(TileReader, CropsTheCentre) {
   EXPECT_THROW(eval_view(tile, view, {large.data(), 21, 21}), Error);
 }
 
-TEST(ContactSheet, ShowsViewsAndTiles) {
+TEST(ContactSheet, ShowsTilesWithTheViewsThatTheLoaderMakes) {
   const TemporaryFolder folder;
   const auto store = open_store(folder);
   MultiCropConfig views = small_views();
-  ViewLoader loader(store, views, {}, place(4));
-  const Image sheet = view_sheet(loader.next(), views, 3);
-  EXPECT_EQ(sheet.height, 3 * 13 + 4 * 4);
-  EXPECT_EQ(sheet.width, 2 * 13 + 3 * 7 + 6 * 4);
+  views.mean = {0, 0, 0}, views.std = {1, 1, 1};
+  const Image sheet = view_sheet(*store, *make_sampler({}, store->n_tiles(), place(3).seed), views, place(3).seed, 3);
+  EXPECT_EQ(sheet.height, 3 * kTestHeight + 4 * 4);
+  EXPECT_EQ(sheet.width, kTestWidth + 2 * 13 + 3 * 7 + 7 * 4);
   EXPECT_EQ(sheet.rgb[0], 255);
+  const Tensor second_global_CHW = ViewLoader(store, views, {}, place(3)).next().views_BCHW[1][2];
+  const int64_t top = 4 + 2 * (kTestHeight + 4), left = 4 + kTestWidth + 4 + 13 + 4;
+  for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(sheet.row(top + 5)[3 * (left + 6) + c], std::lround(second_global_CHW[c][5][6].item<float>() * 255)) << c;
+  EXPECT_THROW(view_sheet(*store, *make_sampler({}, store->n_tiles(), 1), views, 1, 0), Error);
   const Image tiles = tile_sheet(*store, 7, 3);
   EXPECT_EQ(tiles.height, 3 * kTestHeight + 4 * 4);
   const auto png = encode_png(tiles);

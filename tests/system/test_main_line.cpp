@@ -65,7 +65,7 @@ TEST_F(MainLine, PretrainEmbedEvalReport) {
   const Outcome trained = eosin(pretrain("run"));
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_EQ(trained.json()["step"], 12);
-  for (const char* name : {"config.yaml", "manifest.json", "metrics.jsonl", "log.txt", "report.html", "checkpoints/LATEST"})
+  for (const char* name : {"config.yaml", "manifest.json", "metrics.jsonl", "log.txt", "report.html", "checkpoints/LATEST", "pictures/views.jpg"})
     EXPECT_TRUE(fs::exists(in("run") + "/" + name)) << name;
 
   for (const std::string encoder : {in("run"), std::string("random:vit_tiny"), std::string("color_statistics")}) {

@@ -59,7 +59,7 @@ TEST_F(TensorboardTest, RecordFramingIsThatOfTheOriginal) {
 TEST_F(TensorboardTest, ScalarsAndImagesAreEncodedFieldByField) {
   EventWriter writer(folder + "/deeper", 8);
   writer.scalar("train/loss", 300, 0.5);
-  writer.png("views", 3, "PNG!", 2, 3, 3);
+  writer.image("views", 3, "PNG!", 2, 3, 3);
   writer.flush();
   const auto events = records(read(writer.path()));
   ASSERT_EQ(events.size(), 4u);
