@@ -1,16 +1,21 @@
-"""Reads a tile store with h5py and Pillow alone, as docs/formats.md shows: read_store.py STORE_FOLDER [FEATURES.h5 ...].
+"""h5py and Pillow alone read what eosin writes, as docs/formats.md shows: a tile store, whole, and features, as TRIDENT's readers do.
 
-Every record is decoded and compared with its place in the index; the features files given after the store are read as TRIDENT's
-readers do. Ends with one line: "<tiles> tiles, <slides> slides".
+usage: read_store.py BIN_DIR
 """
 import io
 import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 
-import h5py
-import numpy as np
-from PIL import Image
+try:
+    import h5py
+    import numpy as np
+    from PIL import Image
+except ImportError as missing:
+    print(f"skipped: {missing.name} is not installed")
+    sys.exit(77)
 
 
 def read_shard(path, height, width):
@@ -29,31 +34,55 @@ def read_shard(path, height, width):
     for name in f:
         if name.startswith("label_"):
             assert len(f[name]) == n, name
-    return n, [s.decode() for s in f["slides/id"][:]]
+    coords = {}
+    for slide, xy in zip(f["slides/id"][:][f["slide"][:]], f["coords"][:].tolist()):
+        coords.setdefault(slide.decode(), []).append(xy)
+    return n, coords
+
+
+def read_store(folder):
+    """Decodes every record; tiles of each slide."""
+    manifest = json.loads((folder / "store.json").read_text())
+    tiles, slides = 0, {}
+    for shard in manifest["shards"]:
+        n, of_shard = read_shard(folder / shard["path"], manifest["tile_height"], manifest["tile_width"])
+        assert n == shard["n_tiles"]
+        tiles += n
+        for slide, coords in of_shard.items():
+            slides.setdefault(slide, []).extend(coords)
+    assert tiles == manifest["n_tiles"]
+    return slides
 
 
 def read_features(path):
+    """Features and coordinates of a slide."""
     with h5py.File(path) as f:
         features, coords = f["features"][:], f["coords"][:]
         assert len(features) == len(coords) and coords.dtype == np.int64 and np.isfinite(features).all()
         assert "encoder" in f["features"].attrs
         for key in ("patch_size", "patch_size_level0", "level0_magnification", "target_magnification", "overlap", "name", "savetodir"):
             assert key in f["coords"].attrs, key
+        return features, coords
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
-    manifest = json.loads((folder / "store.json").read_text())
-    tiles, slides = 0, set()
-    for shard in manifest["shards"]:
-        n, ids = read_shard(folder / shard["path"], manifest["tile_height"], manifest["tile_width"])
-        assert n == shard["n_tiles"]
-        tiles += n
-        slides.update(ids)
-    assert tiles == manifest["n_tiles"]
-    for path in sys.argv[2:]:
-        read_features(path)
-    print(f"{tiles} tiles, {len(slides)} slides")
+    program = pathlib.Path(sys.argv[1]).resolve() / "eosin"
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+
+        def eosin(*words):
+            subprocess.run([program, *map(str, words), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+        eosin("demo", folder / "cohort", "slides=3")
+        for codec in ("jpeg", "raw"):
+            store, features = folder / codec, folder / f"features-{codec}"
+            eosin("tile", f"slides={folder / 'cohort/cohort.csv'}", f"store={store}", "tile.size_px=96", "tile.mpp=1.0", f"encoding.codec={codec}")
+            eosin("embed", f"store={store}", "encoder=color_statistics", f"out={features}")
+            slides = read_store(store)
+            assert len(slides) == 3, slides.keys()
+            for slide, coords in slides.items():
+                assert read_features(features / f"{slide}.h5")[1].tolist() == coords, slide
+            print(f"{codec}: {sum(map(len, slides.values()))} tiles of {len(slides)} slides, and their features")
 
 
 if __name__ == "__main__":
