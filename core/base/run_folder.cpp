@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 namespace eosin {
@@ -40,6 +41,16 @@ void make_folder(const std::string& dir) {
 }
 
 bool has_run(const std::string& dir) { return fs::exists(fs::path(dir) / "config.yaml"); }
+
+/// Whether a run made something here, beside its records.
+bool holds_work(const std::string& dir) {
+  static const std::set<std::string> records = {".lock", "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "failures.jsonl", "tensorboard"};
+  const fs::path metrics = fs::path(dir) / "metrics.jsonl";
+  if (fs::exists(metrics) && fs::file_size(metrics) > 0) return true;
+  for (const auto& entry : fs::recursive_directory_iterator(dir))
+    if (entry.is_regular_file() && !records.contains(entry.path().lexically_relative(dir).begin()->string())) return true;
+  return false;
+}
 
 std::string free_name(const std::string& dir) {
   std::string name = dir;
@@ -87,7 +98,7 @@ RunFolder::RunFolder(const std::string& dir, const config::VisitFn& visit, const
   if (options.fresh) dir_ = free_name(dir_);
   make_folder(dir_);
   lock_.emplace(path(".lock"), dir_);
-  resumed_ = has_run(dir_);
+  resumed_ = has_run(dir_) && holds_work(dir_);
   const std::string yaml = config::to_yaml(visit, verb);
   Json attempt = {{"started", now()}, {"pid", ::getpid()}};
   if (resumed_) {

@@ -1,5 +1,5 @@
 #pragma once
-// The run folder: config, manifest, log, metrics and failures of one run, held by one process at a time.
+// The run folder: records (config, manifest, log, metrics, failures) of one run and what it makes, held by one process at a time.
 #include "core/base/atomic_file.h"
 #include "core/base/config.h"
 #include "core/base/file_lock.h"
@@ -18,7 +18,9 @@ struct Failure {
 };
 
 /// Opened by rank 0 alone. A folder that already holds a run of the same config (its name, folder, device and threads aside) is
-/// resumed. A process killed at any moment leaves a folder that opens again.
+/// resumed. A process killed at any moment leaves a folder that opens again. A run claims its folder once it has made something: a row of
+/// metrics.jsonl, or any file beside these records and tensorboard/ (a checkpoint, features, results). Until then, as after a failed
+/// start, another config may have the folder.
 ///
 /// Errors   Config if the folder's run has another config: names the first differing key and both values. Io if another process
 ///          holds the folder, or it cannot be written.
@@ -35,7 +37,7 @@ class RunFolder {
   const std::string& dir() const { return dir_; }
   /// A file or folder inside, e.g. path("results.json").
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  /// Whether an earlier process began this run.
+  /// Whether an earlier process made something of this run.
   bool resumed() const { return resumed_; }
 
   /// Adds a key to the manifest at once: library versions, devices, hashes of the data.

@@ -34,6 +34,8 @@ class Runs : public ::testing::Test {
   RunFolder open(Job job = {}, RunFolder::Options options = {}, const std::string& verb = "job") const {
     return RunFolder(folder_ / "a", config::visit_of(job), verb, options);
   }
+  /// A process that did a step.
+  void work(Job job = {}) const { open(job).add_metrics({{"step", 1}}); }
   std::string refusal(const Job& job, const std::string& verb = "job") const {
     try {
       open(job, {}, verb);
@@ -68,7 +70,7 @@ TEST_F(Runs, NewFolderHoldsConfigManifestAndLog) {
 }
 
 TEST_F(Runs, SameConfigResumesWhateverNameDeviceAndThreadsSay) {
-  open();
+  work();
   Job job;
   job.run.name = "other", job.run.device = "cuda", job.run.threads = 3;
   RunFolder run = open(job);
@@ -78,7 +80,7 @@ TEST_F(Runs, SameConfigResumesWhateverNameDeviceAndThreadsSay) {
 }
 
 TEST_F(Runs, AnotherConfigIsRefusedWithKeyAndValues) {
-  open();
+  work();
   Job job;
   job.lr = 0.2, job.steps = 20;
   EXPECT_EQ(refusal(job), fmt::format("[{}] holds a run with another config: lr is 0.1 there and 0.2 here (and 1 more); use --fresh, "
@@ -86,6 +88,18 @@ TEST_F(Runs, AnotherConfigIsRefusedWithKeyAndValues) {
                                       folder_ / "a"));
   EXPECT_THAT(refusal({}, "other"), HasSubstr("verb is job there and other here;"));
   EXPECT_EQ(refusal({}), "");  // and the refusals left it as it was
+}
+
+TEST_F(Runs, AFailedStartDoesNotClaimTheFolder) {
+  EXPECT_THROW(open().record([]() -> int { fail(ErrorKind::Io, "no such store"); }), Error);
+  fs::create_directories(folder_ / "a/checkpoints");
+  Job job;
+  job.lr = 0.2;
+  EXPECT_FALSE(open(job).resumed());
+  EXPECT_THAT(read_file(folder_ / "a/config.yaml"), HasSubstr("lr: 0.2"));
+  EXPECT_EQ(manifest()["attempts"].size(), 2u);
+  std::ofstream(folder_ / "a/checkpoints/step-00000001") << "weights";
+  EXPECT_THAT(refusal({}), HasSubstr("lr is 0.2 there and 0.1 here"));
 }
 
 TEST_F(Runs, FreshTakesTheNextFreeNumber) {
@@ -97,7 +111,7 @@ TEST_F(Runs, FreshTakesTheNextFreeNumber) {
 }
 
 TEST_F(Runs, ResumeWithChangesRecordsThem) {
-  open();
+  work();
   Job job;
   job.lr = 0.2;
   EXPECT_TRUE(open(job, {.resume_with_changes = true}).resumed());
@@ -154,7 +168,7 @@ TEST_F(Runs, NotesAreInTheManifestAtOnce) {
 }
 
 TEST_F(Runs, BrokenManifestDoesNotStopAResume) {
-  open();
+  work();
   std::ofstream(folder_ / "a/manifest.json") << "{\"attempts\": [";
   EXPECT_TRUE(open().resumed());
   EXPECT_EQ(manifest()["attempts"].size(), 1u);
