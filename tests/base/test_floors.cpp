@@ -50,7 +50,9 @@ TEST(Floors, AllowedIncludesPass) {
                                   {"core/base/config.cpp", "#include <yaml-cpp/parser.h>\n"},
                                   {"core/tensor/t.h", "#include \"core/base/a.h\"\n#include <ATen/ATen.h>\n"},
                                   {"data/d.h", "#include \"core/tensor/t.h\"\n"},
-                                  {"data/d.cpp", "#include \"data/d.h\"\n"}});
+                                  {"data/d.cpp", "#include \"data/d.h\"\n// #include \"eval/e.h\"\n/*\n#include \"eval/e.h\"\n*/\n"},
+                                  {"build-asan/x.cpp", "#include \"eval/e.h\"\n"},
+                                  {".git/x.cpp", ""}});
   EXPECT_EQ(got.exit_code, 0);
   EXPECT_EQ(got.output, "5 files, 0 findings\n");
 }
@@ -78,6 +80,19 @@ INSTANTIATE_TEST_SUITE_P(
         Breach{{{"core/base/other.cpp", "#include <yaml-cpp/yaml.h>\n"}}, "core/base/other.cpp:1: yaml-cpp belongs in core/base/config.cpp alone"},
         Breach{{{"data/a.h", "#include \"data/b.h\"\n"}, {"data/b.h", "\n#include \"data/c.h\"\n"}, {"data/c.h", "#include \"data/a.h\"\n"}},
                "data/a.h:1: headers include each other: data/a.h -> data/b.h -> data/c.h -> data/a.h"},
+        Breach{{{"data/a.cpp", "#include \"../eval/b.h\"\n"}, {"eval/b.h", ""}}, "data/a.cpp:1: data may not include eval (got eval/b.h)"},
+        Breach{{{"data/a.cpp", "#include \"./../data/../eval/b.h\"\n"}}, "data/a.cpp:1: data may not include eval"},
+        Breach{{{"data/a.cpp", "/* one\n two */ #include \"eval/b.h\"\n"}}, "data/a.cpp:2: data may not include eval"},
+        Breach{{{"data/a.cpp", "const char* s = \"/*\";\n#include \"eval/b.h\" // */\n"}}, "data/a.cpp:2: data may not include eval"},
+        Breach{{{"data/a.cpp", "#import \"eval/b.h\"\n"}}, "data/a.cpp:1: data may not include eval"},
+        Breach{{{"data/a.cpp", "#/**/include/**/<eval/b.h>\n"}}, "data/a.cpp:1: data may not include eval"},
+        Breach{{{"data/a.hpp", "#include \"eval/b.h\"\n"}}, "data/a.hpp:1: data may not include eval"},
+        Breach{{{"data/a.cc", "#include \"eval/b.h\"\n"}}, "data/a.cc:1: data may not include eval"},
+        Breach{{{"data/a.hh", "#include \"eval/b.h\"\n"}}, "data/a.hh:1: data may not include eval"},
+        Breach{{{"data/a.cxx", "#include \"eval/b.h\"\n"}}, "data/a.cxx:1: data may not include eval"},
+        Breach{{{"data/a.h", "#include \"b.h\"\n"}, {"data/b.h", "#include \"a.h\"\n"}}, "data/a.h:1: headers include each other"},
+        Breach{{{"utils/a.h", ""}}, "utils/a.h:1: the folder has no line in docs/floors.txt"},
+        Breach{{{"stray.cpp", ""}}, "stray.cpp:1: the folder has no line in docs/floors.txt"},
         Breach{{{"data/utils/a.h", ""}}, "data/utils/a.h:1: a folder named 'utils' says nothing"},
         Breach{{{"core/extra/a.h", ""}}, "core/extra/a.h:1: the folder has no line in docs/floors.txt"}));
 
