@@ -177,6 +177,7 @@ ShardHeader header_of(const ShardIndex& index, const Columns& columns) {
 
 /// Takes disk space, or says how much is missing; file systems that cannot do so say it when they are full.
 void take_space(int fd, uint64_t offset, uint64_t bytes, const std::string& path) {
+  if (bytes == 0) return;  // a store without slides; fallocate() refuses an empty range
   const int code = ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
   if (code != 0 && code != EOPNOTSUPP && code != ENOSYS) fail_write(path, bytes, code);
 }

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -116,11 +117,15 @@ void TileJournal::add_failure(const std::string& id, const std::string& stage, c
   impl_->failures.append(row.dump());
 }
 
-void TileJournal::close(const std::vector<std::string>& order) {
+void TileJournal::close(const std::vector<std::string>& order, const std::function<bool(const std::string& id)>& stays) {
   const std::lock_guard lock(impl_->mutex);
   std::string text;
+  const auto add = [&text](const SlideRecord& record) { text += to_json(record).dump() + "\n"; };
   for (const auto& id : order)
-    if (const auto it = impl_->records.find(id); it != impl_->records.end()) text += to_json(it->second).dump() + "\n";
+    if (const auto it = impl_->records.find(id); it != impl_->records.end()) add(it->second);
+  const std::set<std::string> named(order.begin(), order.end());
+  for (const auto& [id, record] : impl_->records)
+    if (!named.contains(id) && stays(id)) add(record);
   write_file(impl_->slides_path, text);
 }
 

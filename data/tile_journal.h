@@ -3,6 +3,7 @@
 #include "data/slide_reader.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,8 +40,8 @@ class TileJournal {
   void add(const SlideRecord& record);
   /// A row of failures.jsonl: {id, stage, message, attempt, x, y}; the attempt counts the slide's failed runs.
   void add_failure(const std::string& id, const std::string& stage, const std::string& message, std::optional<Point> where = {});
-  /// Rewrites slides.jsonl with the newest row of every slide of `order`.
-  void close(const std::vector<std::string>& order);
+  /// Rewrites slides.jsonl with the newest row of every slide of `order`, then of the other slides that `stays` says are in the store, by id.
+  void close(const std::vector<std::string>& order, const std::function<bool(const std::string& id)>& stays);
 
   const std::string& folder() const;
 

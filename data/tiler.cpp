@@ -73,7 +73,7 @@ class Tiling {
     settings.threads = thread_count(config_);
     totals_.stopped = !run_pipeline([this] { return next_job(); }, settings, [] { return stop::requested(); });
     if (!totals_.stopped) {
-      journal_.close(ids_);
+      journal_.close(ids_, [this](const std::string& id) { return store_->is_complete(id); });
       totals_.stores = store_->close();
     }
     totals_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -233,6 +233,39 @@ TEST_F(Tiler, BadSlidesAreRecordedAndDoNotStopTheOthers) {
   EXPECT_EQ(store.n_tiles(), alone.n_tiles());
 }
 
+TEST_F(Tiler, OnlyBadSlidesMakeAnEmptyStore) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "store");
+  write_file(folder / "text.svs", std::string_view("not a slide"));
+  c.slides = {folder / "text.svs", folder / "missing.svs", write_slide(folder / "coarse.tiff", plain(300, 300, 200), 2)};
+  const TilingResult result = tile_slides(c);
+  EXPECT_EQ(result.slides_failed, 3);
+  EXPECT_TRUE(result.too_many_failed);
+  EXPECT_EQ(rows(folder / "store/failures.jsonl").size(), 3u);
+  EXPECT_EQ(rows(folder / "store/slides.jsonl").size(), 3u);
+  EXPECT_EQ(TileStore(folder / "store").n_tiles(), 0u);
+  c.max_failed_fraction = 1;
+  EXPECT_FALSE(tile_slides(c).too_many_failed);
+  EXPECT_EQ(tile_slides(config(folder / "store")).slides_ok, 3) << "an empty store takes slides later";
+  EXPECT_GT(TileStore(folder / "store").n_tiles(), 0u);
+}
+
+TEST_F(Tiler, RowsOfSlidesThatStayInTheStoreStay) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "store");
+  const auto all = c.slides;
+  c.slides = {all[1], folder / "missing.svs"};
+  tile_slides(c);
+  c.slides = {all[0]};
+  tile_slides(c);
+  const auto records = rows(folder / "store/slides.jsonl");
+  ASSERT_EQ(records.size(), 2u) << "s0 is new, s1 stays, the slide that failed is named no more";
+  EXPECT_EQ(records[0]["id"], "s0");
+  EXPECT_EQ(records[1]["id"], "s1");
+  EXPECT_EQ(records[1]["status"], "ok");
+  EXPECT_EQ(TileStore(folder / "store").n_tiles(), records[0]["tiles"].get<uint64_t>() + records[1]["tiles"].get<uint64_t>());
+}
+
 TEST_F(Tiler, EmptySlidesAreNoFailures) {
   const TemporaryFolder folder;
   TileConfig c = config(folder / "store");
