@@ -15,6 +15,11 @@ void check(const ColorJitter& jitter) {
   std::sort(sorted.begin(), sorted.end());
   EOSIN_CHECK((sorted == std::array<int, 4>{0, 1, 2, 3}), Config, "[color_jitter] order must be a permutation of 0..3 (got {} {} {} {})",
               jitter.order[0], jitter.order[1], jitter.order[2], jitter.order[3]);
+  constexpr const char* kNames[] = {"brightness", "contrast", "saturation"};
+  for (size_t op = 0; op < 3; ++op)
+    EOSIN_CHECK(std::isfinite(jitter.factors[op]) && jitter.factors[op] >= 0, Config, "[color_jitter] the factor of {} must not be negative (got {})",
+                kNames[op], jitter.factors[op]);
+  EOSIN_CHECK(std::abs(jitter.factors[3]) <= 0.5, Config, "[color_jitter] hue must be in [-0.5, 0.5] (got {})", jitter.factors[3]);
 }
 
 uint8_t clip(double v) { return static_cast<uint8_t>(std::clamp(v, 0.0, 255.0)); }

@@ -15,7 +15,7 @@ struct ColorJitter {
 
 /// u8 arithmetic of Pillow, each op truncated to u8 before the next. Contrast's mean is that of the picture as it then is.
 ///
-/// Errors   Config if `order` is no permutation of 0..3.
+/// Errors   Config if `order` is no permutation of 0..3, a factor is negative, or hue lies outside [-0.5, 0.5].
 /// Checked  golden data.color_jitter (u8).
 void color_jitter(Image& image, const ColorJitter& jitter);
 

@@ -8,6 +8,8 @@
 namespace eosin::data {
 namespace {
 
+constexpr double kLargestEdge = 2147483648.0;
+
 int64_t round_half_up(double v) { return static_cast<int64_t>(std::floor(v + 0.5)); }
 
 /// Cells of one axis that a stretch [begin, end) touches, each with the length it shares with the stretch.
@@ -39,6 +41,17 @@ double covered_area(const Mask& mask, const Overlap& across, const Overlap& down
   return area;
 }
 
+void check_scales(const char* where, double mpp, double target_mpp, int64_t tile_size) {
+  const auto is_length = [](double v) { return std::isfinite(v) && v > 0; };
+  EOSIN_CHECK(is_length(mpp), Config, "[{}] mpp is no scale (got {}, need micrometres a pixel above 0)", where, mpp);
+  EOSIN_CHECK(is_length(target_mpp), Config, "[{}] target_mpp is no scale (got {}, need micrometres a pixel above 0)", where, target_mpp);
+  EOSIN_CHECK(tile_size > 0, Config, "[{}] tile_size must be positive (got {})", where, tile_size);
+  const double edge = static_cast<double>(tile_size) * (target_mpp / mpp);
+  EOSIN_CHECK(edge >= 0.5, Shape, "[{}] a tile would have no level-0 pixels (got {} px at {} of {} mpp)", where, tile_size, target_mpp, mpp);
+  EOSIN_CHECK(edge < kLargestEdge, Shape, "[{}] a tile would have more level-0 pixels than any slide (got {} px at {} of {} mpp)", where, tile_size,
+              target_mpp, mpp);
+}
+
 std::vector<int64_t> origins(int64_t pixels, const Grid& grid, bool partial) {
   std::vector<int64_t> found;
   for (int64_t at = 0; partial ? at < pixels : at + grid.tile_level0 <= pixels; at += grid.step_level0) found.push_back(at);
@@ -49,12 +62,14 @@ std::vector<int64_t> origins(int64_t pixels, const Grid& grid, bool partial) {
 
 Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
   EOSIN_CHECK(mask.height > 0 && mask.width > 0, Shape, "[grid] the tissue mask has no cells");
+  EOSIN_CHECK(slide.width > 0 && slide.height > 0, Shape, "[grid] the slide has no pixels (got {} x {})", slide.width, slide.height);
+  check_scales("grid", spec.mpp, spec.target_mpp, spec.tile_size);
+  EOSIN_CHECK(spec.overlap >= 0 && spec.overlap < spec.tile_size, Config,
+              "[grid] tiles would never advance, or leave gaps (got overlap {}, need 0 to {})", spec.overlap, spec.tile_size - 1);
   const double s = spec.target_mpp / spec.mpp;
   Grid grid;
   grid.tile_level0 = round_half_up(static_cast<double>(spec.tile_size) * s);
   grid.step_level0 = std::max<int64_t>(1, round_half_up(static_cast<double>(spec.tile_size - spec.overlap) * s));
-  EOSIN_CHECK(grid.tile_level0 > 0, Shape, "[grid] a tile would have no level-0 pixels (got {} px at {} of {} mpp)", spec.tile_size, spec.target_mpp,
-              spec.mpp);
   const auto xs = origins(slide.width, grid, spec.partial), ys = origins(slide.height, grid, spec.partial);
   std::vector<Overlap> across;
   for (int64_t x : xs) across.push_back(overlap(x, x + grid.tile_level0, slide.width, mask.width));
@@ -72,6 +87,8 @@ Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
 
 ReadPlan read_plan(std::span<const double> downsamples, double mpp, double target_mpp, int64_t tile_size) {
   EOSIN_CHECK(!downsamples.empty(), Shape, "[read_plan] a slide without levels");
+  check_scales("read_plan", mpp, target_mpp, tile_size);
+  for (const double d : downsamples) EOSIN_CHECK(std::isfinite(d) && d > 0, Config, "[read_plan] a level's downsample must be positive (got {})", d);
   const double s = target_mpp / mpp;
   ReadPlan plan;
   for (size_t l = 0; l < downsamples.size(); ++l)

@@ -31,6 +31,8 @@ struct Grid {
 
 /// s = target_mpp / mpp; edge floor(tile_size s + 1/2), step max(1, floor((tile_size - overlap) s + 1/2)) level-0 pixels.
 /// The tissue fraction is the exact area of set mask cells inside the tile, divided by the tile's area.
+/// Errors   Shape: slide or mask without pixels, a tile without level-0 pixels; Config naming the value: mpp, target_mpp or tile_size not
+///          positive, overlap outside [0, tile_size).
 /// Checked  golden data.grid; tests/data/test_grid.cpp.
 Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec);
 
@@ -39,6 +41,7 @@ struct ReadPlan {
   int64_t tile_level0 = 0;  // edge in level-0 pixels
   int64_t read_size = 0;    // edge of the square to read at `level`, to be resized to the tile size when it differs
 };
+/// Errors   as above, and Config for a downsample that is not positive.
 /// Checked  golden data.read_plan.
 ReadPlan read_plan(std::span<const double> downsamples, double mpp, double target_mpp, int64_t tile_size);
 

@@ -14,6 +14,7 @@ namespace {
 using Contour = std::vector<cv::Point>;
 
 constexpr double kBestDownsample = 64;
+constexpr int64_t kLargestMedian = 255;
 
 cv::Mat saturation(const Image& picture) {
   cv::Mat s(static_cast<int>(picture.height), static_cast<int>(picture.width), CV_8UC1);
@@ -24,6 +25,9 @@ cv::Mat saturation(const Image& picture) {
 
 /// 1 where the median-filtered saturation is above the threshold.
 cv::Mat threshold_saturation(const Image& picture, int64_t median, int64_t threshold, bool otsu) {
+  EOSIN_CHECK(picture.height > 0 && picture.width > 0, Shape, "[tissue] the picture has no pixels (got {} x {})", picture.width, picture.height);
+  EOSIN_CHECK(median > 0 && median % 2 == 1 && median <= kLargestMedian, Config,
+              "[tissue] mthresh is no edge of a median filter (got {}, need an odd number of 1 to {})", median, kLargestMedian);
   cv::Mat s = saturation(picture), binary;
   cv::medianBlur(s, s, static_cast<int>(median));
   cv::threshold(s, binary, static_cast<double>(threshold), 1, otsu ? cv::THRESH_OTSU : cv::THRESH_BINARY);
@@ -125,6 +129,10 @@ void ClamConfig::validate(config::Problems& p) const { require_odd(p, mthresh); 
 void HsvOtsuConfig::validate(config::Problems& p) const { require_odd(p, mthresh); }
 
 Tissue clam_tissue(const Image& picture, const ClamConfig& config, double downsample_x, double downsample_y) {
+  EOSIN_CHECK(config.close >= 0 && config.max_n_holes >= 0 && config.ref_patch_size > 0, Config,
+              "[tissue] close and max_n_holes count from 0, ref_patch_size from 1 (got {}, {}, {})", config.close, config.max_n_holes,
+              config.ref_patch_size);
+  EOSIN_CHECK(downsample_x > 0 && downsample_y > 0, Config, "[tissue] a downsample must be positive (got {} x {})", downsample_x, downsample_y);
   cv::Mat binary = threshold_saturation(picture, config.mthresh, config.sthresh, config.use_otsu);
   if (config.close > 0) {
     const auto edge = static_cast<int>(config.close);

@@ -48,6 +48,7 @@ struct HsvOtsuConfig {
 /// CLAM's segmentation (Lu et al. 2021, WholeSlideImage.segmentTissue) of one picture: saturation, median, threshold, closing, borders
 /// by area. A pixel is tissue if it is inside or on a kept border and not strictly inside one of that border's kept holes.
 /// Units    downsample: level-0 pixels a mask pixel, x and y.
+/// Errors   Shape if the picture has no pixels; Config if mthresh is even or any parameter outside what ClamConfig::visit says.
 /// Differs  a picture without tissue gives an empty mask, where CLAM stops with an exception.
 /// Checked  golden data.tissue_mask.
 Tissue clam_tissue(const Image& picture, const ClamConfig& config, double downsample_x, double downsample_y);
@@ -55,6 +56,7 @@ Tissue clam_tissue(const Image& picture, const ClamConfig& config, double downsa
 Tissue segment_clam(const ClamConfig& config, const TissueInput& input);
 
 /// Steps 1 to 3 of the above with Otsu's threshold; a constant picture has threshold 0.
+/// Errors   as above.
 /// Checked  golden data.tissue_mask.
 Tissue hsv_otsu_tissue(const Image& picture, const HsvOtsuConfig& config);
 Tissue segment_hsv_otsu(const HsvOtsuConfig& config, const TissueInput& input);

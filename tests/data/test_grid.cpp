@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 namespace eosin::data {
@@ -52,6 +53,43 @@ TEST(Grid, FullMaskGivesWholeTilesAndEmptyMaskNone) {
   for (const GridTile& t : grid.tiles) EXPECT_NEAR(t.fraction, 1, 1e-12);
   EXPECT_TRUE(make_grid({1000, 700}, Mask(3, 7), {0.5, 0.5, 100, 0, 0, false}).tiles.empty());
   EXPECT_EQ(make_grid({90, 90}, full, {0.5, 0.5, 100, 0, 0, false}).candidates, 0);
+}
+
+TEST(Grid, RefusesWhatMakesNoGrid) {
+  const double nan = std::nan("");
+  Mask mask(3, 7);
+  const auto kind_of = [&](Size slide, const GridSpec& spec) {
+    try {
+      make_grid(slide, mask, spec);
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return ErrorKind::Internal;
+  };
+  const Size slide{1000, 700};
+  for (const GridSpec& spec : {GridSpec{0.5, 0.5, 100, 100},
+                               {0.5, 0.5, 100, 101},
+                               {0.5, 0.5, 100, -1},
+                               {0, 0.5, 100},
+                               {-1, 0.5, 100},
+                               {nan, 0.5, 100},
+                               {0.5, 0, 100},
+                               {0.5, -0.5, 100},
+                               {0.5, nan, 100},
+                               {0.5, 0.5, 0},
+                               {0.5, 0.5, -7}})
+    EXPECT_EQ(kind_of(slide, spec), ErrorKind::Config) << spec.mpp << " " << spec.target_mpp << " " << spec.tile_size << " " << spec.overlap;
+  for (const Size none : {Size{0, 700}, Size{1000, 0}, Size{-5, 700}}) EXPECT_EQ(kind_of(none, {0.5, 0.5, 100}), ErrorKind::Shape);
+  EXPECT_EQ(kind_of(slide, {0.5, 1e12, 100}), ErrorKind::Shape);
+}
+
+TEST(ReadPlan, RefusesWhatIsNoScale) {
+  const std::vector<double> downsamples = {1, 4}, bad = {1, 0};
+  EXPECT_THROW(read_plan(downsamples, 0, 0.5, 256), Error);
+  EXPECT_THROW(read_plan(downsamples, 0.5, 0, 256), Error);
+  EXPECT_THROW(read_plan(downsamples, 0.5, std::nan(""), 256), Error);
+  EXPECT_THROW(read_plan(downsamples, 0.5, 0.5, 0), Error);
+  EXPECT_THROW(read_plan(bad, 0.5, 0.5, 256), Error);
 }
 
 TEST(ReadPlan, TakesTheCoarsestLevelThatSuffices) {

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/rng.h"
+#include "data/color_jitter.h"
 #include "data/crop_box.h"
 #include "data/gaussian_blur.h"
 #include "data/hed_jitter.h"
@@ -87,6 +88,33 @@ TEST(Resize, RefusesWhatIsNoPicture) {
   EXPECT_THROW(crop_resize(image, {0, 0, 9, 8}, 4, 4, Filter::kBicubic), Error);
   EXPECT_THROW(crop_resize(image, {-1, 0, 4, 4}, 4, 4, Filter::kBicubic), Error);
   EXPECT_THROW(filter_by_name("cubic"), Error);
+}
+
+TEST(Resize, FloatFormRefusesSizesBelowOne) {
+  const OwnPlanes in(noise(8, 7));
+  for (const auto [h, w] : {std::pair<int64_t, int64_t>{0, 5}, {5, 0}, {-3, 5}, {5, -1}}) {
+    const OwnPlanes out(0, 0);
+    try {
+      resize(in.planes, {out.planes.data, h, w}, Filter::kBicubic);
+      FAIL() << h << " x " << w;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Shape);
+    }
+  }
+}
+
+TEST(ColorJitter, RefusesFactorsOutsideTheirRange) {
+  const double nan = std::nan("");
+  for (const std::array<double, 4> factors :
+       {std::array<double, 4>{1, 1, 1, 0.51}, {1, 1, 1, -0.51}, {1, 1, 1, nan}, {-0.1, 1, 1, 0}, {1, -1, 1, 0}, {1, 1, -2, 0}, {nan, 1, 1, 0}}) {
+    Image image = noise(5, 7);
+    const OwnPlanes planes(image);
+    const ColorJitter jitter{{0, 1, 2, 3}, factors};
+    EXPECT_THROW(color_jitter(image, jitter), Error);
+    EXPECT_THROW(color_jitter(planes.planes, jitter), Error);
+  }
+  Image image = noise(5, 7);
+  EXPECT_NO_THROW(color_jitter(image, {{3, 2, 1, 0}, {0, 0, 0, -0.5}}));
 }
 
 TEST(Blur, FloatBoxesFollowPillows) {

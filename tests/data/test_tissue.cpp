@@ -138,6 +138,28 @@ TEST(TissueMethods, EvenKernelsAreRefused) {
       Error);
 }
 
+TEST(TissueMethods, EvenMediansAndEmptyPicturesAreOurErrors) {
+  const auto kind_of = [](const auto& f) {
+    try {
+      f();
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return ErrorKind::Internal;
+  };
+  for (const int64_t median : {4, 0, -3, 257}) {
+    ClamConfig clam;
+    HsvOtsuConfig otsu;
+    clam.mthresh = otsu.mthresh = median;
+    EXPECT_EQ(kind_of([&] { clam_tissue(plain(11, 13, 200), clam, 1, 1); }), ErrorKind::Config) << median;
+    EXPECT_EQ(kind_of([&] { hsv_otsu_tissue(plain(11, 13, 200), otsu); }), ErrorKind::Config) << median;
+  }
+  for (const Image& empty : {Image(0, 5), Image(5, 0)}) {
+    EXPECT_EQ(kind_of([&] { clam_tissue(empty, {}, 1, 1); }), ErrorKind::Shape);
+    EXPECT_EQ(kind_of([&] { hsv_otsu_tissue(empty, {}); }), ErrorKind::Shape);
+  }
+}
+
 TEST(TissueMethods, GivenMaskIsRead) {
   const TemporaryFolder folder;
   const auto slide = open_slide(write_slide(folder / "s1.tiff", plain(600, 800, 230), 0.5));
