@@ -13,10 +13,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 
 namespace eosin::data {
 namespace {
+
+constexpr uint32_t kLargestEdge = 65'500;  // of a JPEG
 
 /// A plain descriptor and the file's bytes as memory.
 class MappedFile {
@@ -91,6 +94,16 @@ T need_number(const h5::File& file, const std::string& name) {
   refuse(file.path(), "attribute '{}' is missing", name);
 }
 
+/// Numbers of tiles that this program writes or could decode.
+void check_format(const h5::File& file, const TileFormat& f) {
+  const auto is_edge = [](uint32_t edge) { return edge > 0 && edge <= kLargestEdge; };
+  if (!is_edge(f.tile_width) || !is_edge(f.tile_height))
+    refuse(file.path(), "has tiles of {} x {} pixels (need edges of 1 to {})", f.tile_width, f.tile_height, kLargestEdge);
+  if (f.jpeg_quality > 100) refuse(file.path(), "attribute 'jpeg_quality' is out of range (got {}, need 0 to 100)", f.jpeg_quality);
+  if (!std::isfinite(f.target_mpp) || f.target_mpp < 0)
+    refuse(file.path(), "attribute 'target_mpp' is no scale (got {}, need micrometres a pixel, or 0)", f.target_mpp);
+}
+
 /// A list of small numbers, whatever integer type the file gives them.
 std::vector<uint64_t> need_list(const h5::File& file, const std::string& name, size_t length) {
   const auto attribute = file.attribute("/", name);
@@ -136,6 +149,7 @@ ShardHeader read_header(const h5::File& file) {
   header.lossless_tile_copy = need_number<uint8_t>(file, "lossless_tile_copy") != 0;
   header.index_crc32c = need_number<uint32_t>(file, "index_crc32c");
   header.identity = file.text("/", "identity").value_or("");
+  check_format(file, header);
   return header;
 }
 

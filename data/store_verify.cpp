@@ -1,11 +1,13 @@
 #include "data/store_verify.h"
 
 #include "core/base/error.h"
+#include "data/jpeg.h"
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace eosin::data {
@@ -15,21 +17,33 @@ constexpr uint64_t kChunk = 256;
 
 /// What the threads share: they take chunks of tiles in turn and gather what is bad.
 struct Work {
-  Work(const TileStore& s, bool d) : store(s), decode(d) {}
+  Work(const TileStore& s, bool d) : store(s), decode(d) {
+    for (size_t k = 0; k < s.n_shards(); ++k) firsts.insert(s.shard_first(k));
+  }
 
   const TileStore& store;
   const bool decode;
+  std::set<uint64_t> firsts;  // the first tile of every shard
   std::atomic<uint64_t> next{0};
   std::mutex mutex;
   std::vector<DamagedTile> bad;
   std::exception_ptr failure;
+
+  /// Decoding looks at every tile's size; without it one header a shard shows whether the file's attributes are those of its pictures.
+  void check_size(uint64_t index, std::span<const uint8_t> record) const {
+    const TileFormat& f = store.format();
+    if (f.codec != Codec::kJpeg || !firsts.contains(index)) return;
+    const JpegInfo info = read_jpeg_info(record);
+    EOSIN_CHECK(info.width == f.tile_width && info.height == f.tile_height, Data, "[{}] the picture is {} x {} pixels, the store's tiles are {} x {}",
+                store.describe(index), info.width, info.height, f.tile_width, f.tile_height);
+  }
 
   void check(uint64_t index, std::vector<uint8_t>& buffer, Image& image) {
     try {
       if (decode)
         store.read_image(index, buffer, image);
       else
-        store.read(index, buffer);
+        check_size(index, store.read(index, buffer));
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       const std::lock_guard lock(mutex);

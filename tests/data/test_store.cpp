@@ -274,6 +274,23 @@ TEST(Store, DamagedFilesNeverCrash) {
   }
 }
 
+/// Attributes are outside the index's checksum: the pictures themselves tell whether they are true.
+TEST(Store, ATileSizeThatIsNotThePicturesIsFound) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings();
+  settings.tile_width = kTestWidth + 2;
+  write_store(folder / "store", {2, 3}, settings);
+  const auto bad = verify_store(TileStore(folder / "store"), false, 1);
+  ASSERT_EQ(bad.size(), 1u);
+  EXPECT_THAT(bad[0].reason, HasSubstr("the picture is 23 x 19 pixels, the store's tiles are 25 x 19"));
+  for (const uint32_t edge : {0u, 65'501u}) {
+    settings = test_settings();
+    settings.tile_height = edge;
+    EXPECT_THAT(message_of([&] { write_store(folder / std::to_string(edge), {2}, settings); }, ErrorKind::Data),
+                HasSubstr("need edges of 1 to 65500"));
+  }
+}
+
 TEST(Store, ManyThreadsReadAtOnce) {
   const TemporaryFolder folder;
   StoreSettings settings = test_settings(Codec::kRaw);
