@@ -71,7 +71,7 @@ struct ImportResult {
 /// The store gets the text columns id (the path as the table gives it, or the IDX index), class, group, patient, split: those that are there.
 /// `progress` is called with the pictures done and their number.
 /// Errors   Config: no `out`; Io; Data naming table and line or file: no such column, a picture twice, two pictures at one place, neither
-///          JPEG nor PNG, damaged, another size than the store's (without `resize`), two patients in one slide, not a number.
+///          JPEG nor PNG, a PNG of 16 bits, damaged, another size than the store's (without `resize`), two patients in one slide, not a number.
 /// Checked  tests/data/test_image_import.cpp.
 ImportResult import_images(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress = nullptr);
 

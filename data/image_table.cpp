@@ -2,6 +2,7 @@
 
 #include "core/base/csv.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 
 #include <algorithm>
 #include <charconv>
@@ -86,11 +87,23 @@ bool is_picture(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
+/// Somebody who names a folder with a table in it may have meant the table.
+void point_to_tables(const std::string& folder) {
+  std::vector<std::string> tables;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && entry.path().extension() == ".csv") tables.push_back(entry.path().string());
+  std::sort(tables.begin(), tables.end());
+  for (const auto& table : tables)
+    log::warn("[store import] '{}' is not used when its folder is imported (classes are the folders' names); to use it: eosin store import {}", table,
+              table);
+}
+
 ImageTable from_folder(const std::string& path, const ImportConfig& config) {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(path))
     if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
   EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG or PNG files", path);
+  point_to_tables(path);
   std::sort(files.begin(), files.end());
   ImageTable table;
   table.columns = {"id", "class"};

@@ -50,6 +50,8 @@ Mask read_mask_png(const std::string& path) {
 Image decode_png(std::span<const uint8_t> bytes, const std::string& where) {
   Png png;
   EOSIN_CHECK(png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()), Data, "[{}] is not a PNG: {}", where, png.image.message);
+  EOSIN_CHECK((png.image.format & PNG_FORMAT_FLAG_LINEAR) == 0, Data,
+              "[{}] is a PNG of 16 bits a channel, which holds measurements or a mask and no picture (need 8 bits)", where);
   const int64_t height = png.image.height, width = png.image.width;
   EOSIN_CHECK(height * width <= kMaxPicturePixels, Data, "[{}] is too large (got {} x {}, need at most {} pixels)", where, width, height,
               kMaxPicturePixels);

@@ -14,7 +14,7 @@ namespace eosin::data {
 /// Errors   Io if it cannot be opened; Data if it is no whole PNG or has more than 400 million pixels.
 Mask read_mask_png(const std::string& path);
 /// Any PNG as an RGB picture; what is transparent shows white.
-/// Errors   Data naming `where` if it is no whole PNG or has more than 2^26 pixels.
+/// Errors   Data naming `where` if it is no whole PNG, has 16 bits a channel, or has more than 2^26 pixels.
 Image decode_png(std::span<const uint8_t> bytes, const std::string& where);
 /// 8-bit grey, 0 and 255. Io error if it cannot be written.
 void write_mask_png(const std::string& path, const Mask& mask);

@@ -1,6 +1,7 @@
 #include "data/image_import.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/png.h"
 #include "data/store_export.h"
 #include "data/store_verify.h"
@@ -114,6 +115,33 @@ TEST(ImageImport, FolderNamesAreClasses) {
   const TileStore store(folder / "store");
   EXPECT_EQ(store.column("class"), (std::vector<std::string>{"normal", "normal", "tumour"}));
   EXPECT_EQ(store.tile(1).x, static_cast<int32_t>(kTestWidth));  // side by side
+}
+
+TEST(ImageImport, ATableInAnImportedFolderIsPointedTo) {
+  const TemporaryFolder folder;
+  const std::string log = folder / "log.txt";
+  ImportConfig config = write_pictures(folder);
+  write_text(folder / "pictures/groups.csv", "file,group\na.jpg,1\n");
+  log::set_file(log);
+  log::set_level(log::Level::Off);
+  import_images(folder / "pictures", config);
+  log::set_level(log::Level::Info);
+  log::set_file("");
+  const auto bytes = bytes_of(log);
+  EXPECT_THAT(std::string(bytes.begin(), bytes.end()), HasSubstr("eosin store import " + (folder / "pictures/groups.csv")));
+}
+
+TEST(ImageImport, SixteenBitPngsAreNoPictures) {
+  const TemporaryFolder folder;
+  ImportConfig config;
+  config.out = folder / "store";
+  fs::create_directories(folder / "pictures");
+  // 2 x 1 grey pixels, 300 and 7
+  write_bytes(folder / "pictures/labels.png",
+              {137, 80, 78, 71,  13, 10,  26,  10,  0,   0,   0, 13, 73, 72, 68, 82, 0,  0,   0,   2,  0,  0,   0,  1,
+               16,  0,  0,  0,   0,  129, 217, 252, 21,  0,   0, 0,  13, 73, 68, 65, 84, 120, 218, 99, 96, 212, 97, 96,
+               7,   0,  0,  148, 0,  53,  99,  234, 208, 149, 0, 0,  0,  0,  73, 69, 78, 68,  174, 66, 96, 130});
+  EXPECT_THAT(import_error(folder / "pictures", config), testing::AllOf(HasSubstr("labels.png"), HasSubstr("16 bits")));
 }
 
 TEST(ImageImport, SizesAreRefusedOrResized) {
