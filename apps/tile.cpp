@@ -5,6 +5,7 @@
 #include "data/tiler.h"
 
 #include <filesystem>
+#include <optional>
 
 namespace eosin::apps {
 namespace {
@@ -46,9 +47,11 @@ Json to_json(const data::TilingResult& r) {
 }
 
 data::TilingResult tile(const data::TileConfig& config) {
-  ProgressLine line("tile", "slides", static_cast<int64_t>(data::list_slides(config.slides).size()));
-  return data::tile_slides(
-      config, [&](const data::TilingProgress& p) { line.update(p.slides_done, fmt::format("{} tiles, {} MB", p.tiles, p.bytes / 1'000'000)); });
+  std::optional<ProgressLine> line;
+  return data::tile_slides(config, [&](const data::TilingProgress& p) {
+    if (!line) line.emplace("tile", "slides", p.slides);
+    line->update(p.slides_done, fmt::format("{} tiles, {} MB", p.tiles, p.bytes / 1'000'000));
+  });
 }
 
 int run(const Invocation& invocation) {

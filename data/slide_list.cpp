@@ -2,6 +2,7 @@
 
 #include "core/base/csv.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/slide_reader.h"
 #include "data/slide_scale.h"
 
@@ -16,6 +17,8 @@
 namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr size_t kNamesShown = 5;
 
 SlideEntry entry_of(const std::string& path) {
   SlideEntry e;
@@ -33,14 +36,39 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
   return paths;
 }
 
-std::vector<std::string> slides_in(const std::string& folder) {
-  std::vector<std::string> paths;
-  for (const auto& e : fs::directory_iterator(folder)) {
-    const auto& table = slide_readers();
-    const std::string path = e.path().string();
-    if (e.is_regular_file() && std::any_of(table.begin(), table.end(), [&](const SlideReaderRow& r) { return r.accepts(path); }))
-      paths.push_back(path);
+/// One line about what of a folder is not read, with the reason where the name tells it.
+std::string left_out(const std::string& folder, std::vector<std::string> paths) {
+  std::sort(paths.begin(), paths.end());
+  std::vector<std::string> first;
+  int64_t folders = 0;
+  bool dicom = false, ome = false;
+  for (const auto& p : paths) {
+    const bool is_folder = fs::is_directory(p);
+    const std::string name = fs::path(p).filename().string();
+    folders += is_folder;
+    dicom = dicom || name.ends_with(".dcm");
+    ome = ome || name.ends_with(".ome.tif") || name.ends_with(".ome.tiff");
+    if (first.size() < kNamesShown) first.push_back(is_folder ? name + "/" : name);
   }
+  return fmt::format("[slides] '{}': left out {} sub-folders (name them to read them) and {} files that no reader accepts: {}{}{}{}", folder, folders,
+                     std::ssize(paths) - folders, fmt::join(first, ", "), paths.size() > first.size() ? ", ..." : "",
+                     dicom ? "; DICOM needs OpenSlide 4" : "", ome ? "; OpenSlide reads an OME-TIFF only where it is a plain tiled TIFF" : "");
+}
+
+bool is_accepted(const std::string& path) {
+  const auto& table = slide_readers();
+  return std::any_of(table.begin(), table.end(), [&](const SlideReaderRow& r) { return r.accepts(path); });
+}
+
+std::vector<std::string> slides_in(const std::string& folder) {
+  std::vector<std::string> paths, others;
+  for (const auto& e : fs::directory_iterator(folder)) {
+    const std::string path = e.path().string();
+    (e.is_regular_file() && is_accepted(path) ? paths : others).push_back(path);
+  }
+  // a MIRAX slide keeps its pixels in a folder of its own name
+  std::erase_if(others, [&](const std::string& p) { return std::find(paths.begin(), paths.end(), p + ".mrxs") != paths.end(); });
+  if (!others.empty()) log::warn("{}", left_out(folder, std::move(others)));
   EOSIN_CHECK(!paths.empty(), Config, "[slides] the folder '{}' holds no slide that a reader accepts", folder);
   std::sort(paths.begin(), paths.end());
   return paths;

@@ -58,7 +58,7 @@ struct SlideReaderRow {
 const std::vector<SlideReaderRow>& slide_readers();
 
 /// Opens a slide with the first back end that accepts it.
-/// Errors   Io if there is no such readable file; Data if it is empty, no slide, or damaged.
+/// Errors   Io if there is no such readable file; Data if it is empty, no slide, or damaged (a truncated TIFF says so).
 /// Checked  golden data.slide_info, data.read_region; tests/data/test_slides.cpp.
 std::unique_ptr<SlideReader> open_slide(const std::string& path);
 

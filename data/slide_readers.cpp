@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "data/openslide_reader.h"
 #include "data/slide_reader.h"
+#include "data/tiff_damage.h"
 
 #include <filesystem>
 
@@ -22,6 +23,8 @@ std::unique_ptr<SlideReader> open_slide(const std::string& path) {
   EOSIN_CHECK(fs::file_size(path, ec) > 0 && !ec, Data, "[slide] '{}' is empty (0 bytes)", path);
   for (const auto& row : slide_readers())
     if (row.accepts(path)) return row.open(path);
+  if (const auto damage = tiff_damage(path))
+    fail(ErrorKind::Data, "[slide] '{}' begins as a TIFF but is truncated or damaged: {}; copy it again from its source", path, *damage);
   fail(ErrorKind::Data, "[slide] '{}' is not a slide that any reader knows", path);
 }
 

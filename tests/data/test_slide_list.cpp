@@ -1,9 +1,12 @@
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/slide_list.h"
 #include "tests/data/slide_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace eosin::data {
 namespace {
@@ -37,6 +40,24 @@ TEST(SlideList, PathsGlobsFoldersAndLists) {
   EXPECT_THAT(ids(list_slides({root + "/*.tiff"})), ElementsAre("a", "b"));
   EXPECT_THAT(ids(list_slides({folder / "list.txt"})), ElementsAre("b", "gone"));
   EXPECT_THAT(ids(list_slides({folder / "b.tiff", "missing.svs"})), ElementsAre("b", "missing"));
+}
+
+TEST(SlideList, WhatAFolderLeavesOutIsNamedInOneLine) {
+  const TemporaryFolder folder;
+  const std::string root = folder / "slides", log = folder / "log.txt";
+  std::filesystem::create_directories(root + "/more");
+  write_slide(root + "/a.tiff", plain(100, 100, 200), 0.5);
+  for (const char* name : {"b.dcm", "c.ome.tiff", "d.md", "e.md", "f.md"}) write_file(root + "/" + name, std::string_view("no slide"));
+  log::set_file(log);
+  log::set_level(log::Level::Off);
+  list_slides({root});
+  log::set_level(log::Level::Info);
+  log::set_file("");
+  const std::string text = read_file(log);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_THAT(text, HasSubstr("1 sub-folders (name them to read them) and 5 files that no reader accepts: b.dcm, c.ome.tiff, d.md, e.md, f.md, ..."));
+  EXPECT_THAT(text, HasSubstr("DICOM needs OpenSlide 4"));
+  EXPECT_THAT(text, HasSubstr("OME-TIFF"));
 }
 
 TEST(SlideList, CohortTable) {
