@@ -1,13 +1,16 @@
 #include "core/base/process_group.h"
 
 #include "core/base/error.h"
+#include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 namespace eosin {
@@ -36,10 +39,11 @@ struct Shells {
   }
 };
 
-/// Sends a signal to this process a little later.
-std::thread signal_later(int signal, int ms = 300) {
+/// Sends a signal to this process once all the files are there.
+std::thread signal_when(std::vector<std::string> files, int signal) {
   return std::thread([=] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+    const auto there = [](const std::string& file) { return std::filesystem::exists(file); };
+    while (!std::all_of(files.begin(), files.end(), there)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     ::kill(::getpid(), signal);
   });
 }
@@ -78,8 +82,10 @@ TEST(ProcessGroup, StoppedOnRequestLetsOthersFinish) {
 }
 
 TEST(ProcessGroup, SignalsAreForwardedOnceEach) {
-  const std::string counts = "n=0; trap 'n=$((n+1)); echo $n' TERM; i=0; while [ $i -lt 12 ]; do sleep 0.1; i=$((i+1)); done; exit 75";
-  std::thread killer = signal_later(SIGTERM);
+  const TemporaryFolder folder;
+  const std::string counts =
+      "n=0; trap 'n=$((n+1)); echo $n' TERM; : > " + (folder / "$RANK") + "; i=0; while [ $i -lt 12 ]; do sleep 0.1; i=$((i+1)); done; exit 75";
+  std::thread killer = signal_when({folder / "0", folder / "1"}, SIGTERM);
   const Shells s({counts, counts});
   killer.join();
   EXPECT_TRUE(s.result.interrupted);

@@ -21,7 +21,7 @@ namespace eosin {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::AnyOf;
+using ::testing::ContainsRegex;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -215,12 +215,11 @@ TEST(Comm, AKilledPeerIsNamedWithinASecond) {
 }
 
 TEST(Comm, AStoppedPeerIsNamedAtTheTimeout) {
-  const Ranks ranks(3, "stopped_peer", 2.0);
+  const Ranks ranks(3, "stopped_peer", 8.0);  // long enough for all to join on a busy machine
   EXPECT_EQ(ranks.result.exit_code, 4);
   for (int k = 0; k < 2; ++k) {
     ASSERT_THAT(ranks.lines[static_cast<size_t>(k)], SizeIs(1));
-    EXPECT_THAT(ranks.lines[static_cast<size_t>(k)][0],
-                AllOf(AnyOf(HasSubstr("io after 2."), HasSubstr("io after 3.")), HasSubstr("no answer from rank 2")));
+    EXPECT_THAT(ranks.lines[static_cast<size_t>(k)][0], AllOf(ContainsRegex("io after (8|9|10|11)\\."), HasSubstr("no answer from rank 2")));
   }
 }
 
