@@ -31,16 +31,14 @@ def main(folder):
         closing = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", case.findtext("system-out") or "", re.M)
         if report.exists():
             counts = gtest_counts(report)
-            if state == "fail" and counts[1] == 0:
-                counts = (counts[0], 1, counts[2])
         elif closing:
             counts = tuple(map(int, closing[-1]))
-        elif state == "fail":
-            counts = (0, 1, 0)
         elif state in ("notrun", "disabled"):
             counts = (0, 0, 1)
         else:
-            counts = (1, 0, 0)
+            counts = (0, 0, 0) if state == "fail" else (1, 0, 0)
+        if state == "fail" and counts[1] == 0:  # it died after its last report, or before any
+            counts = (counts[0], 1, counts[2])
         total = [a + b for a, b in zip(total, counts)]
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] or total[0] == 0 else 0
