@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/stop.h"
 #include "core/base/version.h"
+#include "core/tensor/device.h"
 
 #include <c10/util/Exception.h>
 #include <hdf5.h>
@@ -30,8 +31,10 @@ bool is_override(const std::string& word) {
 std::string version_text() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
-  return fmt::format("eosin {} (commit {})\ntorch {}\nHDF5 {}.{}.{}\nOpenSlide {}\n", version(), git_commit(), built_torch_version(), major, minor,
-                     release, openslide_get_version());
+  const device::CudaStatus& cuda = device::cuda();
+  return fmt::format("eosin {} (commit {})\ntorch {}\nHDF5 {}.{}.{}\nOpenSlide {}\nCUDA: built {}, available {}\n", version(), git_commit(),
+                     built_torch_version(), major, minor, release, openslide_get_version(), cuda.built ? "yes" : "no",
+                     cuda.available ? fmt::format("yes ({} devices)", cuda.devices) : fmt::format("no ({})", cuda.why_not));
 }
 
 std::string keys_text(const Verb& verb) {
@@ -43,6 +46,16 @@ std::string keys_text(const Verb& verb) {
                         row.rules.empty() ? "" : "[" + row.rules + "]");
   }
   return text;
+}
+
+/// CLI11 would say only that a subcommand is required.
+void check_verb(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs()) names.push_back(verb.name);
+  if (std::find(names.begin(), names.end(), word) != names.end()) return;
+  const auto near = config::nearest(word, names);
+  throw CLI::ParseError(fmt::format("unknown verb '{}'{}", word, near ? fmt::format("; did you mean '{}'?", *near) : ""),
+                        CLI::ExitCodes::ExtrasError);
 }
 
 struct Parsed {
@@ -67,6 +80,7 @@ class CommandLine {
       tail.assign(dashes + 1, args.end());
       args.erase(dashes, args.end());
     }
+    if (!args.empty() && !args[0].starts_with('-')) check_verb(args[0]);
     std::reverse(args.begin(), args.end());
     app_.parse(args);
     Parsed parsed;

@@ -43,8 +43,9 @@ CudaPart load_cuda() {
     part.status.why_not = std::move(why);
     return part;
   };
-  if (!has_driver()) return refuse("no NVIDIA driver on this machine");
   const std::string path = cuda_library_path();
+  part.status.built = !path.empty();
+  if (!has_driver()) return refuse("no NVIDIA driver on this machine");
   if (path.empty()) return refuse("this eosin was built without CUDA (nvcc was not found, or EOSIN_CUDA=OFF)");
   part.library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (part.library == nullptr) return refuse(std::string(::dlerror()) + "; scripts/setup --cuda installs the full set of libraries");

@@ -23,6 +23,7 @@ c10::Device prepare(const RunConfig& run, int local_rank = 0, int local_world = 
 /// The CUDA part is a library of its own (cmake/cuda.cmake), loaded on the first call that finds a driver; a process that never
 /// asks starts in 0.2 s with 120 MB. Call before any other use of CUDA by torch, which remembers that there was none.
 struct CudaStatus {
+  bool built = false;  // the CUDA part lies beside the program
   bool available = false;
   int devices = 0;
   std::string why_not;

@@ -25,7 +25,8 @@ TEST(CommandLine, EveryVerbExplainsItself) {
 TEST(CommandLine, VersionNamesTheLibraries) {
   const Outcome o = eosin({"--version"});
   EXPECT_EQ(o.code, 0);
-  for (const char* word : {"eosin 0.", "commit ", "torch 2.11", "HDF5 ", "OpenSlide "}) EXPECT_THAT(o.out, HasSubstr(word));
+  for (const char* word : {"eosin 0.", "commit ", "torch 2.11", "HDF5 ", "OpenSlide ", "CUDA: built ", ", available "})
+    EXPECT_THAT(o.out, HasSubstr(word));
 }
 
 TEST(CommandLine, UsageErrorsExitWithTwoAndSayError) {
@@ -36,6 +37,12 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayError) {
     EXPECT_THAT(o.last_error_line(), StartsWith("error: ")) << o.err;
     EXPECT_EQ(o.out, "");
   }
+}
+
+TEST(CommandLine, AnUnknownVerbIsNamedWithTheNearest) {
+  EXPECT_EQ(eosin({"pretain", "data.store=x"}).last_error_line(),
+            "error: [command line] unknown verb 'pretain'; did you mean 'pretrain'?; see eosin --help");
+  EXPECT_EQ(eosin({"nonsense"}).last_error_line(), "error: [command line] unknown verb 'nonsense'; see eosin --help");
 }
 
 TEST(CommandLine, AWrongConfigIsRefusedBeforeAnythingIsOpened) {
