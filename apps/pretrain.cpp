@@ -7,6 +7,8 @@
 #include "core/tensor/device.h"
 #include "eval/report.h"
 
+#include <ATen/Parallel.h>
+
 namespace eosin::apps {
 namespace {
 
@@ -20,14 +22,39 @@ void write_run_report(const RunFolder& folder) {
   }
 }
 
+/// Sums of floats depend on how many threads share them: a CPU run goes on with the number that it began with, unless run.threads says another.
+/// Rank 0's number holds for every rank.
+void settle_threads(const PretrainConfig& config, const RunPlace& place) {
+  int64_t threads = at::get_num_threads();
+  if (place.folder) {
+    const auto before = place.folder->noted_before("threads");
+    if (place.device.is_cpu() && before.is_number_integer() && before != threads) {
+      if (config.run.threads > 0) {
+        log::warn("[pretrain] run.threads is {}, the run had {} so far: the parameters will differ in their last bits from an undisturbed run",
+                  threads, before.get<int64_t>());
+      } else {
+        log::info("[pretrain] goes on with {} threads, as the run began, for the same bits (this machine offers {})", before.get<int64_t>(), threads);
+        threads = before.get<int64_t>();
+      }
+    }
+    place.folder->note("threads", threads);
+  }
+  device::set_threads(std::stoll(shared_text(*place.comm, std::to_string(threads))));
+}
+
 int train(const Invocation& in, const PretrainConfig& config, const RunPlace& place) {
+  settle_threads(config, place);
   Pretraining run(config, place);
+  const int64_t begun = run.steps_done();
   const train::Outcome outcome = run.run();
   if (place.folder) {
     nlohmann::ordered_json result;
     result["run_dir"] = place.dir;
     result["step"] = run.steps_done();
-    result["loss"] = run.loss();
+    if (run.steps_done() > begun)
+      result["loss"] = run.loss();
+    else
+      result["loss"] = place.folder->last_metric("loss");  // nothing was left to do
     result["images_per_second"] = run.images_per_second();
     if (outcome == train::Outcome::kFinished) write_run_report(*place.folder);
     print_result(in, result);

@@ -110,8 +110,8 @@ RunFolder::RunFolder(const std::string& dir, const config::VisitFn& visit, const
     for (const auto& d : changed) attempt["changed"][d.key] = {d.a, d.b};
   }
   write_file(path("config.yaml"), yaml);
-  manifest_ = read_manifest(path("manifest.json"));
-  const Json attempts = manifest_.value("attempts", Json::array());
+  const Json old = read_manifest(path("manifest.json"));
+  if (resumed_) before_ = old;
   manifest_ = Json{{"verb", verb},
                    {"config_hash", config::hash(visit, not_identity())},
                    {"version", version()},
@@ -119,7 +119,7 @@ RunFolder::RunFolder(const std::string& dir, const config::VisitFn& visit, const
                    {"torch", built_torch_version()},
                    {"machine", machine()},
                    {"environment", environment()},
-                   {"attempts", attempts}};
+                   {"attempts", old.value("attempts", Json::array())}};
   const Json effective = config::to_json(visit);
   if (effective.contains("run") && effective["run"].contains("seed")) manifest_["seed"] = effective["run"]["seed"];
   manifest_["attempts"].push_back(std::move(attempt));
@@ -134,6 +134,16 @@ void RunFolder::write_manifest() const { write_file(path("manifest.json"), manif
 void RunFolder::note(const std::string& key, Json value) {
   manifest_[key] = std::move(value);
   write_manifest();
+}
+
+Json RunFolder::last_metric(const std::string& key) const {
+  Json last;
+  std::istringstream lines(read_file(path("metrics.jsonl")));
+  for (std::string line; std::getline(lines, line);) {
+    const Json row = Json::parse(line, nullptr, false);
+    if (row.is_object() && row.contains(key)) last = row[key];
+  }
+  return last;
 }
 
 void RunFolder::add_metrics(const Json& row) { metrics_->append(line_of(row)); }

@@ -42,6 +42,10 @@ class RunFolder {
 
   /// Adds a key to the manifest at once: library versions, devices, hashes of the data.
   void note(const std::string& key, nlohmann::ordered_json value);
+  /// What an earlier process of this run noted; null if nothing.
+  nlohmann::ordered_json noted_before(const std::string& key) const { return before_.value(key, nlohmann::ordered_json()); }
+  /// The newest value of `key` in metrics.jsonl; null if no row has one.
+  nlohmann::ordered_json last_metric(const std::string& key) const;
   /// Appends one line to metrics.jsonl.
   void add_metrics(const nlohmann::ordered_json& row);
   /// Drops the rows of metrics.jsonl with a step beyond `step`: the run goes on from there.
@@ -59,7 +63,7 @@ class RunFolder {
   std::string dir_;
   bool resumed_ = false;
   std::optional<FileLock> lock_;
-  nlohmann::ordered_json manifest_;
+  nlohmann::ordered_json before_ = nlohmann::ordered_json::object(), manifest_;  // before_: of the processes before this one
   std::optional<AppendFile> metrics_, failures_;
 };
 

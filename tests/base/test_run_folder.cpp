@@ -167,6 +167,21 @@ TEST_F(Runs, NotesAreInTheManifestAtOnce) {
   EXPECT_EQ(manifest()["data"]["store"], "abc");
 }
 
+TEST_F(Runs, NotesAndMetricsOfEarlierProcessesAreKnown) {
+  {
+    RunFolder run = open();
+    EXPECT_TRUE(run.noted_before("threads").is_null());
+    EXPECT_TRUE(run.last_metric("loss").is_null());
+    run.note("threads", 3);
+    run.add_metrics({{"step", 1}, {"loss", 0.5}});
+    run.add_metrics({{"step", 2}, {"loss", 0.25}});
+    run.add_metrics({{"step", 3}});
+  }
+  const RunFolder run = open();
+  EXPECT_EQ(run.noted_before("threads"), 3);
+  EXPECT_EQ(run.last_metric("loss"), 0.25);
+}
+
 TEST_F(Runs, BrokenManifestDoesNotStopAResume) {
   work();
   std::ofstream(folder_ / "a/manifest.json") << "{\"attempts\": [";

@@ -111,18 +111,43 @@ TEST_F(MainLine, AnotherConfigInTheSameRunFolderIsRefused) {
   EXPECT_THAT(o.last_error_line(), HasSubstr("optim.lr"));
 }
 
+TEST_F(MainLine, ARunKeepsItsThreadsAndItsLastLoss) {
+  const Outcome first = eosin(pretrain("threads", {"run.threads=3"}));
+  ASSERT_EQ(first.code, 0) << first.err;
+  const auto threads = [] { return nlohmann::json::parse(read_text(in("threads") + "/manifest.json"))["threads"]; };
+  EXPECT_EQ(threads(), 3);
+  const Outcome again = eosin(pretrain("threads", {"run.threads=0"}));
+  EXPECT_EQ(again.json()["loss"], first.json()["loss"]) << again.out;
+  EXPECT_EQ(threads(), 3);
+  const Outcome other = eosin(pretrain("threads", {"run.threads=2"}));
+  EXPECT_THAT(other.err, HasSubstr("run.threads is 2, the run had 3 so far"));
+  EXPECT_EQ(threads(), 2);
+}
+
+TEST_F(MainLine, AFailedStartDoesNotClaimTheRunFolder) {
+  EXPECT_EQ(eosin(pretrain("claimed", {"data.store=nostore"})).code, 4);
+  EXPECT_EQ(eosin(pretrain("claimed", {"train.steps=2"})).code, 0);
+}
+
 TEST_F(MainLine, ADamagedStoreIsNeverTrainedOn) {
   fs::copy(store(), in("damaged"), fs::copy_options::recursive);
   for (const auto& entry : fs::directory_iterator(in("damaged"))) {
     if (entry.path().extension() != ".h5") continue;
+    const auto size = static_cast<std::streamoff>(fs::file_size(entry.path()));
     std::fstream f(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-    f.seekg(static_cast<std::streamoff>(fs::file_size(entry.path()) / 2));
-    const char byte = static_cast<char>(f.get());
-    f.seekp(static_cast<std::streamoff>(fs::file_size(entry.path()) / 2));
-    f.put(static_cast<char>(byte ^ 0x10));
+    for (std::streamoff at = size / 3; at < size / 3 * 2; at += 1009) {  // the middle of a shard holds records alone
+      f.seekg(at);
+      const char byte = static_cast<char>(f.get());
+      f.seekp(at);
+      f.put(static_cast<char>(byte ^ 0x10));
+    }
   }
-  const Outcome o = eosin({"store", "verify", in("damaged"), "--json"});
-  EXPECT_EQ(o.code, 3) << o.out << o.err;
+  const Outcome verified = eosin({"store", "verify", in("damaged"), "--json"});
+  EXPECT_EQ(verified.code, 3) << verified.out << verified.err;
+  const Outcome trained = eosin(pretrain("on-damaged", {"data.store=" + in("damaged")}));
+  EXPECT_EQ(trained.code, 3) << trained.out;
+  EXPECT_THAT(trained.last_error_line(), testing::ContainsRegex("damaged/[^ ]+\\.h5.*the record is damaged"));
+  EXPECT_FALSE(fs::exists(in("on-damaged") + "/checkpoints/LATEST"));
 }
 
 }  // namespace
