@@ -104,7 +104,8 @@ void infer_positions(VitConfig& config, int64_t rows, const ImportTarget& target
 
 int64_t infer_heads(const TensorMap& weights, const VitConfig& config, const ImportTarget& target) {
   if (target.num_heads) return *target.num_heads;
-  if (const auto it = weights.find("blocks.0.attn.q_norm.weight"); it != weights.end()) return config.embed_dim / it->second.numel();
+  if (const auto it = weights.find("blocks.0.attn.q_norm.weight"); it != weights.end() && it->second.numel() > 0)
+    return config.embed_dim / it->second.numel();
   for (const BackboneRow& row : backbones())
     if (row.embed_dim == config.embed_dim && row.depth == config.depth) return row.num_heads;
   EOSIN_CHECK(config.embed_dim % 64 == 0, Config,
@@ -119,12 +120,26 @@ const Tensor& require(const TensorMap& weights, const std::string& name) {
   return it->second;
 }
 
+const Tensor& patch_kernel(const TensorMap& weights) {
+  const Tensor& kernel = require(weights, "patch_embed.proj.weight");
+  EOSIN_CHECK(kernel.dim() == 4 && kernel.size(2) == kernel.size(3) && kernel.numel() > 0, Data,
+              "[import] patch_embed.proj.weight of shape [{}] (need [D, C, p, p])", fmt::join(kernel.sizes().vec(), ", "));
+  return kernel;
+}
+
+/// A weight that holds tokens of the model's width.
+const Tensor& require_tokens(const TensorMap& weights, const std::string& name) {
+  const Tensor& tokens = require(weights, name);
+  const int64_t width = patch_kernel(weights).size(0);
+  EOSIN_CHECK(tokens.dim() == 3 && tokens.size(0) == 1 && tokens.size(1) > 0 && tokens.size(2) == width, Data,
+              "[import] {} of shape [{}] (need [1, N, {}])", name, fmt::join(tokens.sizes().vec(), ", "), width);
+  return tokens;
+}
+
 /// Everything that the names and shapes say.
 VitConfig infer_config(const TensorMap& weights, const std::string& origin, const ImportTarget& target) {
   VitConfig config;
-  const Tensor& kernel = require(weights, "patch_embed.proj.weight");
-  EOSIN_CHECK(kernel.dim() == 4 && kernel.size(2) == kernel.size(3), Data, "[import] patch_embed.proj.weight of shape [{}] (need [D, C, p, p])",
-              fmt::join(kernel.sizes().vec(), ", "));
+  const Tensor& kernel = patch_kernel(weights);
   config.embed_dim = kernel.size(0);
   config.in_chans = kernel.size(1);
   config.patch_size = kernel.size(2);
@@ -138,12 +153,12 @@ VitConfig infer_config(const TensorMap& weights, const std::string& origin, cons
   config.qk_norm = weights.count("blocks.0.attn.q_norm.weight") > 0;
   if (weights.count("blocks.0.ls1.gamma")) config.init_values = 1e-5;
   config.class_token = weights.count("cls_token") > 0;
-  if (weights.count("reg_token")) config.reg_tokens = require(weights, "reg_token").size(1);
+  if (weights.count("reg_token")) config.reg_tokens = require_tokens(weights, "reg_token").size(1);
   config.final_norm = weights.count("norm.weight") > 0;
   config.fc_norm = weights.count("fc_norm.weight") > 0;
   config.global_pool = config.class_token && !config.fc_norm ? "token" : "avg";
   config.num_heads = infer_heads(weights, config, target);
-  infer_positions(config, require(weights, "pos_embed").size(1), target);
+  infer_positions(config, require_tokens(weights, "pos_embed").size(1), target);
   const bool by_offset = (origin == "dinov2" && config.reg_tokens == 0) || origin == "dino";
   config.pos_offset = by_offset ? 0.1 : 0;
   config.pos_antialias = !by_offset;
@@ -154,8 +169,8 @@ VitConfig infer_config(const TensorMap& weights, const std::string& origin, cons
 /// DINOv2 gives the class token a position and the registers none; timm's form of that has no class position.
 void fold_class_position(TensorMap& weights) {
   if (!weights.count("reg_token") || !weights.count("cls_token")) return;
-  const Tensor table = require(weights, "pos_embed");
-  weights["cls_token"] = weights["cls_token"] + table.slice(1, 0, 1);
+  const Tensor table = require_tokens(weights, "pos_embed");
+  weights["cls_token"] = require_tokens(weights, "cls_token") + table.slice(1, 0, 1);
   weights["pos_embed"] = table.slice(1, 1).contiguous();
 }
 

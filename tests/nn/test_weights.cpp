@@ -51,6 +51,17 @@ std::string message_of(F f, ErrorKind kind) {
   return {};
 }
 
+TEST(Weights, TokensOfAWrongShapeAreNamed) {
+  const VitConfig config = config_with(3);
+  const TensorMap good = to_dinov2(weights_of(config), config);
+  for (const char* name : {"pos_embed", "cls_token", "register_tokens"})
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{}, {26}, {1, 26}, {1, 0, 26}, {1, 17, 25}, {2, 17, 26}, {1, 1, 17, 26}}) {
+      TensorMap bad = good;
+      bad[name] = at::zeros(shape);
+      EXPECT_THAT(message_of([&] { convert_state_dict(bad, heads(2)); }, ErrorKind::Data), HasSubstr("(need [1, N, 26])")) << name;
+    }
+}
+
 TEST(Weights, Dinov2AndBackIsBitExact) {
   for (const int64_t registers : {0, 3})
     for (const char* ffn : {"mlp", "swiglu"}) {
