@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
+constexpr const char* kHashKey = "weights_sha256";  // in the metadata of model.safetensors
 
 Json read_json(const fs::path& path) {
   try {
@@ -42,13 +43,24 @@ EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec) {
   return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized)};
 }
 
+/// The file's tensors; where it carries the hash of its weights (write_encoder), they must have it.
+TensorMap read_verified(const fs::path& path) {
+  SafetensorsFile file = read_safetensors(path.string());
+  if (const auto expected = file.metadata.find(kHashKey); expected != file.metadata.end()) {
+    const std::string found = weights_hash(file.tensors);
+    EOSIN_CHECK(found == expected->second, Data, "[encoder] {} is damaged: its weights have SHA-256 {} (need {}, as exported); export it again",
+                path.string(), found, expected->second);
+  }
+  return std::move(file.tensors);
+}
+
 EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const std::string ending = path.extension().string();
   EOSIN_CHECK(ending != ".pth" && ending != ".pt" && ending != ".bin", Data,
               "[encoder] {} is a pickle, which can run code when it is read; convert it where you trust it: "
               "python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{}'), 'model.safetensors')\"",
               path.string(), path.filename().string());
-  const TensorMap tensors = read_safetensors(path.string()).tensors;
+  const TensorMap tensors = read_verified(path);
   const fs::path config = path.parent_path() / "config.json";
   const Json json = fs::exists(config) ? read_json(config) : Json();
   ImportTarget target = source.target;
@@ -156,7 +168,7 @@ void write_encoder(const std::string& folder, const EncoderSpec& spec, const Ten
   const auto config = format == "timm" ? timm_config(spec) : dinov2_config(spec);
   const TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
   fs::create_directories(folder);
-  write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}});
+  write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}, {kHashKey, weights_hash(named)}});
   write_file((fs::path(folder) / "config.json").string(), config.dump(2) + "\n");
 }
 

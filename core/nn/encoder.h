@@ -24,6 +24,8 @@ struct EncoderWeights {
   std::vector<std::string> dropped;
   std::vector<ResizedTensor> resized;
 };
+/// A file that write_encoder wrote is checked against the hash that it carries.
+///
 /// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged, pickled (with what to do).
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source = {});
 
@@ -48,7 +50,8 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source = {});
 void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
 
 /// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`) or
-/// "dinov2" (names and arguments of DINOv2's DinoVisionTransformer). Loading it back gives the same bits.
+/// "dinov2" (names and arguments of DINOv2's DinoVisionTransformer). Loading it back gives the same bits: the
+/// metadata of model.safetensors holds `weights_sha256`, the weights_hash() of its tensors.
 ///
 /// Errors   Config for another format, or a model that the format cannot say; Io.
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format = "timm");

@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/nn/encoder.h"
 #include "core/tensor/checkpoint.h"
+#include "core/tensor/safetensors.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -113,6 +114,23 @@ TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {
   larger.depth = 4;
   Vit deeper(larger);
   EXPECT_THAT(message_of([&] { load_pretrained(deeper, path("out")); }, ErrorKind::Data), HasSubstr("missing [blocks.3."));
+}
+
+TEST_F(EncoderFiles, AFlippedBitInAnExportIsNamed) {
+  for (const char* format : {"timm", "dinov2"}) {
+    write_encoder(path(format), spec_, named_weights(*model()), format);
+    const std::string file = path(format) + "/model.safetensors";
+    {
+      std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
+      f.seekg(-1, std::ios::end);
+      const char byte = static_cast<char>(f.get());
+      f.seekp(-1, std::ios::end);
+      f.put(static_cast<char>(byte ^ 1));
+    }
+    EXPECT_THAT(message_of([&] { load_encoder(path(format)); }, ErrorKind::Data), HasSubstr(file + " is damaged"));
+    write_safetensors(file, read_safetensors(file).tensors);  // a file of others carries no hash
+    EXPECT_NO_THROW(load_encoder(path(format)));
+  }
 }
 
 TEST_F(EncoderFiles, BadPathsAndFilesAreNamed) {
