@@ -19,7 +19,7 @@ struct EvalConfig {
     void visit(config::Visitor& v) {
       v("id", id, "column of the labels that names features; empty: id, path, file, image, slide or slide_id");
       v("label", label, "column of the classes; empty: label, class or target");
-      v("group", group, "column of the patients; empty: group, patient, case or case_id");
+      v("group", group, "column of the patients; empty: group, patient, patient_id, case or case_id");
       v("split", split, "column of train, val, test; empty: split or part");
     }
   } columns;

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/progress_line.h"
+#include "core/base/run_folder.h"
 #include "data/tiler.h"
 
 #include <filesystem>
@@ -46,7 +47,7 @@ Json to_json(const data::TilingResult& r) {
           {"failures", r.failures}};
 }
 
-data::TilingResult tile(const data::TileConfig& config) {
+data::TilingResult tile_with_progress(const data::TileConfig& config) {
   std::optional<ProgressLine> line;
   return data::tile_slides(config, [&](const data::TilingProgress& p) {
     if (!line) line.emplace("tile", "slides", p.slides);
@@ -54,10 +55,8 @@ data::TilingResult tile(const data::TileConfig& config) {
   });
 }
 
-int run(const Invocation& invocation) {
-  data::TileConfig config = read_config(invocation);
-  if (invocation.dry_run) return dry_run(invocation, config);
-  const data::TilingResult result = tile(config);
+int tile(const Invocation& invocation, const data::TileConfig& config) {
+  const data::TilingResult result = tile_with_progress(config);
   print_result(invocation, to_json(result));
   if (result.stopped) {
     log::warn("[tile] stopped on request; the same command goes on");
@@ -65,8 +64,16 @@ int run(const Invocation& invocation) {
   }
   EOSIN_CHECK(!result.too_many_failed, Data,
               "[tile] too many slides failed (got {} of {}, need at most a share of {}); the reasons are in {}/slides.jsonl", result.slides_failed,
-              result.slides, config.max_failed_fraction, config.run.dir.empty() ? config.store : config.run.dir);
+              result.slides, config.max_failed_fraction, config.records_folder());
   return 0;
+}
+
+int run(const Invocation& invocation) {
+  data::TileConfig config = read_config(invocation);
+  if (invocation.dry_run) return dry_run(invocation, config);
+  // More slides, or more of them allowed to fail, are the same run going on.
+  RunFolder folder(config.records_folder(), config::visit_of(config), "tile", {.may_change = {"slides", "store", "max_failed_fraction"}});
+  return folder.record([&] { return tile(invocation, config); });
 }
 
 }  // namespace

@@ -13,14 +13,6 @@ namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
 
-/// The column that the config names, or the first of the usual names that the table has.
-std::optional<size_t> choose(const CsvTable& table, const std::string& wanted, std::initializer_list<const char*> usual) {
-  if (!wanted.empty()) return table.column(wanted);
-  for (const char* name : usual)
-    if (const auto found = table.find(name)) return found;
-  return std::nullopt;
-}
-
 template <class T>
 T number(const std::string& text, const std::string& where, const std::string& column) {
   T value{};
@@ -34,15 +26,15 @@ struct Columns {
   std::optional<size_t> file, label, group, patient, slide, split, x, y, mpp;
 
   Columns(const CsvTable& table, const ImportColumns& names)
-      : file(choose(table, names.file, {"file", "path", "image", "filename", "id"})),
-        label(choose(table, names.label, {"label", "class"})),
-        group(choose(table, names.group, {"group"})),
-        patient(choose(table, names.patient, {"patient", "case"})),
-        slide(choose(table, names.slide, {"slide"})),
-        split(choose(table, names.split, {"split"})),
-        x(choose(table, names.x, {"x"})),
-        y(choose(table, names.y, {"y"})),
-        mpp(choose(table, names.mpp, {"mpp"})) {
+      : file(table.choose(names.file, {"file", "path", "image", "filename", "id"})),
+        label(table.choose(names.label, {"label", "class"})),
+        group(table.choose(names.group, {"group"})),
+        patient(table.choose(names.patient, {"patient", "case"})),
+        slide(table.choose(names.slide, {"slide"})),
+        split(table.choose(names.split, {"split"})),
+        x(table.choose(names.x, {"x"})),
+        y(table.choose(names.y, {"y"})),
+        mpp(table.choose(names.mpp, {"mpp"})) {
     EOSIN_CHECK(file, Data, "[{}] has no column with the pictures' paths (columns: {}); name it with columns.file", table.where(0),
                 fmt::join(table.header(), ", "));
     EOSIN_CHECK(x.has_value() == y.has_value(), Data, "[{}] has only one of the columns x and y; name both with columns.x and columns.y",

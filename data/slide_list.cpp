@@ -93,16 +93,20 @@ std::string resolve(const std::string& path, const std::string& table) {
 
 std::vector<SlideEntry> cohort(const std::string& path) {
   const CsvTable table = CsvTable::read(path);
-  const size_t slide = table.column("slide"), where = table.column("path");
-  const auto patient = table.find("patient"), stain = table.find("stain"), mpp = table.find("mpp");
-  const auto site = table.find("centre") ? table.find("centre") : table.find("site");
+  const auto where = table.choose("", {"path", "file", "filename", "wsi"}), slide = table.choose("", {"slide", "slide_id", "id"});
+  const auto patient = table.choose("", {"patient", "patient_id", "case", "case_id"}), site = table.choose("", {"centre", "center", "site"});
+  const auto stain = table.find("stain"), mpp = table.find("mpp");
+  EOSIN_CHECK(where, Data, "[slides] {}: no column of paths (has {}; need path, file, filename or wsi)", table.where(0),
+              fmt::join(table.header(), ", "));
   std::vector<SlideEntry> entries;
   for (size_t r = 0; r < table.size(); ++r) {
     const auto& row = table.row(r);
     const auto text = [&](std::optional<size_t> column) { return column ? row[*column] : std::string(); };
-    EOSIN_CHECK(!row[slide].empty(), Data, "[slides] {}: the slide has no id", table.where(r));
-    EOSIN_CHECK(!row[where].empty(), Data, "[slides] {}: slide '{}' has no path", table.where(r), row[slide]);
-    SlideEntry e{row[slide], resolve(row[where], path), text(patient), text(site), text(stain), plausible_mpp(text(mpp))};
+    EOSIN_CHECK(!row[*where].empty(), Data, "[slides] {}: slide '{}' has no path", table.where(r), text(slide));
+    EOSIN_CHECK(!slide || !row[*slide].empty(), Data, "[slides] {}: the slide has no id", table.where(r));
+    SlideEntry e = entry_of(resolve(row[*where], path));
+    if (slide) e.id = row[*slide];
+    e.patient = text(patient), e.site = text(site), e.stain = text(stain), e.mpp = plausible_mpp(text(mpp));
     EOSIN_CHECK(text(mpp).empty() || e.mpp, Data, "[slides] {}: mpp of slide '{}' is no scale (got '{}', need micrometres a pixel in 0.02 to 50)",
                 table.where(r), e.id, text(mpp));
     entries.push_back(std::move(e));

@@ -62,9 +62,11 @@ struct TileConfig {
   bool sha256 = false;
   bool keep_scanner = true;
   TileRunConfig run;
+  /// Where slides.jsonl, failures.jsonl, qc/ and the run's own records go.
+  const std::string& records_folder() const { return run.dir.empty() ? store : run.dir; }
   void visit(config::Visitor& v) {
     v("slides", slides,
-      "slides: path, glob, folder, list of these, .txt with a path a line, or cohort CSV (slide, path; patient, centre, stain, mpp)");
+      "slides: path, glob, folder, list of these, .txt with a path a line, or cohort CSV (path; slide, patient, centre, stain, mpp)");
     v("store", store, "folder of the tile store: shards and store.json");
     v("tile", tile, "size and grid of the tiles");
     v("tissue", tissue, "where the tissue is");

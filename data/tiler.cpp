@@ -31,25 +31,6 @@ StoreSettings store_settings(const TileConfig& config) {
   return s;
 }
 
-std::string records_folder(const TileConfig& config) { return config.run.dir.empty() ? config.store : config.run.dir; }
-
-std::string yaml_of(const TileConfig& config) {
-  TileConfig copy = config;
-  return config::to_yaml(config::visit_of(copy), "tile");
-}
-
-/// Keeps the config beside the records. A store that was begun with other keys is refused by the first that differs.
-void keep_config(const TileConfig& config, const std::string& folder) {
-  const std::string path = (fs::path(folder) / "config.yaml").string();
-  if (fs::exists(path) && fs::exists(config.store)) {
-    for (const auto& d : config::diff(read_file(path), yaml_of(config))) {
-      const bool decides = !d.key.starts_with("run.") && d.key != "slides" && d.key != "store" && d.key != "max_failed_fraction";
-      EOSIN_CHECK(!decides, Config, "[tile] '{}' was begun with {} = {} (now {}); choose another store, or --fresh", config.store, d.key, d.a, d.b);
-    }
-  }
-  write_file(path, yaml_of(config));
-}
-
 int thread_count(const TileConfig& config) {
   if (config.run.threads > 0) return static_cast<int>(config.run.threads);
   return usable_cores();
@@ -59,9 +40,8 @@ int thread_count(const TileConfig& config) {
 class Tiling {
  public:
   Tiling(const TileConfig& config, std::vector<SlideEntry> slides, const std::function<void(const TilingProgress&)>& progress)
-      : config_(config), slides_(std::move(slides)), progress_(progress), journal_(records_folder(config)) {
+      : config_(config), slides_(std::move(slides)), progress_(progress), journal_(config.records_folder()) {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
-    keep_config(config, journal_.folder());
     for (const auto& s : slides_) ids_.push_back(s.id);
     store_ = std::make_unique<TileStoreWriter>(config.store, store_settings(config), ids_);
     totals_.slides = now_.slides = static_cast<int64_t>(slides_.size());

@@ -2,6 +2,7 @@
 
 #include "core/base/csv.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/feature_store.h"
 #include "data/tile_store.h"
 
@@ -21,14 +22,7 @@ namespace fs = std::filesystem;
 
 using Names = std::vector<std::string>;
 const Names kIdNames = {"id", "path", "file", "image", "slide", "slide_id"}, kLabelNames = {"label", "class", "target"},
-            kGroupNames = {"group", "patient", "case", "case_id"}, kSplitNames = {"split", "part"};
-
-std::optional<size_t> find_column(const CsvTable& table, const std::string& wanted, const Names& usual) {
-  if (!wanted.empty()) return table.column(wanted);
-  for (const auto& name : usual)
-    if (auto column = table.find(name)) return column;
-  return std::nullopt;
-}
+            kGroupNames = {"group", "patient", "patient_id", "case", "case_id"}, kSplitNames = {"split", "part"};
 
 std::optional<std::string> find_column(const data::TileStore& store, const Names& usual) {
   const auto it = std::find_if(usual.begin(), usual.end(), [&](const auto& name) { return store.has_column(name); });
@@ -136,8 +130,8 @@ FeatureTable read_feature_table(const std::string& path) {
 }
 
 std::vector<LabelRow> read_labels(const CsvTable& table, const LabelColumns& columns) {
-  const auto id = find_column(table, columns.id, kIdNames), label = find_column(table, columns.label, kLabelNames);
-  const auto group = find_column(table, columns.group, kGroupNames), split = find_column(table, columns.split, kSplitNames);
+  const auto id = table.choose(columns.id, kIdNames), label = table.choose(columns.label, kLabelNames);
+  const auto group = table.choose(columns.group, kGroupNames), split = table.choose(columns.split, kSplitNames);
   EOSIN_CHECK(table.size() > 0, Data, "[{}] the labels have no rows", table.where(0));
   EOSIN_CHECK(id && label, Data, "[{}] no column of {} (has {}); name it as columns.{}", table.where(0), id ? "labels" : "ids",
               fmt::join(table.header(), ", "), id ? "label" : "id");
@@ -193,6 +187,7 @@ LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow
   set.groups = set.grouped ? group_of.names() : set.ids;
   set.features_ND = features.features_ND.index_select(0, at::tensor(row_of, at::kLong));
   set.unlabelled = static_cast<int64_t>(features.ids.size() - labels.size());
+  if (set.unlabelled > 0) log::info("[labels] {} of {} features have no label and are left out", set.unlabelled, features.ids.size());
   set.unit = features.unit;
   return set;
 }

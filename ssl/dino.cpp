@@ -5,7 +5,6 @@
 #include "optim/curves.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
-#include "ssl/dino_loss.h"
 #include "ssl/ema.h"
 
 #include <ATen/ATen.h>
@@ -62,11 +61,14 @@ Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const nn::Vi
 }
 
 Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
-    : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
+    : config_(config),
+      encoder_(std::move(encoder)),
+      seed_(seed),
+      comm_(std::move(comm)),
+      center_(register_buffer("center", at::zeros({1, config.n_prototypes})), config.center_momentum) {
   const DinoHeadShape shape = head_shape(config_, encoder_.vit.embed_dim);
   student_ = register_module("student", DinoNet(encoder_.vit, shape));
   teacher_ = register_module("teacher", DinoNet(encoder_.vit, shape));
-  center_1K_ = register_buffer("center", at::zeros({1, config_.n_prototypes}));
   student_->backbone->init_weights(seed_);
   student_->head->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
@@ -91,12 +93,6 @@ double Dino::momentum(const train::Progress& progress) const {
   return optim::warmup_cosine({config_.momentum, config_.momentum_end, progress.steps}, progress.step);
 }
 
-void Dino::remember_for_center(const Tensor& logits_NK, const train::Progress& progress) {
-  if (progress.micro == 0) logit_sum_1K_ = at::zeros_like(center_1K_), logit_rows_ = 0;
-  logit_sum_1K_ += logits_NK.sum(0, true, center_1K_.scalar_type());
-  logit_rows_ += logits_NK.size(0);
-}
-
 train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& progress) {
   const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
   EOSIN_CHECK(crops >= kTeacherCrops, Shape, "[dino] a batch has {} views (need at least {} global crops)", crops, kTeacherCrops);
@@ -105,8 +101,8 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
     const at::NoGradGuard no_grad;
     const std::vector<Tensor> global(batch.views_BCHW.begin(), batch.views_BCHW.begin() + kTeacherCrops);
     const Tensor logits = teacher_->forward(group_by_size(global), {});
-    targets = dino_targets(logits, center_1K_, teacher_temp(progress));
-    remember_for_center(logits, progress);
+    targets = dino_targets(logits, center_.value(), teacher_temp(progress));
+    center_.observe(logits, progress.micro == 0);
   }
   nn::VitPass pass;
   pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
@@ -122,10 +118,7 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
 void Dino::after_update(const train::Progress& progress) {
   const at::NoGradGuard no_grad;
   update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
-  EOSIN_ASSERT(logit_rows_ > 0);
-  comm_->all_reduce_sum(logit_sum_1K_);
-  const Tensor mean = logit_sum_1K_ / static_cast<double>(logit_rows_ * comm_->size());
-  center_1K_.copy_(updated_center(center_1K_, mean, config_.center_momentum));
+  center_.update(*comm_);
 }
 
 std::vector<train::ParamGroup> Dino::param_groups() {

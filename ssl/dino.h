@@ -5,6 +5,7 @@
 #include "core/tensor/comm.h"
 #include "data/batch.h"
 #include "ssl/dino_head.h"
+#include "ssl/dino_loss.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
@@ -61,16 +62,13 @@ class Dino final : public train::Objective<data::ViewBatch> {
  private:
   double teacher_temp(const train::Progress& progress) const;
   double momentum(const train::Progress& progress) const;
-  void remember_for_center(const Tensor& logits_NK, const train::Progress& progress);
 
   DinoConfig config_;
   nn::EncoderSpec encoder_;
   uint64_t seed_;
   std::shared_ptr<Comm> comm_;
   DinoNet student_{nullptr}, teacher_{nullptr};
-  Tensor center_1K_;
-  Tensor logit_sum_1K_;     // teacher's logits of this step so far, summed over rows
-  int64_t logit_rows_ = 0;  // how many rows
+  TeacherCenter center_;
 };
 
 }  // namespace eosin::ssl

@@ -32,6 +32,22 @@ Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t cro
   return (same - all) / static_cast<double>(pairs * batch);
 }
 
-Tensor updated_center(const Tensor& center_1K, const Tensor& mean_1K, double momentum) { return center_1K * momentum + mean_1K * (1 - momentum); }
+TeacherCenter::TeacherCenter(Tensor value_1K, double momentum) : value_1K_(std::move(value_1K)), momentum_(momentum) {}
+
+void TeacherCenter::observe(const Tensor& logits_NK, bool first) {
+  const at::NoGradGuard no_grad;
+  if (first || rows_ == 0) sum_1K_ = at::zeros_like(value_1K_), rows_ = 0;
+  sum_1K_ += logits_NK.sum(0, true, value_1K_.scalar_type());
+  rows_ += logits_NK.size(0);
+}
+
+void TeacherCenter::update(Comm& comm) {
+  const at::NoGradGuard no_grad;
+  EOSIN_ASSERT(rows_ > 0);
+  comm.all_reduce_sum(sum_1K_);
+  const Tensor mean = sum_1K_ / static_cast<double>(rows_ * comm.size());
+  value_1K_.copy_(value_1K_ * momentum_ + mean * (1 - momentum_));
+  rows_ = 0;
+}
 
 }  // namespace eosin::ssl

@@ -1,5 +1,6 @@
 #pragma once
 // The loss of DINO (Caron et al. 2021, arXiv:2104.14294): cross-entropy between crops, with a centred and sharpened teacher.
+#include "core/tensor/comm.h"
 #include "core/tensor/tensor.h"
 
 #include <cstdint>
@@ -19,9 +20,22 @@ Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double tem
 /// Checked  golden ssl.dino_loss; tests/ssl/test_dino_loss.cpp: against the sum over pairs, gradcheck.
 Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t crops, int64_t teacher_crops, double temperature);
 
-/// m * centre + (1 - m) * mean of the teacher's raw logits.
+/// The moving average of the teacher's logits that its targets are centred with: c <- m c + (1 - m) mean(logits).
 ///
-/// Shapes   center_1K, mean_1K -> [1, K].
-Tensor updated_center(const Tensor& center_1K, const Tensor& mean_1K, double momentum);
+/// The mean is over all rows observed since the last update, on all ranks (each rank must have observed equally many).
+class TeacherCenter {
+ public:
+  /// `value_1K` is shared with its owner (a module's buffer) and changed in place.
+  TeacherCenter(Tensor value_1K, double momentum);
+  /// Shapes   logits_NK. `first`: forget what was observed before (a step that was skipped).
+  void observe(const Tensor& logits_NK, bool first);
+  void update(Comm& comm);
+  const Tensor& value() const { return value_1K_; }
+
+ private:
+  Tensor value_1K_, sum_1K_;
+  double momentum_;
+  int64_t rows_ = 0;
+};
 
 }  // namespace eosin::ssl

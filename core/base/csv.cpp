@@ -92,6 +92,13 @@ std::optional<size_t> CsvTable::find(std::string_view column) const {
   return static_cast<size_t>(it - header_.begin());
 }
 
+std::optional<size_t> CsvTable::choose(const std::string& wanted, const std::vector<std::string>& usual) const {
+  if (!wanted.empty()) return column(wanted);
+  for (const auto& name : usual)
+    if (const auto found = find(name)) return found;
+  return std::nullopt;
+}
+
 size_t CsvTable::column(std::string_view column) const {
   if (const auto i = find(column)) return *i;
   const auto near = config::nearest(column, header_);
@@ -99,7 +106,7 @@ size_t CsvTable::column(std::string_view column) const {
        near ? fmt::format("; did you mean '{}'?", *near) : "");
 }
 
-std::string CsvTable::where(size_t i) const { return fmt::format("{}:{}", name_, rows_[i].line); }
+std::string CsvTable::where(size_t i) const { return i < rows_.size() ? fmt::format("{}:{}", name_, rows_[i].line) : name_; }
 
 std::string csv_line(const std::vector<std::string>& cells) {
   std::string out;

@@ -21,9 +21,11 @@ class CsvTable {
   size_t size() const { return rows_.size(); }
   const std::vector<std::string>& row(size_t i) const { return rows_[i].cells; }
   std::optional<size_t> find(std::string_view column) const;
+  /// The column `wanted`, or, if that is empty, the first of the usual names that the table has. Errors as column().
+  std::optional<size_t> choose(const std::string& wanted, const std::vector<std::string>& usual) const;
   /// Index of a column; Data error with the nearest name if there is none.
   size_t column(std::string_view column) const;
-  /// "cohort.csv:7", for messages about row `i`.
+  /// "cohort.csv:7", for messages about row `i`; the table's name alone if there is no such row.
   std::string where(size_t i) const;
 
  private:

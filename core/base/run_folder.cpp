@@ -21,10 +21,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Keys that do not change what a run computes.
-const std::vector<std::string>& not_identity() {
-  static const std::vector<std::string> keys = {"run.dir", "run.name", "run.device", "run.threads"};
-  return keys;
+/// Keys that do not make it another run.
+std::vector<std::string> not_identity(std::vector<std::string> of_verb) {
+  for (const char* key : {"run.dir", "run.name", "run.device", "run.threads"}) of_verb.emplace_back(key);
+  return of_verb;
 }
 
 std::string now() {
@@ -59,7 +59,7 @@ std::string free_name(const std::string& dir) {
 }
 
 /// The differences that make it another run.
-std::vector<config::Difference> changes(const std::string& path, const std::string& yaml) {
+std::vector<config::Difference> changes(const std::string& path, const std::string& yaml, const std::vector<std::string>& ignored) {
   std::vector<config::Difference> found;
   try {
     found = config::diff(read_file(path), yaml);
@@ -67,7 +67,7 @@ std::vector<config::Difference> changes(const std::string& path, const std::stri
     if (e.kind() != ErrorKind::Config) throw;
     fail(ErrorKind::Config, "[{}] cannot be read ({}); use --fresh for a new folder", path, e.what());
   }
-  std::erase_if(found, [](const auto& d) { return std::find(not_identity().begin(), not_identity().end(), d.key) != not_identity().end(); });
+  std::erase_if(found, [&](const auto& d) { return std::find(ignored.begin(), ignored.end(), d.key) != ignored.end(); });
   return found;
 }
 
@@ -100,9 +100,10 @@ RunFolder::RunFolder(const std::string& dir, const config::VisitFn& visit, const
   lock_.emplace(path(".lock"), dir_);
   resumed_ = has_run(dir_) && holds_work(dir_);
   const std::string yaml = config::to_yaml(visit, verb);
+  const std::vector<std::string> ignored = not_identity(std::move(options.may_change));
   Json attempt = {{"started", now()}, {"pid", ::getpid()}};
   if (resumed_) {
-    const auto changed = changes(path("config.yaml"), yaml);
+    const auto changed = changes(path("config.yaml"), yaml, ignored);
     if (!changed.empty() && !options.resume_with_changes)
       fail(ErrorKind::Config,
            "[{}] holds a run with another config: {} is {} there and {} here{}; use --fresh, --resume-with-changes or another run.dir", dir_,
@@ -113,7 +114,7 @@ RunFolder::RunFolder(const std::string& dir, const config::VisitFn& visit, const
   const Json old = read_manifest(path("manifest.json"));
   if (resumed_) before_ = old;
   manifest_ = Json{{"verb", verb},
-                   {"config_hash", config::hash(visit, not_identity())},
+                   {"config_hash", config::hash(visit, ignored)},
                    {"version", version()},
                    {"git_commit", git_commit()},
                    {"torch", built_torch_version()},

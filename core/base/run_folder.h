@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace eosin {
 
@@ -17,8 +18,8 @@ struct Failure {
   int64_t attempt = 1;
 };
 
-/// Opened by rank 0 alone. A folder that already holds a run of the same config (its name, folder, device and threads aside) is
-/// resumed. A process killed at any moment leaves a folder that opens again. A run claims its folder once it has made something: a row of
+/// Opened by rank 0 alone. A folder that already holds a run of the same config (its name, folder, device, threads and `may_change`
+/// aside) is resumed. A process killed at any moment leaves a folder that opens again. A run claims its folder once it has made something: a row of
 /// metrics.jsonl, or any file beside these records and tensorboard/ (a checkpoint, features, results). Until then, as after a failed
 /// start, another config may have the folder.
 ///
@@ -29,6 +30,7 @@ class RunFolder {
   struct Options {
     bool fresh = false;                // take the next free "<dir>-2", "<dir>-3", ...
     bool resume_with_changes = false;  // go on with the new config
+    std::vector<std::string> may_change = {};  // keys of this verb that do not make it another run (tile: more slides)
   };
   /// `visit` visits the whole effective config of `verb`.
   RunFolder(const std::string& dir, const config::VisitFn& visit, const std::string& verb, Options options);

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "tests/data/store_fixture.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -25,18 +26,6 @@ SlideFeatures sample(int64_t n, at::ScalarType type = at::kFloat) {
   f.features_ND = (at::arange(n * 13, at::kFloat).view({n, 13}) * 0.37).to(type);
   f.coords_N2 = at::arange(n * 2, at::kLong).view({n, 2}) * 512;
   return f;
-}
-
-template <class F>
-std::string message_of(F&& f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "nothing was refused";
-  return {};
 }
 
 TEST(FeatureStore, GivesBackWhatWasWritten) {

@@ -2,6 +2,7 @@
 #include "core/base/log.h"
 #include "data/slide_list.h"
 #include "tests/data/slide_fixture.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,14 +21,8 @@ std::vector<std::string> ids(const std::vector<SlideEntry>& entries) {
   return names;
 }
 
-std::string message_of(const std::vector<std::string>& words, ErrorKind kind) {
-  try {
-    list_slides(words);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  return "accepted";
+std::string refusal(const std::vector<std::string>& words, ErrorKind kind) {
+  return message_of([&] { list_slides(words); }, kind);
 }
 
 TEST(SlideList, PathsGlobsFoldersAndLists) {
@@ -75,17 +70,29 @@ TEST(SlideList, CohortTable) {
   EXPECT_FALSE(entries[1].mpp);
 }
 
+TEST(SlideList, CohortTablesOfOtherToolsAreRead) {
+  const TemporaryFolder folder;
+  write_slide(folder / "a.tiff", plain(100, 100, 200), 0.5);
+  write_file(folder / "clam.csv", std::string_view("case_id,slide_id,label,path\np1,s1,x,a.tiff\n"));
+  write_file(folder / "trident.csv", std::string_view("wsi,mpp\na.tiff,0.25\n"));
+  const auto clam = list_slides({folder / "clam.csv"}), trident = list_slides({folder / "trident.csv"});
+  EXPECT_EQ(clam[0].id, "s1");
+  EXPECT_EQ(clam[0].patient, "p1");
+  EXPECT_EQ(trident[0].id, "a");
+  EXPECT_EQ(trident[0].mpp, 0.25);
+}
+
 TEST(SlideList, MistakesAreNamed) {
   const TemporaryFolder folder;
-  EXPECT_THAT(message_of({}, ErrorKind::Config), HasSubstr("no slides were named"));
-  EXPECT_THAT(message_of({folder / "*.svs"}, ErrorKind::Config), HasSubstr("nothing matches"));
-  EXPECT_THAT(message_of({"x/a.svs", "y/a.ndpi"}, ErrorKind::Data), HasSubstr("two slides have the id 'a': 'x/a.svs' and 'y/a.ndpi'"));
+  EXPECT_THAT(refusal({}, ErrorKind::Config), HasSubstr("no slides were named"));
+  EXPECT_THAT(refusal({folder / "*.svs"}, ErrorKind::Config), HasSubstr("nothing matches"));
+  EXPECT_THAT(refusal({"x/a.svs", "y/a.ndpi"}, ErrorKind::Data), HasSubstr("two slides have the id 'a': 'x/a.svs' and 'y/a.ndpi'"));
   write_file(folder / "m.csv", std::string_view("slide,path,mpp\na,a.svs,0.5\nb,b.svs,half\n"));
-  EXPECT_THAT(message_of({folder / "m.csv"}, ErrorKind::Data), HasSubstr("m.csv:3: mpp of slide 'b' is no scale (got 'half'"));
+  EXPECT_THAT(refusal({folder / "m.csv"}, ErrorKind::Data), HasSubstr("m.csv:3: mpp of slide 'b' is no scale (got 'half'"));
   write_file(folder / "p.csv", std::string_view("slide,path\na,\n"));
-  EXPECT_THAT(message_of({folder / "p.csv"}, ErrorKind::Data), HasSubstr("p.csv:2: slide 'a' has no path"));
-  write_file(folder / "n.csv", std::string_view("id,path\na,b\n"));
-  EXPECT_THAT(message_of({folder / "n.csv"}, ErrorKind::Data), HasSubstr("slide"));
+  EXPECT_THAT(refusal({folder / "p.csv"}, ErrorKind::Data), HasSubstr("p.csv:2: slide 'a' has no path"));
+  write_file(folder / "n.csv", std::string_view("slide,place\na,b\n"));
+  EXPECT_THAT(refusal({folder / "n.csv"}, ErrorKind::Data), HasSubstr("no column of paths (has slide, place"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "data/store_manifest.h"
 #include "data/store_verify.h"
 #include "tests/data/store_fixture.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,18 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-template <class F>
-std::string message_of(F&& f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "nothing was refused";
-  return {};
-}
 
 class StoreCodec : public testing::TestWithParam<Codec> {};
 INSTANTIATE_TEST_SUITE_P(Codecs, StoreCodec, testing::Values(Codec::kJpeg, Codec::kRaw));

@@ -5,6 +5,7 @@
 #include "data/tile_store.h"
 #include "data/tiler.h"
 #include "tests/data/slide_fixture.h"
+#include "tests/message_of.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,7 +107,6 @@ TEST_F(Tiler, LeavesRecordsAndPictures) {
   }
   EXPECT_EQ(tiles, result.tiles);
   EXPECT_EQ(bytes, result.bytes);
-  EXPECT_TRUE(fs::exists(folder / "run/config.yaml"));
   EXPECT_FALSE(fs::exists(folder / "store/slides.jsonl"));
 }
 
@@ -128,13 +128,7 @@ TEST_F(Tiler, OtherKeysForABegunStoreAreRefused) {
   TileConfig c = config(folder / "store");
   tile_slides(c);
   c.tile.min_tissue = 0.5;
-  try {
-    tile_slides(c);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::Config);
-    EXPECT_THAT(e.what(), HasSubstr("tile.min_tissue = 0.25 (now 0.5)"));
-  }
+  EXPECT_THAT(message_of([&] { tile_slides(c); }, ErrorKind::Config), HasSubstr("was written with other settings"));
 }
 
 /// Runs the job in a child and kills it after `microseconds`; returns whether it was still running.

@@ -1,12 +1,12 @@
 #include "core/nn/weights.h"
 #include "core/tensor/comm.h"
 #include "optim/adamw.h"
-#include "optim/clip.h"
 #include "optim/curves.h"
 #include "ssl/dino.h"
 #include "ssl/dino_loss.h"
 #include "ssl/ema.h"
 #include "tests/golden/runner.h"
+#include "train/trainer.h"
 
 #include <ATen/ATen.h>
 
@@ -38,17 +38,19 @@ Results dino_loss(const Case& c) {
   const optim::WarmupCosine temperature{c.config["teacher_temp"], c.config["teacher_temp"], c.config["warmup_epochs"], c.config["warmup_epochs"],
                                         c.config["warmup_teacher_temp"]};
   const Tensor student = c.at("in.student").clone().requires_grad_(), teacher = c.at("in.teacher");
-  Tensor center = c.at("in.center");
+  ssl::TeacherCenter center(c.at("in.center").clone(), c.config["center_momentum"]);
+  const auto comm = make_single_comm();
   std::vector<Tensor> losses;
   for (size_t s = 0; s < epochs.size(); ++s) {
     const auto row = static_cast<int64_t>(s);
-    const Tensor targets = ssl::dino_targets(teacher[row], center, optim::warmup_cosine(temperature, epochs[s]));
+    const Tensor targets = ssl::dino_targets(teacher[row], center.value(), optim::warmup_cosine(temperature, epochs[s]));
     losses.push_back(ssl::dino_loss(student[row], targets, c.config["n_crops"], 2, c.config["student_temp"]));
-    center = ssl::updated_center(center, teacher[row].mean(0, true), c.config["center_momentum"]);
+    center.observe(teacher[row], true);
+    center.update(*comm);
   }
   const Tensor loss = at::stack(losses);
   loss.sum().backward();
-  return {{"out.loss", loss}, {"out.center", center}, {"grad.student", student.grad()}};
+  return {{"out.loss", loss}, {"out.center", center.value()}, {"grad.student", student.grad()}};
 }
 
 Results ema_update(const Case& c) {
@@ -88,12 +90,34 @@ nn::EncoderSpec dino_encoder(const nlohmann::json& c) {
   return spec;
 }
 
-data::ViewBatch views(const Case& c, int64_t step) {
-  data::ViewBatch batch;
-  for (const char* name : {"in.global", "in.local"})
-    for (const Tensor& crop : c.at(name)[step].to(at::kDouble).unbind(0)) batch.views_BCHW.push_back(crop);
-  return batch;
-}
+/// DINO on the views of a case, for the product's own trainer.
+class GivenViews final : public train::Task {
+ public:
+  GivenViews(const Case& c, ssl::Dino& dino) : case_(c), dino_(dino) {}
+  void load(const train::Progress& progress) override {
+    batch_.views_BCHW.clear();
+    for (const char* name : {"in.global", "in.local"})
+      for (const Tensor& crop : case_.at(name)[progress.step].to(at::kDouble).unbind(0)) batch_.views_BCHW.push_back(crop);
+  }
+  train::Loss loss(const train::Progress& progress) override { return dino_.forward(batch_, progress); }
+  void after_update(const train::Progress& progress) override { dino_.after_update(progress); }
+  std::vector<train::ParamGroup> param_groups() override { return dino_.param_groups(); }
+  train::NamedValues schedule_values(const train::Progress& progress) const override { return dino_.schedule_values(progress); }
+  State state() override { return dino_.state(); }
+  void load_state(const State& state) override { dino_.load_state(state); }
+  double data_wait_seconds() const override { return 0; }
+  std::string describe_batch() const override { return "golden case"; }
+
+ private:
+  const Case& case_;
+  ssl::Dino& dino_;
+  data::ViewBatch batch_;
+};
+
+struct Losses final : train::Hook {
+  std::vector<double> values;
+  void after(train::StepReport& report) override { values.push_back(report.loss); }
+};
 
 Results dino_step(const Case& c) {
   const auto& s = c.config;
@@ -105,27 +129,23 @@ Results dino_step(const Case& c) {
   for (const auto& [name, t] : c.below("param.")) start.tensors["student." + name] = start.tensors["teacher." + name] = t;
   dino.load_state(start);
 
-  const auto groups = dino.param_groups();
-  optim::AdamW adamw({}, groups);
   const auto lr = optim::WarmupCosine::of_epochs(s["lr"], s["min_lr"], epochs, per_epoch, s["warmup_epochs"]);
   const auto weight_decay = optim::WarmupCosine::of_epochs(s["weight_decay"], s["weight_decay_end"], epochs, per_epoch, 0);
-  std::vector<Tensor> losses;
-  train::Progress progress;
-  progress.steps = epochs * per_epoch;
-  for (; progress.step < progress.steps; ++progress.step) {
-    adamw.zero_grad();
-    const train::Loss loss = dino.forward(views(c, progress.step), progress);
-    loss.total.backward();
-    std::vector<Tensor> grads;
-    for (const auto& group : groups)
-      for (const Tensor& p : group.params) grads.push_back(p.grad());
-    if (s["clip_grad"] > 0) optim::clip_by_norm(grads, optim::per_tensor(static_cast<int64_t>(grads.size())), s["clip_grad"]);
-    adamw.step({optim::warmup_cosine(lr, progress.step), optim::warmup_cosine(weight_decay, progress.step),
-                progress.step < s["freeze_last_layer"].get<int64_t>() * per_epoch});
-    dino.after_update(progress);
-    losses.push_back(loss.total.detach());
-  }
-  Results out{{"out.losses", at::stack(losses)}};
+  train::TrainConfig config;
+  config.steps = epochs * per_epoch;
+  config.clip_grad = s["clip_grad"];
+  config.freeze_last_layer_steps = s["freeze_last_layer"].get<int64_t>() * per_epoch;
+
+  GivenViews task(c, dino);
+  optim::AdamW adamw({}, dino.param_groups());
+  const auto comm = make_single_comm();
+  train::Trainer trainer(config, {task, adamw, *comm, [&](int64_t step) { return optim::warmup_cosine(lr, step); },
+                                  [&](int64_t step) { return optim::warmup_cosine(weight_decay, step); }});
+  const auto losses = std::make_shared<Losses>();
+  trainer.add(losses);
+  trainer.run();
+
+  Results out{{"out.losses", at::tensor(losses->values, at::kDouble)}};
   for (const auto& [name, t] : dino.state().tensors) out["out." + name] = t;
   return out;
 }

@@ -4,6 +4,7 @@
 #include "core/nn/patch_embed_resample.h"
 #include "core/nn/pos_embed.h"
 #include "tests/gradcheck.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 
@@ -11,17 +12,6 @@ namespace eosin::nn {
 namespace {
 
 using testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
 
 TEST(PosEmbed, KeepsPrefixAndAnUnchangedGrid) {
   const Tensor table = at::randn({1, 2 + 3 * 5, 7});

@@ -2,6 +2,7 @@
 #include "core/nn/encoder.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -46,18 +47,6 @@ class EncoderFiles : public testing::Test {
   fs::path folder_;
   EncoderSpec spec_;
 };
-
-template <class F>
-std::string message_of(F f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
-}
 
 TEST_F(EncoderFiles, ComeBackBitForBitInEitherFormat) {
   Vit original = model();

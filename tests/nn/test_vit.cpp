@@ -3,6 +3,7 @@
 #include "core/nn/vit.h"
 #include "core/nn/weights.h"
 #include "tests/gradcheck.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -39,18 +40,6 @@ Vit make(const VitConfig& config, uint64_t seed = 1) {
   Vit vit(config);
   vit->init_weights(seed);
   return vit;
-}
-
-template <class F>
-std::string message_of(F f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
 }
 
 TEST(Vit, ShapesOfTokensAndParts) {

@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/nn/vit.h"
 #include "core/nn/weights.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -37,18 +38,6 @@ ImportTarget heads(int64_t n) {
   ImportTarget target;
   target.num_heads = n;
   return target;
-}
-
-template <class F>
-std::string message_of(F f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind) << e.what();
-    return e.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
 }
 
 TEST(Weights, TokensOfAWrongShapeAreNamed) {

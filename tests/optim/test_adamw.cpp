@@ -1,6 +1,7 @@
 #include "optim/adamw.h"
 
 #include "core/base/error.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -86,13 +87,7 @@ TEST(AdamW, GradientsAreOnlyRead) {
 }
 
 void expect_refused(AdamW& rule, const State& state, ErrorKind kind, const char* what) {
-  try {
-    rule.load_state(state);
-    FAIL() << what;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind);
-    EXPECT_THAT(e.what(), testing::HasSubstr(what));
-  }
+  EXPECT_THAT(message_of([&] { rule.load_state(state); }, kind), testing::HasSubstr(what));
 }
 
 TEST(AdamW, RefusesTheStateOfAnotherRuleModelOrShape) {

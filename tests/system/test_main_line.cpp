@@ -59,6 +59,14 @@ TEST_F(MainLine, TilingAgainSkipsWhatIsComplete) {
       eosin({"tile", "slides=" + in("cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=1.0", "--json", "--quiet"});
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.json()["tiles"], tile_.json()["tiles"]);
+  const auto manifest = nlohmann::json::parse(read_text(store() + "/manifest.json"));
+  EXPECT_EQ(manifest["verb"], "tile");
+  EXPECT_EQ(manifest["attempts"].back()["exit_code"], 0);
+  EXPECT_TRUE(fs::exists(store() + "/log.txt"));
+
+  const Outcome other = eosin({"tile", "slides=" + in("cohort/cohort.csv"), "store=" + store(), "tile.size_px=96", "tile.mpp=0.5"});
+  EXPECT_EQ(other.code, 2) << other.err;
+  EXPECT_THAT(other.last_error_line(), HasSubstr("tile.mpp is 1 there and 0.5 here"));
 }
 
 TEST_F(MainLine, PretrainEmbedEvalReport) {

@@ -1,6 +1,7 @@
 #include "core/tensor/device.h"
 
 #include "core/base/error.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -12,30 +13,20 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string message_of(const std::string& word) {
-  try {
-    choose(word);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::Config);
-    return e.what();
-  }
-  return "no error";
-}
-
 TEST(Device, Words) {
   EXPECT_EQ(choose("cpu"), c10::Device(c10::kCPU));
   EXPECT_EQ(choose("auto").is_cuda(), cuda().available);
   for (const char* bad : {"", "gpu", "cuda:", "cuda:-1", "cuda:1x", "CPU"})
-    EXPECT_THAT(message_of(bad), HasSubstr("need cpu, cuda, cuda:N or auto")) << bad;
+    EXPECT_THAT(message_of([&] { choose(bad); }, ErrorKind::Config), HasSubstr("need cpu, cuda, cuda:N or auto")) << bad;
 }
 
 TEST(Device, CudaThatCannotBeHadSaysWhy) {
   if (cuda().available) {
-    EXPECT_THAT(message_of("cuda:4096"), HasSubstr("does not exist"));
+    EXPECT_THAT(message_of([&] { choose("cuda:4096"); }, ErrorKind::Config), HasSubstr("does not exist"));
     return;
   }
   EXPECT_FALSE(cuda().why_not.empty());
-  EXPECT_THAT(message_of("cuda"), HasSubstr(cuda().why_not));
+  EXPECT_THAT(message_of([&] { choose("cuda"); }, ErrorKind::Config), HasSubstr(cuda().why_not));
   EXPECT_THROW(cuda_function("eosin_cuda_adamw_f32"), Error);
 }
 

@@ -1,6 +1,7 @@
 #include "train/config.h"
 
 #include "core/base/error.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,13 +22,7 @@ TEST(TrainConfig, LengthInStepsOrSamples) {
 TEST(TrainConfig, MicroBatchNamesTheNearestValidSizes) {
   TrainConfig c;
   c.batch_size = 50, c.accumulate = 4;
-  try {
-    c.micro_batch(3);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::Config);
-    EXPECT_THAT(e.what(), testing::HasSubstr("48 or 60"));
-  }
+  EXPECT_THAT(message_of([&] { c.micro_batch(3); }, ErrorKind::Config), testing::HasSubstr("48 or 60"));
   c.batch_size = 60;
   EXPECT_EQ(c.micro_batch(3), 5);
 }

@@ -1,6 +1,7 @@
 #include "train/tensorboard.h"
 
 #include "core/base/error.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,12 +72,7 @@ TEST_F(TensorboardTest, ScalarsAndImagesAreEncodedFieldByField) {
 
 TEST_F(TensorboardTest, AFolderThatCannotBeMadeIsAnIoError) {
   std::ofstream(folder + "/file") << "in the way";
-  try {
-    EventWriter writer(folder + "/file", 1);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::Io);
-  }
+  message_of([&] { EventWriter(folder + "/file", 1); }, ErrorKind::Io);
 }
 
 }  // namespace
