@@ -136,7 +136,9 @@ class CommandLine {
 int finish_with(ErrorKind kind, std::string message) {
   if (message.find('\n') != std::string::npos) std::fprintf(stderr, "%s\n", message.c_str());
   for (size_t at = 0; (at = message.find('\n', at)) != std::string::npos;) message.replace(at, 1, "; ");
+  log::set_status("");
   std::fprintf(stderr, "error: %s\n", message.c_str());
+  log::write_to_file(log::Level::Error, message);
   return static_cast<int>(kind);
 }
 

@@ -1,6 +1,7 @@
 #include "data/store_merge.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/sampler.h"
 
 #include <algorithm>
@@ -58,7 +59,11 @@ void Merger::join_format(const Shard& shard) {
   if (all.overlap != more.overlap) all.overlap = 0;
   if (all.jpeg_quality != more.jpeg_quality) all.jpeg_quality = 0;
   if (all.jpeg_subsampling != more.jpeg_subsampling) all.jpeg_subsampling = "mixed";
-  if (all.target_mpp != more.target_mpp) all.target_mpp = 0;
+  if (all.target_mpp != more.target_mpp) {
+    log::warn("[store merge] [{}] has {} um/px, the shards before it {} (0: unknown); the merged store's is unknown", shard.path(), more.target_mpp,
+              all.target_mpp);
+    all.target_mpp = 0;
+  }
   all.lossless_tile_copy = all.lossless_tile_copy && more.lossless_tile_copy;
 }
 
@@ -79,7 +84,10 @@ std::vector<uint32_t> Merger::join_slides(const Shard& shard) {
 void Merger::join_columns() {
   for (const auto& name : shards.front().columns()) {
     const auto has_it = [&](const Shard& s) { return std::find(s.columns().begin(), s.columns().end(), name) != s.columns().end(); };
-    if (!std::all_of(shards.begin(), shards.end(), has_it)) continue;
+    if (!std::all_of(shards.begin(), shards.end(), has_it)) {
+      log::warn("[store merge] column '{}' is left out: not every shard has it", name);
+      continue;
+    }
     auto& joined = index.columns[name];
     for (const Shard& shard : shards) {
       auto texts = shard.column(name);

@@ -142,22 +142,39 @@ std::vector<Json> metrics_of(const RunRecord& run) {
   return m.is_array() ? m.get<std::vector<Json>>() : std::vector<Json>{};
 }
 
+/// Samples of all folds.
+int64_t rows_of(const Json& metric) {
+  int64_t n = 0;
+  for (const Json& fold : at(metric, "folds"))
+    if (at(fold, "n").is_number()) n += at(fold, "n").get<int64_t>();
+  return n;
+}
+
+/// What the audit found that does not forbid the split but weakens what is said of it.
+std::vector<std::string> audit_warnings(const RunRecord& run) {
+  std::vector<std::string> found;
+  for (const Json& row : at(at(run.results, "protocol"), "audit"))
+    if (text(row, "state") == "warning") found.push_back(text(row, "message"));
+  return found;
+}
+
 std::string verdict(const RunRecord& run) {
   const auto all = metrics_of(run);
   if (all.empty()) return {};
   const Json& protocol = at(run.results, "protocol");
   const auto wanted = std::find_if(all.begin(), all.end(), [](const Json& m) { return text(m, "name") == "balanced_accuracy"; });
   const Json& m = wanted == all.end() ? all.front() : *wanted;
-  const Json& folds = at(m, "folds");
-  const std::string n = folds.is_array() && !folds.empty() ? text(folds.front(), "n") : "?";
+  const size_t warnings = audit_warnings(run).size();
+  const std::string kind = text(protocol, "kind", "?") + (warnings == 0 ? "" : fmt::format(", with {} warnings of the audit", warnings));
   return html::paragraph("verdict",
                          fmt::format("{}: {} {} (95 % interval {}), resampled by {}; n = {}; protocol {}.", text(protocol, "name", "evaluation"),
-                                     text(m, "name"), text(m, "mean"), interval_text(m), text(m, "unit"), n, text(protocol, "kind", "?")));
+                                     text(m, "name"), text(m, "mean"), interval_text(m), text(m, "unit"), rows_of(m), kind));
 }
 
 std::string violations(const RunRecord& run) {
   std::string s;
   for (const Json& v : at(at(run.results, "protocol"), "violations")) s += html::paragraph("alarm", text_of(v));
+  for (const std::string& w : audit_warnings(run)) s += html::paragraph("alarm", w);
   return s;
 }
 
@@ -167,10 +184,9 @@ std::string metrics_section(const RunRecord& run) {
   std::vector<Row> rows;
   std::vector<svg::IntervalRow> intervals;
   for (const Json& m : all) {
-    const Json& folds = at(m, "folds");
-    const Json fold = folds.is_array() && !folds.empty() ? folds.front() : Json();
-    rows.push_back({text(m, "name"), text(m, "mean"), interval_text(m), text(m, "direction"), text(fold, "n"), text(m, "unit"), text(fold, "ci"),
-                    text(fold, "undefined", "0")});
+    const Json& pooled = at(m, "pooled");
+    rows.push_back({text(m, "name"), text(m, "mean"), interval_text(m), text(m, "direction"), fmt::format("{}", rows_of(m)), text(m, "unit"),
+                    text(pooled, "ci"), text(pooled, "undefined", "0")});
     const auto value = real(m, "mean"), low = real(m, "ci_low"), high = real(m, "ci_high");
     if (value && low && high && *low >= -1 && *high <= 1) intervals.push_back({text(m, "name"), *value, *low, *high});
   }

@@ -94,14 +94,20 @@ class Log {
       stderr_->flush();
       draw_status();
     }
-    if (file_ && level >= Level::Info) {
-      file_->log(msg);
-      file_->flush();
-    }
+    write_to_file(msg);
+  }
+  void write_to_file(Level level, std::string_view message) {
+    const std::lock_guard lock(mutex_);
+    write_to_file({"eosin", to_spdlog(level), {message.data(), message.size()}});
   }
   bool terminal() const { return terminal_; }
 
  private:
+  void write_to_file(const spdlog::details::log_msg& msg) {
+    if (!file_ || msg.level < spdlog::level::info) return;
+    file_->log(msg);
+    file_->flush();
+  }
   bool shown(Level level) const { return level >= level_ && (rank_ == 0 || level >= Level::Warning); }
   void clear_status() const {
     if (!status_.empty()) std::fputs("\r\x1b[K", stderr);
@@ -134,5 +140,6 @@ bool shows(Level level) { return instance().shows(level); }
 bool has_terminal() { return instance().terminal(); }
 void set_status(std::string_view line) { instance().set_status(line); }
 void write(Level level, std::string_view message) { instance().write(level, message); }
+void write_to_file(Level level, std::string_view message) { instance().write_to_file(level, message); }
 
 }  // namespace eosin::log

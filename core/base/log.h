@@ -26,6 +26,8 @@ void set_status(std::string_view line);
 
 /// Thread-safe.
 void write(Level level, std::string_view message);
+/// Into the file alone: what stderr gets in another form.
+void write_to_file(Level level, std::string_view message);
 
 template <class... Args>
 void debug(fmt::format_string<Args...> f, Args&&... a) {

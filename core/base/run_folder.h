@@ -28,8 +28,8 @@ struct Failure {
 class RunFolder {
  public:
   struct Options {
-    bool fresh = false;                // take the next free "<dir>-2", "<dir>-3", ...
-    bool resume_with_changes = false;  // go on with the new config
+    bool fresh = false;                        // take the next free "<dir>-2", "<dir>-3", ...
+    bool resume_with_changes = false;          // go on with the new config
     std::vector<std::string> may_change = {};  // keys of this verb that do not make it another run (tile: more slides)
   };
   /// `visit` visits the whole effective config of `verb`.

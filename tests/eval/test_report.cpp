@@ -33,11 +33,21 @@ class Report : public ::testing::Test {
 constexpr const char* kHostile = "</svg><script>alert(1)</script>";
 
 std::string results(const std::string& label) {
-  nlohmann::ordered_json fold{{"fold", 0}, {"n", 4}, {"value", 0.75}, {"ci", "cluster_bootstrap_percentile_1000"}, {"undefined", 0}};
+  nlohmann::ordered_json fold{{"fold", 0}, {"n", 4}, {"value", 0.75}};
+  const nlohmann::ordered_json pooled{{"ci", "cluster_bootstrap_percentile_1000"}, {"undefined", 0}};
   nlohmann::ordered_json r{{"schema", "eosin-report-1"}};
   r["data"] = {{"labels", {label, "b"}}};
-  r["protocol"] = {{"name", "knn"}, {"kind", "honest"}, {"violations", {"accepted: " + label}}};
-  r["metrics"] = {{{"name", "balanced_accuracy"}, {"mean", 0.75}, {"ci_low", 0.5}, {"ci_high", 1.0}, {"unit", "group"}, {"folds", {fold}}}};
+  r["protocol"] = {{"name", "knn"},
+                   {"kind", "honest"},
+                   {"violations", {"accepted: " + label}},
+                   {"audit", {{{"check", "groups_known"}, {"state", "warning"}, {"message", "no group column"}}}}};
+  r["metrics"] = {{{"name", "balanced_accuracy"},
+                   {"mean", 0.75},
+                   {"ci_low", 0.5},
+                   {"ci_high", 1.0},
+                   {"unit", "group"},
+                   {"pooled", pooled},
+                   {"folds", {fold, fold}}}};
   r["curves"] = {{{"kind", "roc"}, {"fold", 0}, {"class", 1}, {"x", {0, 0.5, 1}}, {"y", {0, 1, 1}}}};
   r["confusion"] = {{2, 1}, {0, 1}};
   return r.dump();
@@ -77,6 +87,8 @@ TEST_F(Report, IsOnePageWithoutScriptOrNetworkWhateverTheLabels) {
   put(dir, "metrics.jsonl", nlohmann::json{{"step", 1}, {kHostile, 2.0}}.dump() + "\n");
   put(dir, std::string("qc/") + "a.png", "\x89PNG");
   const std::string page = report_html({read_run(dir)});
+  EXPECT_NE(page.find("n = 8; protocol honest, with 1 warnings of the audit"), std::string::npos);
+  EXPECT_NE(page.find("no group column"), std::string::npos);
   EXPECT_EQ(page.find("<script"), std::string::npos);
   EXPECT_EQ(page.find("src=\"http"), std::string::npos);
   EXPECT_EQ(page.find("href="), std::string::npos);

@@ -145,6 +145,10 @@ int run(const std::vector<std::string>& folders, const std::string& filter) {
       if (e.is_regular_file() && e.path().extension() == ".safetensors" && e.path().parent_path().filename() != "files") files.push_back(e.path());
   }
   std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    std::fprintf(stderr, "error: [golden] no cases in %s\n", fmt::format("{}", fmt::join(folders, ", ")).c_str());
+    return 2;
+  }
   int passed = 0, failed = 0, skipped = 0;
   for (const auto& path : files) {
     std::string op = "?";

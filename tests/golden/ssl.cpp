@@ -5,8 +5,8 @@
 #include "ssl/dino.h"
 #include "ssl/dino_loss.h"
 #include "ssl/ema.h"
+#include "tests/given_views.h"
 #include "tests/golden/runner.h"
-#include "train/trainer.h"
 
 #include <ATen/ATen.h>
 
@@ -90,30 +90,6 @@ nn::EncoderSpec dino_encoder(const nlohmann::json& c) {
   return spec;
 }
 
-/// DINO on the views of a case, for the product's own trainer.
-class GivenViews final : public train::Task {
- public:
-  GivenViews(const Case& c, ssl::Dino& dino) : case_(c), dino_(dino) {}
-  void load(const train::Progress& progress) override {
-    batch_.views_BCHW.clear();
-    for (const char* name : {"in.global", "in.local"})
-      for (const Tensor& crop : case_.at(name)[progress.step].to(at::kDouble).unbind(0)) batch_.views_BCHW.push_back(crop);
-  }
-  train::Loss loss(const train::Progress& progress) override { return dino_.forward(batch_, progress); }
-  void after_update(const train::Progress& progress) override { dino_.after_update(progress); }
-  std::vector<train::ParamGroup> param_groups() override { return dino_.param_groups(); }
-  train::NamedValues schedule_values(const train::Progress& progress) const override { return dino_.schedule_values(progress); }
-  State state() override { return dino_.state(); }
-  void load_state(const State& state) override { dino_.load_state(state); }
-  double data_wait_seconds() const override { return 0; }
-  std::string describe_batch() const override { return "golden case"; }
-
- private:
-  const Case& case_;
-  ssl::Dino& dino_;
-  data::ViewBatch batch_;
-};
-
 struct Losses final : train::Hook {
   std::vector<double> values;
   void after(train::StepReport& report) override { values.push_back(report.loss); }
@@ -136,7 +112,12 @@ Results dino_step(const Case& c) {
   config.clip_grad = s["clip_grad"];
   config.freeze_last_layer_steps = s["freeze_last_layer"].get<int64_t>() * per_epoch;
 
-  GivenViews task(c, dino);
+  GivenViews task(dino, [&](int64_t step) {
+    std::vector<Tensor> views;
+    for (const char* name : {"in.global", "in.local"})
+      for (const Tensor& crop : c.at(name)[step].to(at::kDouble).unbind(0)) views.push_back(crop);
+    return views;
+  });
   optim::AdamW adamw({}, dino.param_groups());
   const auto comm = make_single_comm();
   train::Trainer trainer(config, {task, adamw, *comm, [&](int64_t step) { return optim::warmup_cosine(lr, step); },
