@@ -27,8 +27,13 @@ int dry_run(const Invocation& invocation, data::TileConfig& config) {
   print_result(invocation, {{"slides", amounts.slides},
                             {"slides_readable", amounts.readable},
                             {"tiles_at_most", amounts.grid_tiles},
+                            {"failures", amounts.failures},
                             {"store", config.store},
                             {"config", config::to_json(config::visit_of(config))}});
+  const int64_t failed = amounts.slides - amounts.readable;
+  EOSIN_CHECK(static_cast<double>(failed) <= config.max_failed_fraction * static_cast<double>(amounts.slides), Data,
+              "[tile] {} of {} slides would fail (need at most a share of {}), the first: {}", failed, amounts.slides, config.max_failed_fraction,
+              amounts.failures.begin()->second);
   return 0;
 }
 

@@ -26,6 +26,7 @@ struct SlideRow {
   float magnification = 0;
   int64_t width = 0, height = 0;  // level-0 pixels
   uint64_t first = 0, count = 0;  // the slide's tiles, when they lie together
+  bool copied = false;            // its tiles are its own streams; no column of its own, see TileFormat::lossless_tile_copy
 };
 
 /// Bits of TileRow::qc.
@@ -49,7 +50,7 @@ struct TileFormat {
   uint32_t jpeg_quality = 0;             // 0: unknown
   std::string jpeg_subsampling = "420";  // "420", "422", "444", "gray", "mixed"
   double target_mpp = 0;                 // 0: unknown
-  bool lossless_tile_copy = false;
+  bool lossless_tile_copy = false;       // all tiles are JPEG streams of their slides, byte for byte
 };
 
 /// Root attributes of a shard.

@@ -77,7 +77,8 @@ json to_json(const SlideRow& r) {
           {"magnification", r.magnification},
           {"width", r.width},
           {"height", r.height},
-          {"count", r.count}};
+          {"count", r.count},
+          {"copied", r.copied}};
 }
 
 SlideRow slide_row_from(const json& j) {
@@ -85,6 +86,7 @@ SlideRow slide_row_from(const json& j) {
   r.id = j.at("id"), r.path = j.at("path"), r.sha256 = j.at("sha256"), r.vendor = j.at("vendor"), r.scanner = j.at("scanner");
   r.patient = j.at("patient"), r.site = j.at("site"), r.stain = j.at("stain"), r.mpp_x = j.at("mpp_x"), r.mpp_y = j.at("mpp_y");
   r.magnification = j.at("magnification"), r.width = j.at("width"), r.height = j.at("height"), r.count = j.at("count");
+  r.copied = j.value("copied", false);
   return r;
 }
 

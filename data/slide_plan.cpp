@@ -10,19 +10,23 @@
 namespace eosin::data {
 namespace {
 
-constexpr double kUpsampleSlack = 0.95;
+constexpr double kUpsampleSlack = 0.95, kSameScale = 0.01;
 const cv::Scalar kOutline(0, 160, 0), kTile(30, 60, 220);
-
-void check_resolution(const SlideEntry& entry, const Scale& scale, const TileGridConfig& tile) {
-  EOSIN_CHECK(tile.allow_upsample || tile.mpp >= kUpsampleSlack * scale.mpp, Data,
-              "[tile] slide '{}' is too coarse (got {} um/px, need {} or finer); choose a larger tile.mpp, or tile.allow_upsample=true", entry.id,
-              scale.mpp, tile.mpp);
-}
 
 std::string why_empty(const SlidePlan& plan) {
   if (!plan.grid.tiles.empty()) return {};
   if (plan.grid.candidates == 0) return "slide smaller than one tile";
   return plan.tissue.mask.any() ? "no tile reaches min_tissue" : "no tissue found";
+}
+
+bool are_streams_of_the_slide(const SlidePlan& plan, const TileGridConfig& tile) {
+  const auto level = static_cast<size_t>(plan.read.level);
+  const double mpp = plan.scale.mpp * plan.slide->info().downsamples[level];
+  if (plan.read.read_size != tile.size_px || std::abs(mpp / tile.mpp - 1) > kSameScale) return false;
+  const Size size{tile.size_px, tile.size_px};
+  return std::all_of(plan.grid.tiles.begin(), plan.grid.tiles.end(), [&](const GridTile& at) {
+    return plan.slide->has_jpeg_stream({at.x, at.y}, plan.read.level, size);
+  });
 }
 
 /// A level-0 length on the overview.
@@ -40,12 +44,18 @@ void draw_outline(const Mask& mask, cv::Mat& picture) {
 
 }  // namespace
 
+void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig& tile) {
+  EOSIN_CHECK(tile.allow_upsample || tile.mpp >= kUpsampleSlack * mpp, Data,
+              "[tile] slide '{}' is too coarse (got {} um/px, need {} or finer); choose a larger tile.mpp, or tile.allow_upsample=true", entry.id,
+              mpp, tile.mpp);
+}
+
 SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config) {
   SlidePlan plan;
   plan.slide = open_slide(entry.path);
   const SlideInfo& info = plan.slide->info();
   plan.scale = resolve_scale(info, entry.mpp, config.assume_mpp);
-  check_resolution(entry, plan.scale, config.tile);
+  check_resolution(entry, plan.scale.mpp, config.tile);
   plan.read = read_plan(info.downsamples, plan.scale.mpp, config.tile.mpp, config.tile.size_px);
   plan.overview = read_overview(*plan.slide, kOverviewEdge);
   if (!config.tissue.allow_dark_background && has_dark_background(plan.overview)) {
@@ -56,6 +66,7 @@ SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config) {
   const TileGridConfig& tile = config.tile;
   plan.grid = make_grid(info.size(), plan.tissue.mask, {plan.scale.mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial});
   plan.no_tiles = why_empty(plan);
+  plan.copies = config.encoding.codec == "jpeg" && config.encoding.copy && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
   return plan;
 }
 

@@ -17,6 +17,7 @@ struct SlidePlan {
   Tissue tissue;   // mask without cells when the ground is dark
   Grid grid;
   ReadPlan read;
+  bool copies = false;   // every tile of the grid is a JPEG stream of the slide, at the scale asked for
   std::string no_tiles;  // why the grid is empty; empty text if it is not
 };
 
@@ -25,6 +26,9 @@ inline constexpr int64_t kOverviewEdge = 1024;
 /// Opens the slide, resolves its scale, finds tissue, and lays the grid.
 /// Errors   Io, Data: the slide cannot be used (missing, damaged, no scale, too coarse); the message is its reason.
 SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config);
+
+/// Errors   Data if tiles of a slide of this scale would be blown up.
+void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig& tile);
 
 /// The overview with the tissue's outline and the tiles that are cut.
 Image draw_plan(const SlidePlan& plan);

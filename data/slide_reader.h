@@ -25,6 +25,7 @@ struct Size {
 /// What a slide says of itself. Nothing here is guessed; the scale to work with comes from resolve_scale().
 struct SlideInfo {
   std::string path;
+  std::string reader = "openslide";    // the row of slide_readers() that reads the pixels
   std::string vendor;                  // "aperio", "hamamatsu", "generic-tiff", ...
   std::string scanner;                 // the instrument's own name, empty if unknown
   std::vector<Size> dimensions;        // of every level, largest first
@@ -47,6 +48,10 @@ class SlideReader {
   /// no gaps). Outside the slide is white. Thread-safe; the result does not depend on what other threads read.
   /// Errors   Data naming slide, place and level if the region is damaged (the reader stays usable).
   virtual void read(Point level0, int level, Size size, uint8_t* rgb) const = 0;
+  /// Whether the file holds exactly this region as a JPEG stream of its own.
+  virtual bool has_jpeg_stream(Point level0, int level, Size size) const { return false; }
+  /// That stream, self-contained; empty if there is none. Errors   Data if it lies beyond the file's end.
+  virtual std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const { return {}; }
 };
 
 /// One back end. `accepts` looks at the first bytes of the file only.

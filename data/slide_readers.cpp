@@ -2,6 +2,7 @@
 #include "data/openslide_reader.h"
 #include "data/slide_reader.h"
 #include "data/tiff_damage.h"
+#include "data/tiff_reader.h"
 
 #include <filesystem>
 
@@ -10,6 +11,8 @@ namespace fs = std::filesystem;
 
 const std::vector<SlideReaderRow>& slide_readers() {
   static const std::vector<SlideReaderRow> table = {
+      {"tiff", "tiled JPEG TIFF (Aperio SVS, generic pyramids), read directly and checked against OpenSlide", "TIFF 6.0 and its Technical Note 2",
+       tiff_reader_accepts, open_tiff_slide},
       {"openslide", "every format that OpenSlide reads", "Goode et al. 2013, J Pathol Inform 4:27", openslide_accepts, open_openslide},
   };
   return table;

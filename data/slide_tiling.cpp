@@ -69,6 +69,8 @@ class SlideTiling final : public SlideJob {
     record_.mpp_source = plan_.scale.source;
     record_.warnings = plan_.scale.warnings;
     record_.level = plan_.read.level;
+    record_.reader = plan_.slide->info().reader;
+    record_.copied = plan_.copies;
     record_.filtered["tissue"] = plan_.grid.candidates - static_cast<int64_t>(plan_.grid.tiles.size());
     for (const auto& w : record_.warnings) log::warn("[tile] {}: {}", entry_.id, w);
   }
@@ -119,6 +121,7 @@ class SlideTiling final : public SlideJob {
     r.magnification = static_cast<float>(info.objective.value_or(0));
     r.width = info.size().width;
     r.height = info.size().height;
+    r.copied = plan_.copies;
     return r;
   }
 

@@ -32,9 +32,11 @@ struct EncodingConfig {
   std::string codec = "jpeg";
   int64_t quality = 90;
   std::string subsampling = "420";
+  bool copy = true;
   int64_t shard_mib = 8192;
   void visit(config::Visitor& v) {
     v("codec", codec, "how tiles are stored", config::OneOf{{"jpeg", "raw"}});
+    v("copy", copy, "copy the slide's own JPEG tiles, without loss, where all tiles of the grid are such at tile.mpp (within 1 %)");
     v("quality", quality, "of JPEG", config::Range{1, 100});
     v("subsampling", subsampling, "of JPEG's colour", config::OneOf{{"420", "422", "444"}});
     v("shard_mib", shard_mib, "a shard is closed by the slide that reaches this size", config::Range{64, 65536});

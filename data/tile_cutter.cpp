@@ -15,6 +15,16 @@ Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile&
   return resize(read, config.tile.size_px, config.tile.size_px, Filter::kBicubic);
 }
 
+/// The slide's own stream. Its header and its end are looked at; a fault between them is found when it is decoded (store verify --decode).
+std::vector<uint8_t> copy_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
+  std::vector<uint8_t> stream = plan.slide->jpeg_stream({at.x, at.y}, plan.read.level, {config.tile.size_px, config.tile.size_px});
+  const JpegInfo info = read_jpeg_info(stream);
+  EOSIN_CHECK(info.width == config.tile.size_px && info.height == config.tile.size_px, Data, "[tile] the slide's tile at ({}, {}) has {} x {} pixels",
+              at.x, at.y, info.width, info.height);
+  EOSIN_CHECK(stream[stream.size() - 2] == 0xFF && stream.back() == 0xD9, Data, "[tile] the slide's tile at ({}, {}) has no end", at.x, at.y);
+  return stream;
+}
+
 TileRow row_of(const GridTile& at, int64_t tile_level0) {
   TileRow row;
   row.x = static_cast<int32_t>(at.x);
@@ -42,14 +52,17 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) 
   cut.row = row_of(at, plan.grid.tile_level0);
   Image tile;
   try {
-    tile = read_tile(plan, config, at);
+    if (plan.copies) cut.stored = copy_tile(plan, config, at);
+    if (!plan.copies || config.filter.looks_at_pixels()) tile = read_tile(plan, config, at);
   } catch (const Error& e) {
+    cut.stored.clear();
     cut.dropped = "damaged";
     cut.message = e.what();
     return cut;
   }
   test(tile, config.filter, cut);
-  if (!cut.dropped.empty()) return cut;
+  if (!cut.dropped.empty()) cut.stored.clear();
+  if (!cut.dropped.empty() || plan.copies) return cut;
   if (config.encoding.codec == "raw")
     cut.stored = std::move(tile.rgb);
   else

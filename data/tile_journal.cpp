@@ -20,7 +20,9 @@ Json to_json(const SlideRecord& r) {
   Json j = {{"id", r.id}, {"status", r.status}, {"reason", r.reason}};
   j["mpp"] = r.mpp > 0 ? Json(r.mpp) : Json(nullptr);
   j["mpp_source"] = r.mpp_source;
+  j["reader"] = r.reader;
   j["level"] = r.level;
+  j["copied"] = r.copied;
   j["tiles"] = r.tiles;
   j["filtered"] = r.filtered;
   j["seconds"] = r.seconds;
@@ -36,7 +38,9 @@ SlideRecord record_from(const Json& j) {
   r.reason = j.at("reason");
   if (!j.at("mpp").is_null()) r.mpp = j.at("mpp");
   r.mpp_source = j.at("mpp_source");
+  r.reader = j.value("reader", "");
   r.level = j.at("level");
+  r.copied = j.value("copied", false);
   r.tiles = j.at("tiles");
   r.filtered = j.at("filtered").get<std::map<std::string, int64_t>>();
   r.seconds = j.at("seconds");

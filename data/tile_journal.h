@@ -19,7 +19,9 @@ struct SlideRecord {
   std::string reason;  // of every status but ok
   double mpp = 0;      // 0: unknown
   std::string mpp_source;
-  int64_t level = 0;  // pyramid level that tiles were read from
+  std::string reader;   // the row of slide_readers() that read the pixels
+  int64_t level = 0;    // pyramid level that tiles were read from
+  bool copied = false;  // the tiles are the slide's own JPEG streams
   int64_t tiles = 0;
   std::map<std::string, int64_t> filtered;  // tiles of the grid that were not kept, by cause: "tissue", "hsv", "white", "black", "damaged"
   double seconds = 0;

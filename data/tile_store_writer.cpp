@@ -54,6 +54,16 @@ struct ShardOfParts {
     parts.emplace_back(path, std::move(part));
   }
 
+  /// Says so where tiles are streams of the slides, which have tables of their own.
+  void describe_copies() {
+    size_t with_tiles = 0, copied = 0;
+    for (const SlideRow& row : index.slides) with_tiles += row.count > 0, copied += row.count > 0 && row.copied;
+    if (copied == 0) return;
+    index.format.lossless_tile_copy = copied == with_tiles;
+    index.format.jpeg_quality = 0;
+    index.format.jpeg_subsampling = "mixed";
+  }
+
   void copy_payload(PayloadSink& sink) const {
     for (const auto& [path, part] : parts) {
       const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -155,6 +165,7 @@ void TileStoreWriter::Impl::write_pending() {
   shard.index.format = settings;
   shard.index.identity = settings.identity;
   for (const auto& id : pending) shard.add(part_path(id));
+  shard.describe_copies();
   const std::string path = (fs::path(folder) / fmt::format("shard-{:05}.h5", shards.size())).string();
   write_shard(path, std::move(shard.index), [&](PayloadSink& sink) { shard.copy_payload(sink); });
   shards.push_back(entry_of(Shard(path), folder));

@@ -135,11 +135,12 @@ TilingAmounts measure_tiling(const TileConfig& config) {
     try {
       const auto slide = open_slide(entry.path);
       const double mpp = resolve_scale(slide->info(), entry.mpp, config.assume_mpp).mpp;
+      check_resolution(entry, mpp, config.tile);
       const TileGridConfig& t = config.tile;
       amounts.grid_tiles += make_grid(slide->info().size(), Mask(1, 1), {mpp, t.mpp, t.size_px, t.overlap_px, t.min_tissue, t.partial}).candidates;
       ++amounts.readable;
     } catch (const Error& e) {
-      log::warn("[tile] slide '{}': {}", entry.id, e.what());
+      amounts.failures[entry.id] = e.what();
     }
   }
   return amounts;

@@ -32,7 +32,8 @@ struct TilingResult {
 /// What a run would do, from the slides' headers alone.
 struct TilingAmounts {
   int64_t slides = 0, readable = 0;
-  int64_t grid_tiles = 0;  // before tissue and filters: an upper bound
+  int64_t grid_tiles = 0;                       // before tissue and filters: an upper bound
+  std::map<std::string, std::string> failures;  // slide -> why it would fail, as far as its header tells
 };
 TilingAmounts measure_tiling(const TileConfig& config);
 

@@ -87,6 +87,43 @@ TEST_F(Tiler, ThreadsDoNotChangeTheStore) {
   }
 }
 
+TEST_F(Tiler, TilesThatTheSlideHoldsAreCopied) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "copied");
+  c.tile.size_px = 256;
+  c.tile.mpp = 0.5;
+  c.tile.min_tissue = 0.01;
+  const TilingResult copied = tile_slides(c);
+  ASSERT_GT(copied.tiles, 0);
+  for (const auto& row : rows(folder / "copied/slides.jsonl")) {
+    EXPECT_EQ(row["copied"], row["tiles"] > 0) << row;
+    EXPECT_EQ(row["reader"], "tiff");
+  }
+  const TileStore store(folder / "copied");
+  EXPECT_TRUE(store.format().lossless_tile_copy);
+  EXPECT_EQ(store.format().jpeg_quality, 0u);
+  std::vector<uint8_t> buffer;
+  for (uint64_t i = 0; i < store.n_tiles(); ++i) {
+    const TileRow t = store.tile(i);
+    const auto slide = open_slide(store.slides()[t.slide].path);
+    const auto stored = store.read(i, buffer);
+    EXPECT_EQ(std::vector<uint8_t>(stored.begin(), stored.end()), slide->jpeg_stream({t.x, t.y}, 0, {256, 256}));
+  }
+
+  c.store = folder / "encoded";
+  c.encoding.copy = false;
+  const TilingResult encoded = tile_slides(c);
+  EXPECT_EQ(encoded.tiles, copied.tiles);
+  EXPECT_FALSE(TileStore(folder / "encoded").format().lossless_tile_copy);
+  EXPECT_NE(content(folder / "encoded"), content(folder / "copied"));
+
+  c.store = folder / "shifted";  // the grid is not the slide's
+  c.encoding.copy = true;
+  c.tile.size_px = 250;
+  tile_slides(c);
+  for (const auto& row : rows(folder / "shifted/slides.jsonl")) EXPECT_EQ(row["copied"], false);
+}
+
 TEST_F(Tiler, LeavesRecordsAndPictures) {
   const TemporaryFolder folder;
   TileConfig c = config(folder / "store");

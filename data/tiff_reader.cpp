@@ -1,0 +1,177 @@
+#include "data/tiff_reader.h"
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "data/decoded_tiles.h"
+#include "data/jpeg.h"
+#include "data/openslide_reader.h"
+#include "data/tiff_file.h"
+#include "data/tiff_tiles.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+namespace eosin::data {
+namespace {
+
+constexpr size_t kCacheBytes = size_t{96} << 20;
+constexpr double kWholePixel = 1.0 / 1024;  // a place nearer than this to a pixel's corner begins there; OpenSlide resolves 1/256
+constexpr int64_t kCheckedTiles = 3;        // of every level
+
+class TiffReader final : public SlideReader {
+ public:
+  TiffReader(TiffTiles tiles, std::unique_ptr<SlideReader> openslide)
+      : openslide_(std::move(openslide)), info_(openslide_->info()), tiles_(std::move(tiles)), decoded_(kCacheBytes) {
+    for (const Size& size : info_.dimensions) {
+      const auto found = std::find_if(tiles_.levels().begin(), tiles_.levels().end(), [&](const TiffLevel& l) { return l.size == size; });
+      levels_.push_back(found == tiles_.levels().end() ? nullptr : &*found);
+    }
+    info_.reader = "tiff";
+  }
+
+  const SlideInfo& info() const override { return info_; }
+  /// Gives up the reader that this one was made with.
+  std::unique_ptr<SlideReader> openslide() { return std::move(openslide_); }
+  bool has_direct_level() const {
+    return std::any_of(levels_.begin(), levels_.end(), [](const TiffLevel* l) { return l != nullptr; });
+  }
+
+  void read(Point level0, int level, Size size, uint8_t* rgb) const override {
+    const auto at = place_on(level0, level);
+    if (!at) return openslide_->read(level0, level, size, rgb);
+    try {
+      read_direct(level, *at, size, rgb);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data) throw;
+      fail(ErrorKind::Data, "[slide] '{}' is damaged at ({}, {}), level {}: {}", info_.path, level0.x, level0.y, level, e.what());
+    }
+  }
+
+  bool has_jpeg_stream(Point level0, int level, Size size) const override { return stream_at(level0, level, size).has_value(); }
+  std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const override {
+    const auto index = stream_at(level0, level, size);
+    return index ? tiles_.stream(*levels_[static_cast<size_t>(level)], *index) : std::vector<uint8_t>();
+  }
+
+  /// Why this reader and OpenSlide disagree about the slide's pixels; nothing if they do not.
+  std::optional<std::string> disagreement() const {
+    for (size_t n = 0; n < levels_.size(); ++n) {
+      if (!levels_[n]) continue;
+      const TiffLevel& l = *levels_[n];
+      for (const int64_t tile : some_tiles(l)) {
+        // A tile that begins on a whole pixel of level 0: the others are left to OpenSlide anyway.
+        const Point on_level{tile % l.across() * l.tile.width, tile / l.across() * l.tile.height};
+        const Point level0{std::llround(static_cast<double>(on_level.x) * info_.downsamples[n]),
+                           std::llround(static_cast<double>(on_level.y) * info_.downsamples[n])};
+        const int level = static_cast<int>(n);
+        if (!place_on(level0, level)) continue;
+        try {
+          if (read_region(*this, level0, level, l.tile).rgb != read_region(*openslide_, level0, level, l.tile).rgb)
+            return fmt::format("tile {} of level {} has other pixels", tile, n);
+        } catch (const Error& e) {
+          return fmt::format("tile {} of level {}: {}", tile, n, e.what());
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  /// The place in pixels of a level that is read directly; nothing where OpenSlide must read.
+  std::optional<Point> place_on(Point level0, int level) const {
+    if (!levels_[static_cast<size_t>(level)]) return std::nullopt;
+    const double downsample = info_.downsamples[static_cast<size_t>(level)];
+    const double x = static_cast<double>(level0.x) / downsample, y = static_cast<double>(level0.y) / downsample;
+    if (std::abs(x - std::round(x)) > kWholePixel || std::abs(y - std::round(y)) > kWholePixel) return std::nullopt;
+    return Point{std::llround(x), std::llround(y)};
+  }
+
+  /// The tile that is this region and lies within the picture.
+  std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
+    const auto at = place_on(level0, level);
+    if (!at) return std::nullopt;
+    const TiffLevel& l = *levels_[static_cast<size_t>(level)];
+    const bool aligned = size == l.tile && at->x % l.tile.width == 0 && at->y % l.tile.height == 0;
+    const bool inside = at->x >= 0 && at->y >= 0 && at->x + size.width <= l.size.width && at->y + size.height <= l.size.height;
+    if (!aligned || !inside) return std::nullopt;
+    const int64_t index = at->y / l.tile.height * l.across() + at->x / l.tile.width;
+    return l.bytes[static_cast<size_t>(index)] > 0 ? std::optional(index) : std::nullopt;
+  }
+
+  /// The first, a middle and the last tile that hold something.
+  static std::vector<int64_t> some_tiles(const TiffLevel& l) {
+    std::vector<int64_t> filled, some;
+    for (size_t i = 0; i < l.bytes.size(); ++i)
+      if (l.bytes[i] > 0) filled.push_back(static_cast<int64_t>(i));
+    const auto count = static_cast<int64_t>(filled.size());
+    for (int64_t k = 0; k < std::min(kCheckedTiles, count); ++k)
+      some.push_back(filled[static_cast<size_t>(k * (count - 1) / std::max<int64_t>(1, kCheckedTiles - 1))]);
+    return some;
+  }
+
+  Image decode(const TiffLevel& level, int64_t index) const {
+    Image tile;
+    decode_jpeg(tiles_.stream(level, index), tile);
+    EOSIN_CHECK(tile.width == level.tile.width && tile.height == level.tile.height, Data, "tile {} has {} x {} pixels (need {} x {})", index,
+                tile.width, tile.height, level.tile.width, level.tile.height);
+    return tile;
+  }
+
+  void read_direct(int number, Point at, Size size, uint8_t* rgb) const {
+    const TiffLevel& level = *levels_[static_cast<size_t>(number)];
+    const int64_t right = std::min(at.x + size.width, level.size.width), bottom = std::min(at.y + size.height, level.size.height);
+    const bool whole = at.x >= 0 && at.y >= 0 && right == at.x + size.width && bottom == at.y + size.height;
+    if (!whole) std::memset(rgb, 255, static_cast<size_t>(size.width * size.height) * 3);
+    const bool one_tile = whole && size == level.tile && at.x % level.tile.width == 0 && at.y % level.tile.height == 0;
+
+    for (int64_t ty = std::max<int64_t>(at.y, 0) / level.tile.height; ty * level.tile.height < bottom; ++ty)
+      for (int64_t tx = std::max<int64_t>(at.x, 0) / level.tile.width; tx * level.tile.width < right; ++tx) {
+        const int64_t index = ty * level.across() + tx, x0 = tx * level.tile.width, y0 = ty * level.tile.height;
+        const int64_t left = std::max(at.x, x0), top = std::max(at.y, y0);
+        const int64_t width = std::min(right, x0 + level.tile.width) - left, height = std::min(bottom, y0 + level.tile.height) - top;
+        if (width <= 0 || height <= 0) continue;  // the region begins beyond the picture
+        uint8_t* to = rgb + ((top - at.y) * size.width + left - at.x) * 3;
+        if (level.bytes[static_cast<size_t>(index)] == 0) {
+          for (int64_t y = 0; y < height; ++y) std::memset(to + y * size.width * 3, 255, static_cast<size_t>(width) * 3);
+          continue;
+        }
+        // A region that is a tile is read once: keeping it would cost memory and a copy.
+        const auto tile =
+            one_tile ? std::make_shared<const Image>(decode(level, index)) : decoded_.get({number, index}, [&] { return decode(level, index); });
+        for (int64_t y = 0; y < height; ++y)
+          std::memcpy(to + y * size.width * 3, tile->row(top - y0 + y) + (left - x0) * 3, static_cast<size_t>(width) * 3);
+      }
+  }
+
+  std::unique_ptr<SlideReader> openslide_;
+  SlideInfo info_;
+  TiffTiles tiles_;
+  mutable DecodedTiles decoded_;
+  std::vector<const TiffLevel*> levels_;  // of every level; null: OpenSlide reads it
+};
+
+}  // namespace
+
+bool tiff_reader_accepts(const std::string& path) { return begins_as_tiff(path) && openslide_accepts(path); }
+
+std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path) {
+  auto openslide = open_openslide(path);
+  std::optional<TiffTiles> tiles;
+  try {
+    tiles.emplace(path);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Data) throw;
+    log::warn("[slide] '{}' is read through OpenSlide: {}", path, e.what());
+    return openslide;
+  }
+  auto direct = std::make_unique<TiffReader>(std::move(*tiles), std::move(openslide));
+  if (!direct->has_direct_level()) return direct->openslide();
+  const auto disagreement = direct->disagreement();
+  if (!disagreement) return direct;
+  log::warn("[slide] '{}' is read through OpenSlide: {}", path, *disagreement);
+  return direct->openslide();
+}
+
+}  // namespace eosin::data

@@ -1,0 +1,19 @@
+#pragma once
+#include "data/slide_reader.h"
+
+#include <memory>
+#include <string>
+
+namespace eosin::data {
+
+/// The "tiff" row: slides in tiled JPEG TIFF (Aperio SVS, generic pyramids), read without OpenSlide's lock, cache and blit.
+///
+/// OpenSlide says what the slide is (levels, properties) and reads what this reader does not: levels of another compression, and regions that
+/// do not begin on a whole pixel of their level. Some tiles of every level are read both ways on opening; at the first difference OpenSlide
+/// reads the whole slide and the log says why.
+/// Errors   as open_slide.
+/// Checked  golden data.read_region; tests/data/test_tiff_reader.cpp: the same pixels as OpenSlide's, damage, threads.
+std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path);
+bool tiff_reader_accepts(const std::string& path);
+
+}  // namespace eosin::data
