@@ -63,7 +63,11 @@ struct LoaderBench {
   }
 };
 
-Json view_keys(data::MultiCropConfig config) { return config::to_json(config::visit_of(config)); }
+/// The keys of a preset, with the sizes that a config leaves to the model.
+Json view_keys(data::MultiCropConfig config) {
+  config.global_size_px = config.global_size(), config.local_size_px = config.local_size();
+  return config::to_json(config::visit_of(config));
+}
 
 Cases loader_cases(const LoaderBench& c, bool peers) {
   const auto views = data::view_preset(c.views);

@@ -41,6 +41,10 @@ Loaded load(std::vector<std::string> words, const std::vector<std::string>& over
     loaded.verb = &verb_named(words.front(), "");
     words.erase(words.begin());
   }
+  if (!loaded.verb && !words.empty() && !std::filesystem::exists(words.front())) {
+    const auto near = config::nearest(words.front(), known);
+    EOSIN_CHECK(!near, Config, "[config] '{}' is neither a file nor a verb; did you mean '{}'?", words.front(), *near);
+  }
   EOSIN_CHECK(words.size() <= 1, Config, "[config] '{}' is one word too many; need VERB, CONFIG.yaml or both", words.back());
   EOSIN_CHECK(loaded.verb || !words.empty(), Config, "[config] need a CONFIG.yaml or a verb (one of: {})", fmt::join(known, ", "));
   const bool from_file = !words.empty();

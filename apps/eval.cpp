@@ -38,6 +38,8 @@ struct EvalConfig {
   void validate(config::Problems& p) const {
     if (features.empty()) p.add("features", "missing; give a features file or folder");
     if (labels.empty() == store.empty()) p.add("labels", "give either labels (a CSV) or store (its own columns)");
+    for (const std::string* column : {&columns.id, &columns.label, &columns.group, &columns.split})
+      if (!store.empty() && !column->empty()) p.add("columns", "names columns of labels (a CSV); store has its own");
     evaluation.validate(p);
   }
 };

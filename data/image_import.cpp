@@ -112,12 +112,17 @@ void import_slide(TileStoreWriter& writer, std::span<const ImageEntry> entries, 
   SlidePart part = writer.begin(entries[0].slide);
   part.restart();
   TextColumns texts;
-  for (size_t k = 0; k < entries.size(); ++k) {
-    const ImageEntry& e = entries[k];
-    const std::string bytes = read_file(e.file);
-    part.append(place(k, e.x, e.y, format, e.where), maker.from_file(span_of(bytes), e.where == e.file ? e.file : e.where + ": " + e.file));
-    for (const auto& column : columns) texts[column].push_back(column_value(e, column));
-    one_done();
+  try {
+    for (size_t k = 0; k < entries.size(); ++k) {
+      const ImageEntry& e = entries[k];
+      const std::string bytes = read_file(e.file);
+      part.append(place(k, e.x, e.y, format, e.where), maker.from_file(span_of(bytes), e.where == e.file ? e.file : e.where + ": " + e.file));
+      for (const auto& column : columns) texts[column].push_back(column_value(e, column));
+      one_done();
+    }
+  } catch (const Error&) {
+    part.abandon();  // what mends the error may be other settings
+    throw;
   }
   SlideRow row;
   row.id = entries[0].slide;

@@ -3,6 +3,7 @@
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "data/slide_reader.h"
 #include "data/slide_scale.h"
 
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -114,6 +116,16 @@ std::vector<SlideEntry> cohort(const std::string& path) {
   return entries;
 }
 
+/// An id names files beside the store, and stands in JSON.
+void check_id(const SlideEntry& e) {
+  const bool is_name = !e.id.empty() && e.id != "." && e.id != ".." && e.id.find('/') == std::string::npos;
+  EOSIN_CHECK(is_name, Data, "[slides] the id '{}' of '{}' cannot name a file; give the slide another in the column slide of a cohort CSV", e.id,
+              e.path);
+  const bool is_text = find_non_text(e.id) == std::string::npos && find_non_text(e.path) == std::string::npos;
+  EOSIN_CHECK(is_text, Data, "[slides] the name of '{}' is not UTF-8 text; rename it, or link to it by another name",
+              nlohmann::json(e.path).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+}
+
 void expand(const std::string& word, std::vector<SlideEntry>& out) {
   const std::string extension = fs::path(word).extension().string();
   const auto add = [&](const std::vector<std::string>& paths) {
@@ -141,8 +153,10 @@ std::vector<SlideEntry> list_slides(const std::vector<std::string>& words) {
   EOSIN_CHECK(!entries.empty(), Config, "[slides] no slides were named; give slides=PATH, a glob, a folder, or a cohort CSV");
   std::map<std::string, std::string> seen;
   for (const auto& e : entries) {
+    check_id(e);
     const auto [it, is_new] = seen.emplace(e.id, e.path);
-    EOSIN_CHECK(is_new, Data, "[slides] two slides have the id '{}': '{}' and '{}'; name them in a cohort CSV", e.id, it->second, e.path);
+    EOSIN_CHECK(is_new, Data, "[slides] two slides have the id '{}': '{}' and '{}'; give each an id of its own in the column slide of a cohort CSV",
+                e.id, it->second, e.path);
   }
   return entries;
 }

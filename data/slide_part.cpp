@@ -217,6 +217,7 @@ SlidePart::SlidePart(SlidePart&&) noexcept = default;
 const std::string& SlidePart::slide_id() const { return impl_->slide_id; }
 const std::vector<TileRow>& SlidePart::recovered() const { return impl_->recovered; }
 void SlidePart::restart() { impl_->begin(); }
+void SlidePart::abandon() { ::unlink(impl_->path.c_str()); }
 uint64_t SlidePart::n_tiles() const { return impl_->n_tiles; }
 uint64_t SlidePart::bytes() const { return impl_->bytes; }
 

@@ -41,6 +41,8 @@ class SlidePart {
   /// Tiles that an earlier, killed run left, in order: the caller goes on behind them or calls restart().
   const std::vector<TileRow>& recovered() const;
   void restart();
+  /// Removes the file: nothing of the slide is worth going on with.
+  void abandon();
 
   /// Appends one tile. `tile.slide` and `tile.crc32c` are ignored: the part knows them.
   /// Errors   Io naming the part, the bytes needed and free if it cannot be written.

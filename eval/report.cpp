@@ -142,6 +142,18 @@ std::vector<Json> metrics_of(const RunRecord& run) {
   return m.is_array() ? m.get<std::vector<Json>>() : std::vector<Json>{};
 }
 
+/// What the interval is of: the value over the pooled predictions of all folds.
+const Json& estimate(const Json& metric) {
+  const Json& pooled = at(at(metric, "pooled"), "value");
+  return pooled.is_number() ? pooled : at(metric, "mean");
+}
+
+/// "0.81 +- 0.02 over 5 folds"; empty for a single one.
+std::string over_folds(const Json& metric) {
+  const size_t folds = at(metric, "folds").size();
+  return folds < 2 ? "" : fmt::format("{} \u00b1 {} over {} folds", text(metric, "mean"), text(metric, "sd"), folds);
+}
+
 /// Samples of all folds.
 int64_t rows_of(const Json& metric) {
   int64_t n = 0;
@@ -168,7 +180,7 @@ std::string verdict(const RunRecord& run) {
   const std::string kind = text(protocol, "kind", "?") + (warnings == 0 ? "" : fmt::format(", with {} warnings of the audit", warnings));
   return html::paragraph("verdict",
                          fmt::format("{}: {} {} (95 % interval {}), resampled by {}; n = {}; protocol {}.", text(protocol, "name", "evaluation"),
-                                     text(m, "name"), text(m, "mean"), interval_text(m), text(m, "unit"), rows_of(m), kind));
+                                     text(m, "name"), text_of(estimate(m)), interval_text(m), text(m, "unit"), rows_of(m), kind));
 }
 
 std::string violations(const RunRecord& run) {
@@ -185,14 +197,15 @@ std::string metrics_section(const RunRecord& run) {
   std::vector<svg::IntervalRow> intervals;
   for (const Json& m : all) {
     const Json& pooled = at(m, "pooled");
-    rows.push_back({text(m, "name"), text(m, "mean"), interval_text(m), text(m, "direction"), fmt::format("{}", rows_of(m)), text(m, "unit"),
-                    text(pooled, "ci"), text(pooled, "undefined", "0")});
-    const auto value = real(m, "mean"), low = real(m, "ci_low"), high = real(m, "ci_high");
-    if (value && low && high && *low >= -1 && *high <= 1) intervals.push_back({text(m, "name"), *value, *low, *high});
+    rows.push_back({text(m, "name"), text_of(estimate(m)), interval_text(m), over_folds(m), text(m, "direction"), fmt::format("{}", rows_of(m)),
+                    text(m, "unit"), text(pooled, "ci"), text(pooled, "undefined", "0")});
+    const Json& value = estimate(m);
+    const auto low = real(m, "ci_low"), high = real(m, "ci_high");
+    if (value.is_number() && low && high && *low >= -1 && *high <= 1) intervals.push_back({text(m, "name"), value.get<double>(), *low, *high});
   }
   std::vector<Row> numbers;
   for (const auto& r : intervals) numbers.push_back({r.name, number(r.value), number(r.low), number(r.high)});
-  std::string s = html::table({"metric", "value", "95 % interval", "better", "n", "unit", "interval by", "undefined"}, rows);
+  std::string s = html::table({"metric", "value", "95 % interval", "mean of folds", "better", "n", "unit", "interval by", "undefined"}, rows);
   if (!intervals.empty())
     s += html::grid({html::figure(svg::interval_chart("Metrics with their intervals", intervals), "Values and 95 % intervals",
                                   {"metric", "value", "low", "high"}, numbers)},
@@ -266,7 +279,7 @@ std::vector<html::Card> cards_of(const RunRecord& run) {
   std::vector<html::Card> cards;
   for (const Json& m : metrics_of(run)) {
     if (cards.size() == 4) break;
-    cards.push_back({text(m, "name"), text(m, "mean"), interval_text(m)});
+    cards.push_back({text(m, "name"), text_of(estimate(m)), interval_text(m)});
   }
   if (!run.metrics.empty()) {
     cards.push_back({"steps", text(run.metrics.back(), "step"), ""});
@@ -321,7 +334,7 @@ std::string run_body(const RunRecord& run) {
 /// Last value of every number that a run reports, as text.
 std::vector<Row> headline_numbers(const RunRecord& run) {
   std::vector<Row> rows;
-  for (const Json& m : metrics_of(run)) rows.push_back({text(m, "name"), fmt::format("{} ({})", text(m, "mean"), interval_text(m))});
+  for (const Json& m : metrics_of(run)) rows.push_back({text(m, "name"), fmt::format("{} ({})", text_of(estimate(m)), interval_text(m))});
   for (const auto& s : series_of(run.metrics)) rows.push_back({"last " + s.name, number(s.y.back())});
   return rows;
 }

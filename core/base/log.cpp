@@ -105,8 +105,13 @@ class Log {
  private:
   void write_to_file(const spdlog::details::log_msg& msg) {
     if (!file_ || msg.level < spdlog::level::info) return;
-    file_->log(msg);
-    file_->flush();
+    try {
+      file_->log(msg);
+      file_->flush();
+    } catch (const spdlog::spdlog_ex& e) {  // a full disk: what the run writes itself says so in its own words
+      file_.reset();
+      std::fprintf(stderr, "warning: [log] log.txt is given up: %s\n", e.what());
+    }
   }
   bool shown(Level level) const { return level >= level_ && (rank_ == 0 || level >= Level::Warning); }
   void clear_status() const {

@@ -54,6 +54,15 @@ TensorMap read_verified(const fs::path& path) {
   return std::move(file.tensors);
 }
 
+/// Weights are real numbers: one that is not would be trained from, or exported, without a word.
+void check_finite(const TensorMap& weights, const std::string& where) {
+  for (const auto& [name, tensor] : weights) {
+    EOSIN_CHECK(at::isFloatingType(tensor.scalar_type()), Data, "[encoder] {}: {} holds {} (need floating-point weights)", where, name,
+                c10::toString(tensor.scalar_type()));
+    EOSIN_CHECK(at::isfinite(tensor).all().item<bool>(), Data, "[encoder] {}: {} holds NaN or infinite values", where, name);
+  }
+}
+
 EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const std::string ending = path.extension().string();
   EOSIN_CHECK(ending != ".pth" && ending != ".pt" && ending != ".bin", Data,
@@ -66,6 +75,7 @@ EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   ImportTarget target = source.target;
   if (!json.is_null()) target = merged(source.target, import_target_of_timm(json, config.string()));
   EncoderWeights encoder = with_spec(convert_state_dict(tensors, target), {});
+  check_finite(encoder.weights, path.string());
   if (!json.is_null()) apply_timm_config(encoder.spec, json, config.string());
   return encoder;
 }

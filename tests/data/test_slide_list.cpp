@@ -91,6 +91,11 @@ TEST(SlideList, MistakesAreNamed) {
   EXPECT_THAT(refusal({folder / "m.csv"}, ErrorKind::Data), HasSubstr("m.csv:3: mpp of slide 'b' is no scale (got 'half'"));
   write_file(folder / "p.csv", std::string_view("slide,path\na,\n"));
   EXPECT_THAT(refusal({folder / "p.csv"}, ErrorKind::Data), HasSubstr("p.csv:2: slide 'a' has no path"));
+  for (const char* id : {"../up", "a/b", "..", "/abs"}) {
+    write_file(folder / "t.csv", "slide,path\n" + std::string(id) + ",a.svs\n");
+    EXPECT_THAT(refusal({folder / "t.csv"}, ErrorKind::Data), HasSubstr("cannot name a file"));
+  }
+  EXPECT_THAT(refusal({"b\xe9.tiff"}, ErrorKind::Data), HasSubstr("not UTF-8"));
   write_file(folder / "n.csv", std::string_view("slide,place\na,b\n"));
   EXPECT_THAT(refusal({folder / "n.csv"}, ErrorKind::Data), HasSubstr("no column of paths (has slide, place"));
 }
