@@ -84,8 +84,8 @@ void check_every_class_is_trained(const LabelledSet& train) {
   std::vector<std::string> absent;
   for (size_t c = 0; c < train.classes.size(); ++c)
     if (std::find(train.target.begin(), train.target.end(), static_cast<int64_t>(c)) == train.target.end()) absent.push_back(train.classes[c]);
-  EOSIN_CHECK(absent.empty(), Data, "[eval] no training sample of {} ({} of {} classes); leave its rows out, or split otherwise", fmt::join(absent, ", "),
-              absent.size(), train.classes.size());
+  EOSIN_CHECK(absent.empty(), Data, "[eval] no training sample of {} ({} of {} classes); leave its rows out, or split otherwise",
+              fmt::join(absent, ", "), absent.size(), train.classes.size());
 }
 
 ProtocolResult run_linear(const LinearProtocol& protocol, const LabelledSet& train, const LabelledSet& test) {

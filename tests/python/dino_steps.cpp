@@ -45,7 +45,8 @@ void run(const std::string& from, const std::string& to) {
 
   GivenViews task(dino, [&](int64_t step) {
     std::vector<Tensor> views;
-    for (int v = 0; in.contains("views." + std::to_string(v)); ++v) views.push_back(in.at("views." + std::to_string(v))[step].to(at::kDouble).contiguous());
+    for (int v = 0; in.contains("views." + std::to_string(v)); ++v)
+      views.push_back(in.at("views." + std::to_string(v))[step].to(at::kDouble).contiguous());
     return views;
   });
   optim::AdamW adamw({}, dino.param_groups());
