@@ -1,6 +1,7 @@
 #include "apps/online_probe.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/nn/weights.h"
 #include "data/sampler.h"
 #include "data/tile_reader.h"
@@ -68,7 +69,11 @@ OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::
   const bool labelled = store_->has_column(config_.label);
   EOSIN_CHECK(config_.store.empty() || labelled, Config, "[eval.label] {} has no column '{}'; it has: {}", config_.store, config_.label,
               fmt::join(store_->columns(), ", "));
-  if (labelled) label_tiles();
+  if (labelled)
+    label_tiles();
+  else
+    log::info("[eval] no k-NN on the way: the training store has no column '{}' (eval.label); it has: {}", config_.label,
+              store_->columns().empty() ? "none" : fmt::format("{}", fmt::join(store_->columns(), ", ")));
 }
 
 void OnlineProbe::label_tiles() {

@@ -131,6 +131,7 @@ class SlideTiling final : public SlideJob {
     record_.bytes = static_cast<int64_t>(part_->bytes());
     record_.status = record_.tiles > 0 ? "ok" : "no_tissue";
     record_.reason = record_.tiles > 0 ? "" : plan_.no_tiles.empty() ? "every tile was filtered" : plan_.no_tiles;
+    if (record_.tiles == 0) log::warn("[tile] slide '{}' gives no tiles: {}", entry_.id, record_.reason);
     sinks_.journal.add(record_);
     sinks_.store.finish(std::move(*part_), row());
   }
