@@ -339,6 +339,12 @@ std::vector<Row> headline_numbers(const RunRecord& run) {
   return rows;
 }
 
+/// The line "verb: ..." of its config.
+std::string verb_of(const RunRecord& run) {
+  const size_t at = run.config_yaml.find("verb: ");
+  return at == std::string::npos ? "" : run.config_yaml.substr(at, run.config_yaml.find('\n', at) - at);
+}
+
 std::string comparison(const std::vector<RunRecord>& runs) {
   Row head{"metric"};
   std::vector<Row> rows;
@@ -352,14 +358,17 @@ std::string comparison(const std::vector<RunRecord>& runs) {
     }
   }
   for (Row& row : rows) row.resize(runs.size() + 1, "–");
+  std::stable_partition(rows.begin(), rows.end(), [](const Row& row) { return !row[0].starts_with("last "); });
   std::string s = html::section("Runs side by side", html::table(head, rows));
   std::string differences;
   for (size_t k = 1; k < runs.size(); ++k) {
-    if (runs[0].config_yaml.empty() || runs[k].config_yaml.empty()) continue;
+    // Beside the first run of its own verb: keys of two verbs are all different.
+    const auto other = std::find_if(runs.begin(), runs.end(), [&](const RunRecord& r) { return verb_of(r) == verb_of(runs[k]); });
+    if (runs[k].config_yaml.empty() || &*other == &runs[k]) continue;
     std::vector<Row> changed;
-    for (const auto& d : config::diff(runs[0].config_yaml, runs[k].config_yaml)) changed.push_back({d.key, d.a, d.b});
-    differences += changed.empty() ? html::paragraph("note", fmt::format("{} and {} have the same config.", runs[0].name, runs[k].name))
-                                   : html::table({"key", runs[0].name, runs[k].name}, changed);
+    for (const auto& d : config::diff(other->config_yaml, runs[k].config_yaml)) changed.push_back({d.key, d.a, d.b});
+    differences += changed.empty() ? html::paragraph("note", fmt::format("{} and {} have the same config.", other->name, runs[k].name))
+                                   : html::table({"key", other->name, runs[k].name}, changed);
   }
   return differences.empty() ? s : s + html::section("Differences of their configs", differences);
 }
