@@ -52,11 +52,12 @@ nlohmann::ordered_json plan_of(const PretrainConfig& config, int world) {
   plan["micro_batch"] = micro_batch;
   plan["views"] = data::describe(config.views());
   plan["parameters"] = memory.parameters;
-  plan["predicted_memory_bytes"] = memory.weights_bytes + memory.activation_bytes;
+  const int64_t needed = memory.weights_bytes + memory.activation_bytes;
+  plan["predicted_memory_bytes"] = needed;
   if (const uint64_t there = machine().memory_bytes;
-      (config.run.device == "cpu" || device::cuda().devices == 0) && static_cast<uint64_t>(memory.weights_bytes + memory.activation_bytes) > there)
+      (config.run.device == "cpu" || device::cuda().devices == 0) && static_cast<uint64_t>(needed) > there)
     log::warn("[pretrain] the step needs about {} GB and this machine has {}; lower train.batch_size or raise train.accumulate",
-              (memory.weights_bytes + memory.activation_bytes) / 1'000'000'000, there / 1'000'000'000);
+              needed / 1'000'000'000, there / 1'000'000'000);
   plan["predicted_memory"] = {{"weights_gradients_moments_teacher", memory.weights_bytes}, {"activations", memory.activation_bytes}};
   return plan;
 }

@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -122,8 +121,7 @@ void check_id(const SlideEntry& e) {
   EOSIN_CHECK(is_name, Data, "[slides] the id '{}' of '{}' cannot name a file; give the slide another in the column slide of a cohort CSV", e.id,
               e.path);
   const bool is_text = find_non_text(e.id) == std::string::npos && find_non_text(e.path) == std::string::npos;
-  EOSIN_CHECK(is_text, Data, "[slides] the name of '{}' is not UTF-8 text; rename it, or link to it by another name",
-              nlohmann::json(e.path).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+  EOSIN_CHECK(is_text, Data, "[slides] the name of '{}' is not UTF-8 text; rename it, or link to it by another name", e.path);
 }
 
 void expand(const std::string& word, std::vector<SlideEntry>& out) {

@@ -91,12 +91,17 @@ class TiffReader final : public SlideReader {
   /// The tile that is this region and lies within the picture.
   std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
     const auto at = place_on(level0, level);
-    if (!at) return std::nullopt;
-    const TiffLevel& l = *levels_[static_cast<size_t>(level)];
-    const bool aligned = size == l.tile && at->x % l.tile.width == 0 && at->y % l.tile.height == 0;
-    const bool inside = at->x >= 0 && at->y >= 0 && at->x + size.width <= l.size.width && at->y + size.height <= l.size.height;
-    if (!aligned || !inside) return std::nullopt;
-    const int64_t index = at->y / l.tile.height * l.across() + at->x / l.tile.width;
+    return at && is_one_tile(*levels_[static_cast<size_t>(level)], *at, size) ? filled_tile(*levels_[static_cast<size_t>(level)], *at) : std::nullopt;
+  }
+
+  static bool is_one_tile(const TiffLevel& l, Point at, Size size) {
+    const bool aligned = size == l.tile && at.x % l.tile.width == 0 && at.y % l.tile.height == 0;
+    return aligned && at.x >= 0 && at.y >= 0 && at.x + size.width <= l.size.width && at.y + size.height <= l.size.height;
+  }
+
+  /// The tile that holds this pixel; nothing if the file has no stream there.
+  static std::optional<int64_t> filled_tile(const TiffLevel& l, Point at) {
+    const int64_t index = at.y / l.tile.height * l.across() + at.x / l.tile.width;
     return l.bytes[static_cast<size_t>(index)] > 0 ? std::optional(index) : std::nullopt;
   }
 
@@ -124,7 +129,7 @@ class TiffReader final : public SlideReader {
     const int64_t right = std::min(at.x + size.width, level.size.width), bottom = std::min(at.y + size.height, level.size.height);
     const bool whole = at.x >= 0 && at.y >= 0 && right == at.x + size.width && bottom == at.y + size.height;
     if (!whole) std::memset(rgb, 255, static_cast<size_t>(size.width * size.height) * 3);
-    const bool one_tile = whole && size == level.tile && at.x % level.tile.width == 0 && at.y % level.tile.height == 0;
+    const bool one_tile = is_one_tile(level, at, size);
 
     for (int64_t ty = std::max<int64_t>(at.y, 0) / level.tile.height; ty * level.tile.height < bottom; ++ty)
       for (int64_t tx = std::max<int64_t>(at.x, 0) / level.tile.width; tx * level.tile.width < right; ++tx) {

@@ -52,8 +52,9 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) 
   cut.row = row_of(at, plan.grid.tile_level0);
   Image tile;
   try {
+    if (!plan.copies) tile = read_tile(plan, config, at);
     if (plan.copies) cut.stored = copy_tile(plan, config, at);
-    if (!plan.copies || config.filter.looks_at_pixels()) tile = read_tile(plan, config, at);
+    if (plan.copies && config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
   } catch (const Error& e) {
     cut.stored.clear();
     cut.dropped = "damaged";

@@ -28,4 +28,10 @@ class GivenViews final : public train::Task {
   data::ViewBatch batch_;
 };
 
+/// The loss of every step.
+struct StepLosses final : train::Hook {
+  std::vector<double> values;
+  void after(train::StepReport& report) override { values.push_back(report.loss); }
+};
+
 }  // namespace eosin

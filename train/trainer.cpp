@@ -63,8 +63,8 @@ Outcome Trainer::run() {
     for (auto& hook : hooks_) hook->after(report);
     if (report.stopping && !report.last()) return Outcome::kStopped;
   }
-  EOSIN_CHECK(skipped_ < progress_.steps, Numeric, "[train] none of the {} steps was finite: nothing was trained; are the weights and the data?",
-              skipped_);
+  EOSIN_CHECK(skipped_ < progress_.steps, Numeric,
+              "[train] none of the {} steps was finite: nothing was trained; look for NaN in the weights and the data", skipped_);
   return Outcome::kFinished;
 }
 

@@ -90,11 +90,6 @@ nn::EncoderSpec dino_encoder(const nlohmann::json& c) {
   return spec;
 }
 
-struct Losses final : train::Hook {
-  std::vector<double> values;
-  void after(train::StepReport& report) override { values.push_back(report.loss); }
-};
-
 Results dino_step(const Case& c) {
   const auto& s = c.config;
   const int64_t epochs = s["epochs"], per_epoch = s["steps_per_epoch"];
@@ -122,7 +117,7 @@ Results dino_step(const Case& c) {
   const auto comm = make_single_comm();
   train::Trainer trainer(config, {task, adamw, *comm, [&](int64_t step) { return optim::warmup_cosine(lr, step); },
                                   [&](int64_t step) { return optim::warmup_cosine(weight_decay, step); }});
-  const auto losses = std::make_shared<Losses>();
+  const auto losses = std::make_shared<StepLosses>();
   trainer.add(losses);
   trainer.run();
 

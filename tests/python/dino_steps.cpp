@@ -15,11 +15,6 @@ namespace {
 
 using namespace eosin;
 
-struct Losses final : train::Hook {
-  std::vector<double> values;
-  void after(train::StepReport& report) override { values.push_back(report.loss); }
-};
-
 void add(TensorMap& out, const std::string& prefix, ssl::Dino& dino) {
   for (const auto& [name, tensor] : dino.state().tensors) out[prefix + name] = tensor.clone();
 }
@@ -55,7 +50,7 @@ void run(const std::string& from, const std::string& to) {
   train.steps = steps;
   train.freeze_last_layer_steps = 2;
   train::Trainer trainer(train, {task, adamw, *comm, [](int64_t) { return 5e-4; }, [](int64_t) { return 0.04; }});
-  const auto losses = std::make_shared<Losses>();
+  const auto losses = std::make_shared<StepLosses>();
   trainer.add(losses);
   trainer.run();
   add(out, "last.", dino);
