@@ -304,7 +304,7 @@ Verb bench_verb() {
           "bench loader|store|tile|step [CONFIG.yaml] [key=value ...] [--peer]",
           "timed pieces; --peer runs the Python side too",
           "eosin bench loader data.store=tiles views=dinov2 --peer",
-          {"--peer"},
+          {"--peer also runs the Python side, in turns, and prints the ratio"},
           run,
           make_config<LoaderBench>()};
 }

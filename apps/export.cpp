@@ -62,7 +62,7 @@ Verb export_verb() {
           "export RUN [format=timm|dinov2] [network=teacher|student] [out=FOLDER]",
           "writes an encoder as model.safetensors and config.json, ready for timm's or DINOv2's loader",
           "eosin export runs/dino format=timm out=encoders/dino",
-          {"--format=timm or dinov2"},
+          {"--format=timm  or dinov2: whose names the weights get"},
           run,
           make_config<ExportConfig>()};
 }

@@ -117,10 +117,11 @@ class CommandLine {
     sub->add_option("--device", device_, "run.device");
     sub->add_option("--threads", threads_, "run.threads");
     for (const auto& flag : verb.flags) {
-      if (const size_t eq = flag.find('='); eq != std::string::npos)
-        sub->add_option(flag.substr(0, eq), options_[flag.substr(0, eq)], flag.substr(eq + 1));
+      const std::string name = flag.substr(0, flag.find_first_of(" =")), help = flag.substr(flag.find(' ') + 1);
+      if (flag[name.size()] == '=')
+        sub->add_option(name, options_[name], help);
       else
-        sub->add_flag(flag, switches_[flag]);
+        sub->add_flag(name, switches_[name], help);
     }
   }
 
@@ -132,9 +133,8 @@ class CommandLine {
   std::map<std::string, std::string> options_;
 };
 
-/// The last line of stderr is the whole message; a list of problems is also printed above it, one a line.
+/// The last line of stderr is the whole message, a list of problems too.
 int finish_with(ErrorKind kind, std::string message) {
-  if (message.find('\n') != std::string::npos) std::fprintf(stderr, "%s\n", message.c_str());
   for (size_t at = 0; (at = message.find('\n', at)) != std::string::npos;) message.replace(at, 1, "; ");
   log::set_status("");
   std::fprintf(stderr, "error: %s\n", message.c_str());

@@ -89,6 +89,8 @@ void OnlineProbe::label_tiles() {
   num_classes_ = count(classes);
   const auto side = eval::group_folds(classes, group, num_classes_, 2).fold;
   for (size_t i = 0; i < tiles_.size(); ++i) labels_[tiles_[i]] = {classes[i], side[i] == 1};
+  if (const auto memory = std::count(side.begin(), side.end(), 0); config_.k > memory)
+    log::warn("[eval] k-NN on the way asks {} neighbours (eval.k) and has {} tiles to ask: all of them vote", config_.k, memory);
 }
 
 void OnlineProbe::load_weights() {

@@ -74,10 +74,13 @@ Json tile_size(const data::TileFormat& f) {
   return {f.tile_height, f.tile_width};
 }
 
+/// A store writes 0 where the scale is unknown.
+Json known(double mpp) { return mpp > 0 ? Json(mpp) : Json(nullptr); }
+
 Json describe_slides(const data::TileStore& store) {
   Json rows = Json::array();
   for (const auto& s : store.slides())
-    rows.push_back({{"id", s.id}, {"tiles", s.count}, {"mpp", s.mpp_x}, {"patient", s.patient}, {"vendor", s.vendor}, {"path", s.path}});
+    rows.push_back({{"id", s.id}, {"tiles", s.count}, {"mpp", known(s.mpp_x)}, {"patient", s.patient}, {"vendor", s.vendor}, {"path", s.path}});
   return rows;
 }
 
@@ -93,7 +96,7 @@ int info(const Invocation& in) {
   Json result = {{"tiles", store.n_tiles()},
                  {"slides", store.slides().size()},
                  {"tile_size_px", tile_size(f)},
-                 {"mpp", f.target_mpp},
+                 {"mpp", known(f.target_mpp)},
                  {"format_version", fmt::format("1.{}", header.format_minor)},
                  {"complete", true},
                  {"codec", data::name(f.codec)},
@@ -111,8 +114,8 @@ int info(const Invocation& in) {
   print_result(in, result);
   if (!in.json)
     for (const auto& s : slides)
-      fmt::print("  {}  {} tiles  {} um/px{}\n", s["id"].get<std::string>(), s["tiles"].get<uint64_t>(), s["mpp"].get<double>(),
-                 s["patient"] == "" ? "" : "  patient " + s["patient"].get<std::string>());
+      fmt::print("  {}  {} tiles  {} um/px{}\n", s["id"].get<std::string>(), s["tiles"].get<uint64_t>(),
+                 s["mpp"].is_null() ? "unknown" : s["mpp"].dump(), s["patient"] == "" ? "" : "  patient " + s["patient"].get<std::string>());
   return 0;
 }
 
@@ -197,7 +200,7 @@ Verb store_verb() {
   verb.usage = "store info|verify|merge|export|import PATH... [key=value ...]";
   verb.one_line = "looks into tile stores, checks every record, merges shards, exports and imports pictures (keys below: those of import)";
   verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
-  verb.flags = {"--decode"};
+  verb.flags = {"--decode verify: decodes every tile as well"};
   verb.run = run;
   verb.make_config = make_config<data::ImportConfig>();
   return verb;

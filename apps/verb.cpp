@@ -1,6 +1,7 @@
 #include "apps/verb.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -14,7 +15,7 @@ void print_lines(const nlohmann::ordered_json& value, int indent) {
       std::printf("%*s%s:\n", indent, "", key.c_str());
       print_lines(v, indent + 2);
     } else {
-      std::printf("%*s%s: %s\n", indent, "", key.c_str(), v.is_string() ? v.get<std::string>().c_str() : v.dump().c_str());
+      std::printf("%*s%s: %s\n", indent, "", key.c_str(), v.is_string() ? v.get<std::string>().c_str() : v.is_null() ? "unknown" : v.dump().c_str());
     }
   }
 }
@@ -32,6 +33,7 @@ config::Source Invocation::source() const {
 }
 
 void print_result(const Invocation& invocation, const nlohmann::ordered_json& result) {
+  log::set_status({});  // a terminal shows both streams
   if (invocation.json)
     std::printf("%s\n", result.dump().c_str());
   else

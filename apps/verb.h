@@ -30,7 +30,7 @@ struct Verb {
   std::string usage;  // "tile [CONFIG.yaml] [key=value ...]"
   std::string one_line;
   std::string example;             // works as pasted
-  std::vector<std::string> flags;  // "--decode", "--nproc=N": what it takes beside the common ones
+  std::vector<std::string> flags;  // what it takes beside the common ones: "--decode what it does", "--nproc=N what it is"
   std::function<int(const Invocation&)> run;
   /// The verb's config with its defaults, for --help and `config`: make_config<TileConfig>(); null if it has none.
   std::function<std::unique_ptr<config::AnyConfig>()> make_config;

@@ -150,6 +150,8 @@ ShardHeader read_header(const h5::File& file) {
   header.index_crc32c = need_number<uint32_t>(file, "index_crc32c");
   header.identity = file.text("/", "identity").value_or("");
   check_format(file, header);
+  if (const auto stored = file.integer("/", kHeaderChecksum); stored && *stored != header_checksum(header))
+    refuse(file.path(), "is damaged: its attributes do not fit their checksum");
   return header;
 }
 

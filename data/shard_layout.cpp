@@ -1,5 +1,6 @@
 #include "data/shard_layout.h"
 
+#include "core/base/crc32c.h"
 #include "core/base/error.h"
 #include "data/jpeg.h"
 
@@ -54,6 +55,13 @@ std::vector<uint8_t> encode_slide_column(size_t k, const std::vector<SlideRow>& 
   for (size_t i = 0; i < rows.size(); ++i)
     std::visit([&](auto member) { encode(column, rows[i], rows[i].*member, bytes.data() + i * width); }, kMembers[k]);
   return bytes;
+}
+
+uint32_t header_checksum(const ShardHeader& h) {
+  const std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {:a} {} {} {}", h.format_minor, uuid_text(h.uuid), h.writer,
+                                       h.created_utc, name(h.codec), h.jpeg_subsampling, h.ordered_by_slide, h.tile_height, h.tile_width, h.overlap,
+                                       h.jpeg_quality, h.n_tiles, h.n_slides, h.target_mpp, h.lossless_tile_copy, h.index_crc32c, h.identity);
+  return crc32c({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 void decode_record(std::span<const uint8_t> bytes, const TileFormat& format, const std::function<std::string()>& where, Image& out) {

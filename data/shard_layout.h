@@ -45,6 +45,10 @@ void decode_slide_column(size_t k, std::span<const uint8_t> bytes, std::vector<S
 /// The whole column `k` as the file holds it. Data error naming slide and column if a text is too long.
 std::vector<uint8_t> encode_slide_column(size_t k, const std::vector<SlideRow>& rows);
 
+/// Of every field of the header, so that a flipped bit in an attribute does not change what the tiles are taken for.
+uint32_t header_checksum(const ShardHeader& header);
+inline constexpr const char* kHeaderChecksum = "header_crc32c";
+
 /// Decodes a stored record. Data error naming `where()` if it cannot be decoded or has another size than the format's.
 void decode_record(std::span<const uint8_t> bytes, const TileFormat& format, const std::function<std::string()>& where, Image& out);
 

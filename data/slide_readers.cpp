@@ -4,6 +4,8 @@
 #include "data/tiff_damage.h"
 #include "data/tiff_reader.h"
 
+#include <openslide.h>
+
 #include <filesystem>
 
 namespace eosin::data {
@@ -28,7 +30,8 @@ std::unique_ptr<SlideReader> open_slide(const std::string& path) {
     if (row.accepts(path)) return row.open(path);
   if (const auto damage = tiff_damage(path))
     fail(ErrorKind::Data, "[slide] '{}' begins as a TIFF but is truncated or damaged: {}; copy it again from its source", path, *damage);
-  fail(ErrorKind::Data, "[slide] '{}' is not a slide that any reader knows", path);
+  fail(ErrorKind::Data, "[slide] '{}' is not a slide that any reader knows (OpenSlide {} is installed; DICOM needs 4.0)", path,
+       openslide_get_version());
 }
 
 }  // namespace eosin::data

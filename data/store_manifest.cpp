@@ -1,6 +1,7 @@
 #include "data/store_manifest.h"
 
 #include "core/base/atomic_file.h"
+#include "core/base/crc32c.h"
 #include "core/base/error.h"
 #include "core/base/sha256.h"
 
@@ -10,6 +11,19 @@
 namespace eosin::data {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
+
+constexpr const char* kChecksum = "crc32c";
+
+namespace {
+
+/// Of everything else in the manifest: keys, values and their order.
+uint32_t checksum_of(json manifest) {
+  manifest.erase(kChecksum);
+  const std::string text = manifest.dump();
+  return crc32c({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+}  // namespace
 
 ShardEntry entry_of(const Shard& shard, const std::string& folder) {
   const ShardHeader& h = shard.header();
@@ -29,6 +43,7 @@ std::vector<ShardEntry> read_manifest(const std::string& path) {
   try {
     const json j = json::parse(text);
     EOSIN_CHECK(j.at("format") == "eosin-store" && j.at("format_version").at(0) == 1, Data, "[{}] is not a store manifest of version 1", path);
+    if (j.contains(kChecksum)) EOSIN_CHECK(j.at(kChecksum) == checksum_of(j), Data, "[{}] is damaged: its checksum does not fit its text", path);
     for (const auto& s : j.at("shards")) shards.push_back({s.at("path"), s.at("uuid"), s.at("bytes"), s.at("n_tiles"), s.at("index_crc32c")});
     digest = j.at("digest");
   } catch (const json::exception& e) {
@@ -45,16 +60,17 @@ void write_manifest(const std::string& folder, const TileFormat& format, const s
     list.push_back({{"path", s.path}, {"uuid", s.uuid}, {"bytes", s.bytes}, {"n_tiles", s.n_tiles}, {"index_crc32c", s.index_crc32c}});
     n_tiles += s.n_tiles;
   }
-  const json j = {{"format", "eosin-store"},
-                  {"format_version", {1, 0}},
-                  {"complete", true},
-                  {"codec", name(format.codec)},
-                  {"tile_height", format.tile_height},
-                  {"tile_width", format.tile_width},
-                  {"target_mpp", format.target_mpp},
-                  {"n_tiles", n_tiles},
-                  {"digest", digest_of(shards)},
-                  {"shards", list}};
+  json j = {{"format", "eosin-store"},
+            {"format_version", {1, 0}},
+            {"complete", true},
+            {"codec", name(format.codec)},
+            {"tile_height", format.tile_height},
+            {"tile_width", format.tile_width},
+            {"target_mpp", format.target_mpp},
+            {"n_tiles", n_tiles},
+            {"digest", digest_of(shards)},
+            {"shards", list}};
+  j[kChecksum] = checksum_of(j);
   write_file((fs::path(folder) / kManifestName).string(), j.dump(2) + "\n");
 }
 

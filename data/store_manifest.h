@@ -22,7 +22,8 @@ ShardEntry entry_of(const Shard& shard, const std::string& folder);
 std::string digest_of(const std::vector<ShardEntry>& shards);
 
 /// Reads store.json.
-/// Errors   Io if it cannot be read; Data if it is not a manifest of version 1, or its digest does not fit its shards.
+/// Errors   Io if it cannot be read; Data if it is not a manifest of version 1, its checksum does not fit its text (where it has one), or its
+///          digest does not fit its shards.
 std::vector<ShardEntry> read_manifest(const std::string& path);
 /// Writes <folder>/store.json atomically, with the digest.
 void write_manifest(const std::string& folder, const TileFormat& format, const std::vector<ShardEntry>& shards);

@@ -339,12 +339,6 @@ std::vector<Row> headline_numbers(const RunRecord& run) {
   return rows;
 }
 
-/// The line "verb: ..." of its config.
-std::string verb_of(const RunRecord& run) {
-  const size_t at = run.config_yaml.find("verb: ");
-  return at == std::string::npos ? "" : run.config_yaml.substr(at, run.config_yaml.find('\n', at) - at);
-}
-
 std::string comparison(const std::vector<RunRecord>& runs) {
   Row head{"metric"};
   std::vector<Row> rows;
@@ -363,7 +357,7 @@ std::string comparison(const std::vector<RunRecord>& runs) {
   std::string differences;
   for (size_t k = 1; k < runs.size(); ++k) {
     // Beside the first run of its own verb: keys of two verbs are all different.
-    const auto other = std::find_if(runs.begin(), runs.end(), [&](const RunRecord& r) { return verb_of(r) == verb_of(runs[k]); });
+    const auto other = std::find_if(runs.begin(), runs.end(), [&](const RunRecord& r) { return r.verb == runs[k].verb; });
     if (runs[k].config_yaml.empty() || &*other == &runs[k]) continue;
     std::vector<Row> changed;
     for (const auto& d : config::diff(other->config_yaml, runs[k].config_yaml)) changed.push_back({d.key, d.a, d.b});

@@ -1,5 +1,6 @@
 #include "eval/run_record.h"
 
+#include "core/base/config.h"
 #include "core/base/error.h"
 
 #include <algorithm>
@@ -86,13 +87,20 @@ void read_pictures(const fs::path& folder, RunRecord& run, size_t& budget) {
   }
 }
 
-std::string verb_of(const RunRecord& run) {
-  std::istringstream lines(run.config_yaml);
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("verb:")) {
-      const size_t at = line.find_first_not_of(" \"'", 5), end = line.find_last_not_of(" \"'\r");
-      if (at != std::string::npos && end >= at) return line.substr(at, end - at + 1);
-    }
+/// What config.yaml calls the run; a file that is no config is noted.
+void read_names(const fs::path& file, RunRecord& run) {
+  if (run.config_yaml.empty()) return;
+  try {
+    const auto source = config::Source::from_file(file.string());
+    run.verb = source.peek("verb").value_or("");
+    run.name = source.peek("run.name").value_or("");
+  } catch (const Error& e) {
+    run.notes.push_back(e.what());
+  }
+}
+
+/// A folder without a config is known by its files.
+std::string verb_by_files(const RunRecord& run) {
   if (!run.results.is_null()) return "eval";
   if (!run.metrics.empty()) return "pretrain";
   return run.slides.empty() ? "run" : "tile";
@@ -116,7 +124,9 @@ RunRecord read_run(const std::string& dir) {
   read_pictures(root / "qc", run, budget);
   EOSIN_CHECK(!run.config_yaml.empty() || !run.results.is_null() || !run.metrics.empty() || !run.slides.empty(), Io,
               "[report] '{}' is no run folder: it holds none of config.yaml, results.json, metrics.jsonl, slides.jsonl", dir);
-  run.verb = verb_of(run);
+  read_names(root / "config.yaml", run);
+  if (run.verb.empty()) run.verb = verb_by_files(run);
+  if (!run.name.empty()) return run;
   const fs::path last = root.has_filename() ? root.filename() : root.parent_path().filename();
   run.name = last == "." || last.empty() ? fs::absolute(root).lexically_normal().filename().string() : last.string();
   return run;

@@ -13,7 +13,7 @@ struct Picture {
 };
 
 struct RunRecord {
-  std::string dir, name, verb;
+  std::string dir, name, verb;  // name: run.name of the config, else the folder's
   std::string config_yaml;
   nlohmann::ordered_json manifest, results;     // null if absent
   std::vector<nlohmann::ordered_json> metrics;  // one a step, ascending; of a step logged twice (resume) the later

@@ -353,7 +353,7 @@ void Source::override_with(std::string_view assignment) {
 }
 
 std::optional<std::string> Source::peek(std::string_view key) const {
-  const Node* node = impl->root.find(key);
+  const Node* node = find_path(impl->root, key);
   if (!node || node->kind != Node::Kind::Scalar) return std::nullopt;
   return node->text;
 }

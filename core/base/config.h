@@ -181,7 +181,7 @@ class Source {
   /// Applies one command-line override "a.b=value" (origin "command line").
   void override_with(std::string_view assignment);
 
-  /// The top-level scalar `key` (such as "verb"), if present; not marked as used.
+  /// The scalar at the dotted path `key` ("verb", "run.name"), if present; not marked as used.
   std::optional<std::string> peek(std::string_view key) const;
 
   struct Impl;

@@ -21,15 +21,22 @@ size_t distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+std::string without_marks(std::string_view word) {
+  std::string bare(word);
+  std::erase_if(bare, [](char c) { return c == '_' || c == '-'; });
+  return bare;
+}
+
+/// A forgotten underscore is no mistake in a letter: `imagesize` is two letters from image_size_px, not four.
+size_t letters_apart(std::string_view a, std::string_view b) { return std::min(distance(a, b), distance(without_marks(a), without_marks(b))); }
+
 }  // namespace
 
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known) {
   size_t best = std::min<size_t>(word.size() / 2 + 1, 3) + 1;
   std::optional<std::string> found;
   for (const std::string& candidate : known) {
-    const size_t least = word.size() > candidate.size() ? word.size() - candidate.size() : candidate.size() - word.size();
-    if (least >= best) continue;
-    if (const size_t d = distance(word, candidate); d < best) {
+    if (const size_t d = letters_apart(word, candidate); d < best) {
       best = d;
       found = candidate;
     }

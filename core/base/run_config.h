@@ -2,9 +2,14 @@
 // The `run` block that every verb's config shares.
 #include "core/base/config.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace eosin {
+
+/// The index of "cuda:N"; none for any other text.
+std::optional<int> cuda_index(std::string_view word);
 
 struct RunConfig {
   std::string dir = "runs/default";
@@ -21,6 +26,7 @@ struct RunConfig {
     v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096});
     v("deterministic", deterministic, "bit-identical results on one device; off may be faster on a GPU");
   }
+  void validate(config::Problems& p) const;
 };
 
 }  // namespace eosin

@@ -54,6 +54,10 @@ void BackboneConfig::visit(config::Visitor& v) {
 }
 
 void BackboneConfig::validate(config::Problems& p) const {
+  constexpr int64_t kMaxTokens = int64_t{1} << 20;  // attention alone would need 4 TB a head
+  const int64_t side = image_size_px / patch_size;
+  if (side * side > kMaxTokens)
+    p.add("patch_size", fmt::format("{} px in patches of {} are {} tokens (need at most {})", image_size_px, patch_size, side * side, kMaxTokens));
   if (image_size_px % patch_size == 0) return;
   const int64_t smaller = image_size_px / patch_size * patch_size;
   p.add("image_size_px", fmt::format("{} is not a multiple of patch_size {}; nearest: {} or {}", image_size_px, patch_size,

@@ -73,11 +73,9 @@ c10::Device choose(const std::string& word, int local_rank) {
   if (word == "cpu") return c10::kCPU;
   if (word == "auto") return cuda().available ? cuda_device(local_rank % cuda().devices) : c10::Device(c10::kCPU);
   if (word == "cuda") return cuda_device(local_rank);
-  int index = -1;
-  const char* end = word.data() + word.size();
-  const bool numbered = word.starts_with("cuda:") && std::from_chars(word.data() + 5, end, index).ptr == end && index >= 0;
-  EOSIN_CHECK(numbered, Config, "[device] unknown device '{}' (need cpu, cuda, cuda:N or auto)", word);
-  return cuda_device(index);
+  const auto index = cuda_index(word);
+  EOSIN_CHECK(index, Config, "[device] unknown device '{}' (need cpu, cuda, cuda:N or auto)", word);
+  return cuda_device(*index);
 }
 
 c10::Device prepare(const RunConfig& run, int local_rank, int local_world) {

@@ -154,8 +154,11 @@ File File::create(const std::string& path) {
   impl->path = path;
   const Handle plist = access_plist();
   H5Pset_alignment(plist, 65536, 4096);
-  H5Pset_libver_bounds(plist, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
-  impl->file = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, plist), H5Fclose);
+  // 1.8's layout carries checksums in all its own structures, the older one carries none and libhdf5 crashes on some of its flipped bits.
+  H5Pset_libver_bounds(plist, H5F_LIBVER_V18, H5F_LIBVER_V18);
+  const Handle root(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+  keep_in_header(root);
+  impl->file = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, root, plist), H5Fclose);
   if (!impl->file.ok()) fail_hdf5(ErrorKind::Io, path, "", "cannot create");
   return File(std::move(impl));
 }

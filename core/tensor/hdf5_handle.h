@@ -50,6 +50,10 @@ struct File::Impl {
 /// Once a thread: HDF5 prints nothing. Once a process: no plugins are loaded, lzf can be decoded.
 void prepare_library();
 
+/// Attributes (of groups: links too) stay in the object's header, whose checksum covers them; no times, so that equal input makes equal bytes.
+void keep_attributes_in_header(hid_t creation_plist);
+void keep_in_header(hid_t group_creation_plist);
+
 /// Little-endian type for files and native type for memory; kText and kOther have none.
 Handle file_type(Type type);
 Handle memory_type(Type type);

@@ -6,10 +6,12 @@
 namespace eosin::h5 {
 namespace {
 
-/// Equal input makes equal bytes: no times; nothing is filled but pointers to text.
+constexpr unsigned kMostInHeader = 1000;
+
+/// Equal input makes equal bytes: nothing is filled but pointers to text.
 Handle dataset_plist(Type type, const Layout& layout) {
   Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_obj_track_times(plist, false);
+  keep_attributes_in_header(plist);
   if (type != Type::kText || layout.text_bytes > 0) H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER);
   if (layout.chunk.empty()) {
     H5Pset_layout(plist, H5D_CONTIGUOUS);
@@ -31,10 +33,20 @@ Handle dataset_space(const std::vector<uint64_t>& shape, bool extendible) {
 
 }  // namespace
 
+void keep_attributes_in_header(hid_t creation_plist) {
+  H5Pset_obj_track_times(creation_plist, false);
+  H5Pset_attr_phase_change(creation_plist, kMostInHeader, 0);
+}
+
+void keep_in_header(hid_t creation_plist) {
+  keep_attributes_in_header(creation_plist);
+  H5Pset_link_phase_change(creation_plist, kMostInHeader, 0);
+}
+
 void File::create_group(const std::string& group) {
   prepare_library();
   const Handle plist(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
-  H5Pset_obj_track_times(plist, false);
+  keep_in_header(plist);
   const Handle h(H5Gcreate2(impl_->file, group.c_str(), H5P_DEFAULT, plist, H5P_DEFAULT), H5Gclose);
   if (!h.ok()) fail_hdf5(ErrorKind::Io, impl_->path, group, "cannot create the group");
 }

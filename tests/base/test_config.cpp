@@ -1,5 +1,6 @@
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/base/run_config.h"
 #include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
@@ -213,6 +214,17 @@ TEST(Config, RulesAcrossFieldsWaitForGoodFields) {
   EXPECT_EQ(message("", {"patch_size=17"}), "image_size_px: must be a multiple of patch_size (got 96, need 85 or 102)");
 }
 
+TEST(Config, ADeviceIsOneOfItsWords) {
+  const auto reads = [](const std::string& word) {
+    Source source;
+    source.override_with("device=" + word);
+    RunConfig run;
+    read(source, run);
+  };
+  for (const char* word : {"cpu", "cuda", "cuda:1", "auto"}) EXPECT_NO_THROW(reads(word)) << word;
+  for (const char* word : {"gpu", "cuda:", "cuda:-1", "cuda:1x"}) EXPECT_THROW(reads(word), Error) << word;
+}
+
 TEST(Config, MissingFileIsAConfigError) { EXPECT_EQ(message("/nowhere/x.yaml"), "no such file '/nowhere/x.yaml'"); }
 
 TEST_F(ConfigFile, HostileFilesEndWithinASecond) {
@@ -248,6 +260,7 @@ TEST(Config, PeekReadsAScalarOnly) {
   source.override_with("optim={lr: 1}");
   EXPECT_EQ(source.peek("verb"), "tile");
   EXPECT_FALSE(source.peek("optim"));
+  EXPECT_EQ(source.peek("optim.lr"), "1");
   EXPECT_FALSE(source.peek("nothing"));
 }
 
@@ -349,6 +362,7 @@ TEST(Config, NearestKeepsItsDistance) {
   const std::vector<std::string> known = {"weight_decay", "lr", "betas"};
   EXPECT_EQ(nearest("wieght_decay", known), "weight_decay");  // a swap is one step
   EXPECT_EQ(nearest("weight-decay", known), "weight_decay");
+  EXPECT_EQ(nearest("imagesize", {"name", "image_size_px"}), "image_size_px");
   EXPECT_EQ(nearest("l", known), "lr");
   EXPECT_FALSE(nearest("momentum", known));
   EXPECT_FALSE(nearest("weigth_decoy_x_y", known));

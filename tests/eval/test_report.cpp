@@ -108,6 +108,18 @@ TEST_F(Report, ALineCutShortByAKillIsLeftOutAndALaterRowOfAStepWins) {
   EXPECT_EQ(r.verb, "pretrain");
 }
 
+TEST_F(Report, ARunIsCalledByItsNameElseByItsFolder) {
+  const std::string dir = run("folder");
+  put(dir, "config.yaml", "verb: eval\nrun:\n  name: \"\"\n");
+  EXPECT_EQ(read_run(dir).name, "folder");
+  put(dir, "config.yaml", "verb: eval\nrun:\n  name: ViT-S, 20x\n");
+  EXPECT_EQ(read_run(dir).name, "ViT-S, 20x");
+  put(dir, "config.yaml", "verb: [eval\n");
+  const RunRecord damaged = read_run(dir);
+  EXPECT_EQ(damaged.name, "folder");
+  EXPECT_EQ(damaged.notes.size(), 1U);
+}
+
 TEST_F(Report, SeveralRunsAreComparedWithTheDifferencesOfTheirConfigs) {
   const std::string a = run("a"), b = run("b");
   put(a, "results.json", results("a"));

@@ -27,8 +27,7 @@ class Ranks : public testing::Test {
   static void TearDownTestSuite() { delete folder_; }
   static std::string in(const std::string& name) { return *folder_ / name; }
 
-  /// Without drop path, whose draws belong to the samples of one rank. Adam divides a gradient by its size: where it is nothing but rounding,
-  /// the update would be so too; a larger eps leaves those parameters in place.
+  /// Without drop path, whose draws belong to the samples of one rank.
   static Words pretrain(const std::string& run, int steps) {
     return {"pretrain",
             "data.store=" + in("tiles"),
@@ -39,7 +38,6 @@ class Ranks : public testing::Test {
             "model.drop_path_rate=0",
             "method.n_prototypes=64",
             "method.hidden_dim=64",
-            "optim.eps=1e-4",
             "train.batch_size=8",
             "train.log_every=1",
             "train.steps=" + std::to_string(steps),
@@ -47,27 +45,42 @@ class Ranks : public testing::Test {
             "--json",
             "--quiet"};
   }
+  static State objective(const std::string& run, int step) {
+    return load_checkpoint(checkpoint_path(in(run) + "/checkpoints", step)).state.part("task").part("objective");
+  }
+  static double distance(const Tensor& x, const Tensor& y) { return (x.to(at::kDouble) - y.to(at::kDouble)).abs().max().item<double>(); }
+
   static Words launch(const Words& command) { return Words{"launch", "--nproc", "2", "--"} + command; }
 
   static TemporaryFolder* folder_;
 };
 TemporaryFolder* Ranks::folder_ = nullptr;
 
+/// Adam divides a gradient by its size: where it is nothing but rounding, which depends on the batch's division, the update would be so too.
+/// A larger eps leaves those few parameters in place.
 TEST_F(Ranks, TwoTrainTheParametersOfOneProcess) {
-  const Outcome one = eosin(pretrain("one", 5)), two = eosin(launch(pretrain("two", 5)));
+  const Words eps = {"optim.eps=1e-4"};
+  const Outcome one = eosin(pretrain("one", 5) + eps), two = eosin(launch(pretrain("two", 5) + eps));
   ASSERT_EQ(one.code, 0) << one.err;
   ASSERT_EQ(two.code, 0) << two.err;
   EXPECT_EQ(two.json()["step"], 5);
   EXPECT_NEAR(two.json()["loss"].get<double>(), one.json()["loss"].get<double>(), 1e-5);
 
-  const auto objective = [](const std::string& run) {
-    return load_checkpoint(checkpoint_path(in(run) + "/checkpoints", 5)).state.part("task").part("objective");
-  };
-  const State a = objective("one"), b = objective("two");
-  const auto distance = [](const Tensor& x, const Tensor& y) { return (x.to(at::kDouble) - y.to(at::kDouble)).abs().max().item<double>(); };
+  const State a = objective("one", 5), b = objective("two", 5);
   ASSERT_GT(distance(a.tensors.at("student.head.mlp.0.weight"), a.tensors.at("teacher.head.mlp.0.weight")), 1e-3);  // they did move
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   for (const auto& [name, tensor] : a.tensors) EXPECT_LT(distance(tensor, b.tensors.at(name)), 1e-6) << name;
+}
+
+/// With the same micro-batches and the same threads there is no other rounding: equal to the bit, whatever eps is.
+TEST_F(Ranks, TwoEqualOneProcessThatAccumulatesTwoMicroBatchesToTheBit) {
+  const Outcome one = eosin(pretrain("accumulated", 5) + Words{"train.accumulate=2", "run.threads=1"});
+  const Outcome two = eosin(launch(pretrain("shared", 5) + Words{"run.threads=1"}));
+  ASSERT_EQ(one.code, 0) << one.err;
+  ASSERT_EQ(two.code, 0) << two.err;
+  const State a = objective("accumulated", 5), b = objective("shared", 5);
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(tensor.equal(b.tensors.at(name))) << name;
 }
 
 TEST_F(Ranks, StopTogetherAfterACheckpointAndGoOnToTheEnd) {
