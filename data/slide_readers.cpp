@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "data/ome_tiff_reader.h"
 #include "data/openslide_reader.h"
 #include "data/slide_reader.h"
 #include "data/tiff_damage.h"
@@ -13,6 +14,7 @@ namespace fs = std::filesystem;
 
 const std::vector<SlideReaderRow>& slide_readers() {
   static const std::vector<SlideReaderRow> table = {
+      {"ome-tiff", "OME-TIFF with its pyramid in sub-directories, tiled 8-bit RGB", "OME-TIFF specification 6.0", ome_tiff_accepts, open_ome_tiff},
       {"tiff", "tiled JPEG TIFF (Aperio SVS, generic pyramids), read directly and checked against OpenSlide", "TIFF 6.0 and its Technical Note 2",
        tiff_reader_accepts, open_tiff_slide},
       {"openslide", "every format that OpenSlide reads", "Goode et al. 2013, J Pathol Inform 4:27", openslide_accepts, open_openslide},

@@ -2,31 +2,27 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "data/decoded_tiles.h"
-#include "data/jpeg.h"
 #include "data/openslide_reader.h"
 #include "data/tiff_file.h"
-#include "data/tiff_tiles.h"
+#include "data/tiff_regions.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 
 namespace eosin::data {
 namespace {
 
-constexpr size_t kCacheBytes = size_t{96} << 20;
 constexpr double kWholePixel = 1.0 / 1024;  // a place nearer than this to a pixel's corner begins there; OpenSlide resolves 1/256
 constexpr int64_t kCheckedTiles = 3;        // of every level
 
 class TiffReader final : public SlideReader {
  public:
   TiffReader(TiffTiles tiles, std::unique_ptr<SlideReader> openslide)
-      : openslide_(std::move(openslide)), info_(openslide_->info()), tiles_(std::move(tiles)), decoded_(kCacheBytes) {
+      : openslide_(std::move(openslide)), info_(openslide_->info()), regions_(std::move(tiles)) {
     for (const Size& size : info_.dimensions) {
-      const auto found = std::find_if(tiles_.levels().begin(), tiles_.levels().end(), [&](const TiffLevel& l) { return l.size == size; });
-      levels_.push_back(found == tiles_.levels().end() ? nullptr : &*found);
+      const auto found = std::find_if(regions_.levels().begin(), regions_.levels().end(), [&](const TiffLevel& l) { return l.size == size; });
+      levels_.push_back(found == regions_.levels().end() ? nullptr : &*found);
     }
     info_.reader = "tiff";
   }
@@ -42,7 +38,7 @@ class TiffReader final : public SlideReader {
     const auto at = place_on(level0, level);
     if (!at) return openslide_->read(level0, level, size, rgb);
     try {
-      read_direct(level, *at, size, rgb);
+      regions_.read(*levels_[static_cast<size_t>(level)], *at, size, rgb);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       fail(ErrorKind::Data, "[slide] '{}' is damaged at ({}, {}), level {}: {}", info_.path, level0.x, level0.y, level, e.what());
@@ -52,7 +48,7 @@ class TiffReader final : public SlideReader {
   bool has_jpeg_stream(Point level0, int level, Size size) const override { return stream_at(level0, level, size).has_value(); }
   std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const override {
     const auto index = stream_at(level0, level, size);
-    return index ? tiles_.stream(*levels_[static_cast<size_t>(level)], *index) : std::vector<uint8_t>();
+    return index ? regions_.stream(*levels_[static_cast<size_t>(level)], *index) : std::vector<uint8_t>();
   }
 
   /// Why this reader and OpenSlide disagree about the slide's pixels; nothing if they do not.
@@ -88,21 +84,9 @@ class TiffReader final : public SlideReader {
     return Point{std::llround(x), std::llround(y)};
   }
 
-  /// The tile that is this region and lies within the picture.
   std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
     const auto at = place_on(level0, level);
-    return at && is_one_tile(*levels_[static_cast<size_t>(level)], *at, size) ? filled_tile(*levels_[static_cast<size_t>(level)], *at) : std::nullopt;
-  }
-
-  static bool is_one_tile(const TiffLevel& l, Point at, Size size) {
-    const bool aligned = size == l.tile && at.x % l.tile.width == 0 && at.y % l.tile.height == 0;
-    return aligned && at.x >= 0 && at.y >= 0 && at.x + size.width <= l.size.width && at.y + size.height <= l.size.height;
-  }
-
-  /// The tile that holds this pixel; nothing if the file has no stream there.
-  static std::optional<int64_t> filled_tile(const TiffLevel& l, Point at) {
-    const int64_t index = at.y / l.tile.height * l.across() + at.x / l.tile.width;
-    return l.bytes[static_cast<size_t>(index)] > 0 ? std::optional(index) : std::nullopt;
+    return at ? regions_.tile_at(*levels_[static_cast<size_t>(level)], *at, size) : std::nullopt;
   }
 
   /// The first, a middle and the last tile that hold something.
@@ -116,44 +100,9 @@ class TiffReader final : public SlideReader {
     return some;
   }
 
-  Image decode(const TiffLevel& level, int64_t index) const {
-    Image tile;
-    decode_jpeg(tiles_.stream(level, index), tile);
-    EOSIN_CHECK(tile.width == level.tile.width && tile.height == level.tile.height, Data, "tile {} has {} x {} pixels (need {} x {})", index,
-                tile.width, tile.height, level.tile.width, level.tile.height);
-    return tile;
-  }
-
-  void read_direct(int number, Point at, Size size, uint8_t* rgb) const {
-    const TiffLevel& level = *levels_[static_cast<size_t>(number)];
-    const int64_t right = std::min(at.x + size.width, level.size.width), bottom = std::min(at.y + size.height, level.size.height);
-    const bool whole = at.x >= 0 && at.y >= 0 && right == at.x + size.width && bottom == at.y + size.height;
-    if (!whole) std::memset(rgb, 255, static_cast<size_t>(size.width * size.height) * 3);
-    const bool one_tile = is_one_tile(level, at, size);
-
-    for (int64_t ty = std::max<int64_t>(at.y, 0) / level.tile.height; ty * level.tile.height < bottom; ++ty)
-      for (int64_t tx = std::max<int64_t>(at.x, 0) / level.tile.width; tx * level.tile.width < right; ++tx) {
-        const int64_t index = ty * level.across() + tx, x0 = tx * level.tile.width, y0 = ty * level.tile.height;
-        const int64_t left = std::max(at.x, x0), top = std::max(at.y, y0);
-        const int64_t width = std::min(right, x0 + level.tile.width) - left, height = std::min(bottom, y0 + level.tile.height) - top;
-        if (width <= 0 || height <= 0) continue;  // the region begins beyond the picture
-        uint8_t* to = rgb + ((top - at.y) * size.width + left - at.x) * 3;
-        if (level.bytes[static_cast<size_t>(index)] == 0) {
-          for (int64_t y = 0; y < height; ++y) std::memset(to + y * size.width * 3, 255, static_cast<size_t>(width) * 3);
-          continue;
-        }
-        // A region that is a tile is read once: keeping it would cost memory and a copy.
-        const auto tile =
-            one_tile ? std::make_shared<const Image>(decode(level, index)) : decoded_.get({number, index}, [&] { return decode(level, index); });
-        for (int64_t y = 0; y < height; ++y)
-          std::memcpy(to + y * size.width * 3, tile->row(top - y0 + y) + (left - x0) * 3, static_cast<size_t>(width) * 3);
-      }
-  }
-
   std::unique_ptr<SlideReader> openslide_;
   SlideInfo info_;
-  TiffTiles tiles_;
-  mutable DecodedTiles decoded_;
+  TiffRegions regions_;
   std::vector<const TiffLevel*> levels_;  // of every level; null: OpenSlide reads it
 };
 

@@ -1,6 +1,7 @@
 #pragma once
-// The compressed tiles of a tiled JPEG TIFF, by positional reads.
+// The tiles of a tiled TIFF: JPEG streams by positional reads, other compressions through libtiff.
 #include "data/slide_reader.h"
+#include "data/tiff_decoder.h"
 
 #include <cstdint>
 #include <memory>
@@ -9,11 +10,14 @@
 
 namespace eosin::data {
 
-/// One directory whose tiles are JPEG streams of three 8-bit channels, row by row from the top left; the last of a row or column may
-/// reach beyond the picture.
+/// One directory whose tiles hold three 8-bit channels, row by row from the top left; the last of a row or column may reach beyond the
+/// picture.
 struct TiffLevel {
   Size size, tile;
-  bool is_rgb = false;          // the streams hold RGB, not YCbCr, and need not say so (Aperio)
+  bool is_jpeg = true;
+  bool is_rgb = false;          // JPEG: the streams hold RGB, not YCbCr, and need not say so (Aperio); a JFIF marker outweighs it
+  bool is_reduced = false;      // the file calls it a smaller version of another
+  uint64_t directory = 0;       // its offset in the file
   std::vector<uint8_t> tables;  // JPEGTables; empty: the streams are whole
   std::vector<uint64_t> offsets, bytes;
 
@@ -21,24 +25,32 @@ struct TiffLevel {
   int64_t down() const { return (size.height + tile.height - 1) / tile.height; }
 };
 
-/// Nothing of libtiff is used after opening, and no lock is taken: any number of threads read at once.
+/// Which directories of a file are taken.
+enum class TiffDirectories {
+  kMainJpeg,    // JPEG alone, of the file's own list, in its order: what Aperio's and generic pyramids are
+  kOmePyramid,  // the largest of the list, with its sub-directories or reduced versions, largest first, of any compression (OME-TIFF 6.0)
+};
+
+/// For JPEG nothing of libtiff is used after opening, and no lock is taken: any number of threads read at once.
 ///
 /// Errors   Io if the file cannot be opened or read; Data if its directories are damaged, or a stream lies beyond the file's end.
 /// Checked  tests/data/test_tiff_reader.cpp.
 class TiffTiles {
  public:
-  explicit TiffTiles(const std::string& path);
+  explicit TiffTiles(const std::string& path, TiffDirectories which = TiffDirectories::kMainJpeg);
   TiffTiles(TiffTiles&&) = default;
 
-  /// All such directories, sub-directories left out, in the order of the file.
   const std::vector<TiffLevel>& levels() const { return levels_; }
-  /// Tile `index` as a self-contained stream (tables merged, RGB marked as such); empty if the file has none there (white, by convention).
+  Image picture(const TiffLevel& level, int64_t index) const;
+  /// Tile `index` of a JPEG level as a self-contained stream (tables merged, RGB marked as such); empty if the file has none there (white, by
+  /// convention).
   std::vector<uint8_t> stream(const TiffLevel& level, int64_t index) const;
 
  private:
   std::string path_;
   std::shared_ptr<const int> file_;  // closed with the last owner
   std::vector<TiffLevel> levels_;
+  std::shared_ptr<TiffDecoder> decoder_;  // of what is not JPEG
 };
 
 }  // namespace eosin::data

@@ -1,0 +1,105 @@
+#include "data/ome_tiff_reader.h"
+
+#include "core/base/error.h"
+#include "data/openslide_reader.h"
+#include "data/slide_scale.h"
+#include "data/tiff_file.h"
+#include "data/tiff_reader.h"
+#include "data/tiff_regions.h"
+
+#include <cmath>
+
+namespace eosin::data {
+namespace {
+
+/// The first directory's text and resolution under OpenSlide's names, where resolve_scale() looks for them.
+std::map<std::string, std::string> read_properties(const std::string& path) {
+  std::map<std::string, std::string> properties;
+  std::string message;
+  const TiffHandle tiff = open_tiff(path, message);
+  if (!tiff) return properties;
+  const char* text = nullptr;
+  if (TIFFGetField(tiff.get(), TIFFTAG_IMAGEDESCRIPTION, &text) && text) properties["tiff.ImageDescription"] = text;
+  if (TIFFGetField(tiff.get(), TIFFTAG_SOFTWARE, &text) && text) properties["tiff.Software"] = text;
+  uint16_t unit = RESUNIT_INCH;
+  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_RESOLUTIONUNIT, &unit);
+  if (unit == RESUNIT_CENTIMETER || unit == RESUNIT_INCH) properties["tiff.ResolutionUnit"] = unit == RESUNIT_INCH ? "inch" : "centimeter";
+  float pixels = 0;
+  if (TIFFGetField(tiff.get(), TIFFTAG_XRESOLUTION, &pixels)) properties["tiff.XResolution"] = fmt::format("{}", pixels);
+  if (TIFFGetField(tiff.get(), TIFFTAG_YRESOLUTION, &pixels)) properties["tiff.YResolution"] = fmt::format("{}", pixels);
+  return properties;
+}
+
+std::optional<double> nominal_magnification(const std::string& xml) {
+  constexpr std::string_view kKey = " NominalMagnification=\"";
+  const size_t at = xml.find(kKey), end = xml.find('"', at + kKey.size());
+  return at == std::string::npos || end == std::string::npos ? std::nullopt : parse_positive(xml.substr(at + kKey.size(), end - at - kKey.size()));
+}
+
+SlideInfo info_of(const std::string& path, const std::vector<TiffLevel>& levels) {
+  SlideInfo info;
+  info.path = path, info.reader = "ome-tiff", info.vendor = "ome-tiff";
+  info.properties = read_properties(path);
+  info.objective = nominal_magnification(info.properties["tiff.ImageDescription"]);
+  for (const TiffLevel& l : levels) {
+    info.dimensions.push_back(l.size);
+    info.downsamples.push_back((static_cast<double>(levels[0].size.width) / static_cast<double>(l.size.width) +
+                                static_cast<double>(levels[0].size.height) / static_cast<double>(l.size.height)) /
+                               2);
+  }
+  return info;
+}
+
+class OmeTiffReader final : public SlideReader {
+ public:
+  OmeTiffReader(const std::string& path, TiffTiles tiles) : info_(info_of(path, tiles.levels())), regions_(std::move(tiles)) {}
+
+  const SlideInfo& info() const override { return info_; }
+
+  void read(Point level0, int level, Size size, uint8_t* rgb) const override {
+    try {
+      regions_.read(level_at(level), place_on(level0, level), size, rgb);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data) throw;
+      fail(ErrorKind::Data, "[slide] '{}' is damaged at ({}, {}), level {}: {}", info_.path, level0.x, level0.y, level, e.what());
+    }
+  }
+
+  bool has_jpeg_stream(Point level0, int level, Size size) const override { return stream_at(level0, level, size).has_value(); }
+  std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const override {
+    const auto index = stream_at(level0, level, size);
+    return index ? regions_.stream(level_at(level), *index) : std::vector<uint8_t>();
+  }
+
+ private:
+  const TiffLevel& level_at(int level) const { return regions_.levels()[static_cast<size_t>(level)]; }
+  Point place_on(Point level0, int level) const {
+    const double downsample = info_.downsamples[static_cast<size_t>(level)];
+    return {std::llround(static_cast<double>(level0.x) / downsample), std::llround(static_cast<double>(level0.y) / downsample)};
+  }
+  std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
+    return level_at(level).is_jpeg ? regions_.tile_at(level_at(level), place_on(level0, level), size) : std::nullopt;
+  }
+
+  SlideInfo info_;
+  TiffRegions regions_;
+};
+
+}  // namespace
+
+bool ome_tiff_accepts(const std::string& path) {
+  if (!begins_as_tiff(path)) return false;
+  const auto properties = read_properties(path);
+  const auto description = properties.find("tiff.ImageDescription");
+  return description != properties.end() && description->second.find("<OME") != std::string::npos;
+}
+
+std::unique_ptr<SlideReader> open_ome_tiff(const std::string& path) {
+  TiffTiles tiles(path, TiffDirectories::kOmePyramid);
+  if (!tiles.levels().empty()) return std::make_unique<OmeTiffReader>(path, std::move(tiles));
+  EOSIN_CHECK(openslide_accepts(path), Data, "[slide] '{}' is an OME-TIFF without a tiled picture of 8-bit RGB in a compression that can be read",
+              path);
+  return open_tiff_slide(path);
+}
+
+}  // namespace eosin::data
