@@ -119,11 +119,21 @@ TEST(OmeTiff, TheScaleIsThatOfItsXml) {
 
 TEST(OmeTiff, LeavesOtherPixelsToOpenSlideOrRefusesThem) {
   const TemporaryFolder folder;
-  const auto write = [&](uint16_t bits) {
-    return write_ome(folder / std::to_string(bits), ramp(300, 400), {COMPRESSION_LZW, PLANARCONFIG_CONTIG, bits});
-  };
-  EXPECT_EQ(open_slide(write(16))->info().reader, "openslide");
-  EXPECT_THAT(message_of([&] { open_slide(write(32)); }, ErrorKind::Data), HasSubstr("8-bit RGB"));
+  const std::string deep = write_ome(folder / "deep.ome.tif", ramp(300, 400), {COMPRESSION_LZW, PLANARCONFIG_CONTIG, 16});
+  EXPECT_EQ(open_slide(deep)->info().reader, "openslide");
+
+  const std::string strips = folder / "strips.ome.tif";
+  {
+    const TiffHandle tiff(TIFFOpen(strips.c_str(), "w"), TIFFClose);
+    TIFFSetField(tiff.get(), TIFFTAG_IMAGEWIDTH, 100);
+    TIFFSetField(tiff.get(), TIFFTAG_IMAGELENGTH, 1);
+    TIFFSetField(tiff.get(), TIFFTAG_BITSPERSAMPLE, 8);
+    TIFFSetField(tiff.get(), TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+    TIFFSetField(tiff.get(), TIFFTAG_IMAGEDESCRIPTION, kXml);
+    std::vector<uint8_t> row(100);
+    ASSERT_EQ(TIFFWriteScanline(tiff.get(), row.data(), 0, 0), 1);
+  }
+  EXPECT_THAT(message_of([&] { open_slide(strips); }, ErrorKind::Data), HasSubstr("without a tiled picture of 8-bit RGB"));
 }
 
 TEST(OmeTiff, DamageIsThatRegionsError) {
