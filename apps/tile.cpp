@@ -48,6 +48,7 @@ Json to_json(const data::TilingResult& r) {
           {"filtered", r.filtered},
           {"bytes", r.bytes},
           {"seconds", r.seconds},
+          {"stage_cpu_seconds", r.stage_cpu_seconds},
           {"stores", r.stores},
           {"failures", r.failures}};
 }

@@ -230,6 +230,15 @@ void decode_jpeg(std::span<const uint8_t> bytes, Image& out, const JpegLimits& l
   EOSIN_CHECK(decoder.read_pixels(out.rgb.data()), Data, "[jpeg] {}", decoder.message());
 }
 
+void decode_jpeg(std::span<const uint8_t> bytes, int64_t height, int64_t width, uint8_t* rgb, const JpegLimits& limits) {
+  Decoder decoder(limits.max_scans);
+  check_header(decoder, bytes, limits.max_pixels);
+  const auto& d = decoder.header();
+  EOSIN_CHECK(d.image_height == height && d.image_width == width, Data, "[jpeg] the picture has {} x {} pixels (need {} x {})", d.image_width,
+              d.image_height, width, height);
+  EOSIN_CHECK(decoder.read_pixels(rgb), Data, "[jpeg] {}", decoder.message());
+}
+
 std::vector<uint8_t> merge_jpeg_tables(std::span<const uint8_t> tables, std::span<const uint8_t> stream, bool components_are_rgb) {
   static constexpr uint8_t kAdobeRgb[] = {0xFF, 0xEE, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, 0};
   EOSIN_CHECK(starts_as_jpeg(tables), Data, "[jpeg] the tables are not a JPEG stream (got {} bytes)", tables.size());

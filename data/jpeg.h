@@ -36,6 +36,10 @@ JpegInfo read_jpeg_info(std::span<const uint8_t> bytes);
 /// Checked  golden data.jpeg, tests/data/test_jpeg.cpp.
 void decode_jpeg(std::span<const uint8_t> bytes, Image& out, const JpegLimits& limits = {});
 
+/// The same for a picture of known size, into its place: `rgb` takes height * width * 3 bytes.
+/// Errors   Data also for a picture of another size.
+void decode_jpeg(std::span<const uint8_t> bytes, int64_t height, int64_t width, uint8_t* rgb, const JpegLimits& limits = {});
+
 /// Makes an abbreviated stream (a tile of a TIFF) self-contained: SOI, for `components_are_rgb` an Adobe marker with transform 0,
 /// the tables without SOI and EOI, the stream without SOI.
 /// Errors   Data if `tables` or `stream` does not begin with SOI.

@@ -13,11 +13,13 @@ constexpr int64_t kStripPixels = 4'000'000;
 /// First source row (or column) of output cell i when n source pixels become m cells.
 int64_t edge(int64_t i, int64_t n, int64_t m) { return i * n / m; }
 
-/// Sums of one output row over the source columns of every cell.
-void add_row(const uint8_t* rgb, int64_t n, int64_t m, std::vector<uint64_t>& sums) {
-  for (int64_t u = 0; u < m; ++u)
-    for (int64_t x = edge(u, n, m); x < edge(u + 1, n, m); ++x)
-      for (int c = 0; c < 3; ++c) sums[static_cast<size_t>(3 * u + c)] += rgb[3 * x + c];
+/// Adds a source row to the sums of its output row; cell u takes the columns from edges[u] to edges[u + 1].
+void add_row(const uint8_t* rgb, const std::vector<int64_t>& edges, std::vector<uint64_t>& sums) {
+  for (size_t u = 0; u + 1 < edges.size(); ++u) {
+    uint64_t r = 0, g = 0, b = 0;
+    for (const uint8_t *p = rgb + 3 * edges[u], *end = rgb + 3 * edges[u + 1]; p < end; p += 3) r += p[0], g += p[1], b += p[2];
+    sums[3 * u] += r, sums[3 * u + 1] += g, sums[3 * u + 2] += b;
+  }
 }
 
 /// Box averages of a level, cell (u, v) being its rectangle [u n/m, (u+1) n/m).
@@ -27,6 +29,8 @@ Image average(const SlideReader& reader, int level, Size out) {
   Image result(out.height, out.width);
   const int64_t cell_rows = n.height / out.height + 1;
   const int64_t cells_a_strip = std::max<int64_t>(1, kStripPixels / (n.width * cell_rows));
+  std::vector<int64_t> columns;
+  for (int64_t u = 0; u <= out.width; ++u) columns.push_back(edge(u, n.width, out.width));
   std::vector<uint8_t> strip;
   for (int64_t v0 = 0; v0 < out.height; v0 += cells_a_strip) {
     const int64_t v1 = std::min(out.height, v0 + cells_a_strip);
@@ -37,9 +41,10 @@ Image average(const SlideReader& reader, int level, Size out) {
     for (int64_t v = v0; v < v1; ++v) {
       std::vector<uint64_t> sums(static_cast<size_t>(3 * out.width));
       const int64_t first = edge(v, n.height, out.height), last = edge(v + 1, n.height, out.height);
-      for (int64_t y = first; y < last; ++y) add_row(strip.data() + 3 * n.width * (y - top), n.width, out.width, sums);
+      for (int64_t y = first; y < last; ++y) add_row(strip.data() + 3 * n.width * (y - top), columns, sums);
       for (int64_t u = 0; u < out.width; ++u) {
-        const auto count = static_cast<uint64_t>((last - first) * (edge(u + 1, n.width, out.width) - edge(u, n.width, out.width)));
+        const auto cell = static_cast<size_t>(u);
+        const auto count = static_cast<uint64_t>((last - first) * (columns[cell + 1] - columns[cell]));
         for (int c = 0; c < 3; ++c) result.row(v)[3 * u + c] = static_cast<uint8_t>((sums[static_cast<size_t>(3 * u + c)] + count / 2) / count);
       }
     }

@@ -31,6 +31,7 @@ class SlideTiling final : public SlideJob {
 
   size_t start() override {
     started_ = std::chrono::steady_clock::now();
+    const TileStageTimer timer(sinks_.times, TileStage::kPlan);
     try {
       plan_ = plan_slide(entry_, config_);
       if (config_.sha256) sha256_ = sha256_file(entry_.path);
@@ -45,16 +46,18 @@ class SlideTiling final : public SlideJob {
     return plan_.grid.tiles.size() - first_;
   }
 
-  CutTile cut(size_t i) override { return cut_tile(plan_, config_, first_ + i); }
+  CutTile cut(size_t i) override { return cut_tile(plan_, config_, first_ + i, sinks_.times); }
 
   bool take(CutTile tile) override {
     if (!tile.dropped.empty()) return drop(tile);
+    const TileStageTimer timer(sinks_.times, TileStage::kWrite);
     part_->append(tile.row, tile.stored);
     sinks_.made(1, static_cast<int64_t>(tile.stored.size()));
     return true;
   }
 
   void finish() override {
+    const TileStageTimer timer(sinks_.times, TileStage::kWrite);
     record_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
     if (failure_.empty())
       complete();
@@ -86,7 +89,7 @@ class SlideTiling final : public SlideJob {
         ++have;
         continue;
       }
-      CutTile again = cut_tile(plan_, config_, i);
+      CutTile again = cut_tile(plan_, config_, i, sinks_.times);
       if (again.dropped.empty() || !drop(again)) break;
     }
     if (have == recovered.size()) return i;

@@ -15,6 +15,7 @@ namespace eosin::data {
 struct TilingSinks {
   TileStoreWriter& store;
   TileJournal& journal;
+  TileStageTimes& times;
   std::function<void(int64_t tiles, int64_t bytes)> made;
   std::function<void(const SlideRecord&)> done;
 };

@@ -34,7 +34,7 @@ void TiffDecoder::give_back(std::unique_ptr<Handle> handle) {
   idle_.push_back(std::move(handle));
 }
 
-Image TiffDecoder::tile(uint64_t directory, Size size, int64_t index) {
+void TiffDecoder::tile(uint64_t directory, Size size, int64_t index, uint8_t* rgb) {
   auto handle = take();  // one that fails is not given back
   TIFF* tiff = handle->tiff.get();
   const bool there = handle->directory == directory || TIFFSetSubDirectory(tiff, directory);
@@ -45,18 +45,16 @@ Image TiffDecoder::tile(uint64_t directory, Size size, int64_t index) {
   TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &layout);
   const int64_t pixels = size.width * size.height, planes = layout == PLANARCONFIG_SEPARATE ? 3 : 1;
   EOSIN_CHECK(TIFFTileSize(tiff) == pixels * 3 / planes, Data, "a tile has {} bytes (need {})", TIFFTileSize(tiff), pixels * 3 / planes);
-  Image image(size.height, size.width);
   const auto per_plane = static_cast<int64_t>(TIFFNumberOfTiles(tiff)) / planes;
   std::vector<uint8_t> plane(planes > 1 ? static_cast<size_t>(pixels) : 0);
   for (int64_t c = 0; c < planes; ++c) {
-    uint8_t* to = planes > 1 ? plane.data() : image.rgb.data();
+    uint8_t* to = planes > 1 ? plane.data() : rgb;
     const auto bytes = TIFFReadEncodedTile(tiff, static_cast<uint32_t>(c * per_plane + index), to, pixels * 3 / planes);
     EOSIN_CHECK(bytes == pixels * 3 / planes && handle->message.empty(), Data, "tile {} cannot be decoded: {}", index,
                 handle->message.empty() ? "it is too short" : handle->message);
-    for (int64_t i = 0; planes > 1 && i < pixels; ++i) image.rgb[static_cast<size_t>(3 * i + c)] = plane[static_cast<size_t>(i)];
+    for (int64_t i = 0; planes > 1 && i < pixels; ++i) rgb[3 * i + c] = plane[static_cast<size_t>(i)];
   }
   give_back(std::move(handle));
-  return image;
 }
 
 }  // namespace eosin::data

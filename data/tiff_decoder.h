@@ -18,9 +18,9 @@ bool can_decode(TIFF* tiff);
 class TiffDecoder {
  public:
   explicit TiffDecoder(std::string path) : path_(std::move(path)) {}
-  /// Tile `index` (in each plane, if the channels lie apart) of the directory at that offset, as RGB.
+  /// Tile `index` (in each plane, if the channels lie apart) of the directory at that offset, as RGB into `rgb`.
   /// Errors   Data if it cannot be decoded, or the directory is not the one that was looked at.
-  Image tile(uint64_t directory, Size size, int64_t index);
+  void tile(uint64_t directory, Size size, int64_t index, uint8_t* rgb);
 
  private:
   struct Handle {

@@ -14,7 +14,7 @@ namespace eosin::data {
 namespace {
 
 constexpr double kWholePixel = 1.0 / 1024;  // a place nearer than this to a pixel's corner begins there; OpenSlide resolves 1/256
-constexpr int64_t kCheckedTiles = 3;        // of every level
+constexpr int64_t kCheckedTiles = 3;        // of level 0; one of every other
 
 class TiffReader final : public SlideReader {
  public:
@@ -56,7 +56,7 @@ class TiffReader final : public SlideReader {
     for (size_t n = 0; n < levels_.size(); ++n) {
       if (!levels_[n]) continue;
       const TiffLevel& l = *levels_[n];
-      for (const int64_t tile : some_tiles(l)) {
+      for (const int64_t tile : some_tiles(l, n == 0 ? kCheckedTiles : 1)) {
         // A tile that begins on a whole pixel of level 0: the others are left to OpenSlide anyway.
         const Point on_level{tile % l.across() * l.tile.width, tile / l.across() * l.tile.height};
         const Point level0{std::llround(static_cast<double>(on_level.x) * info_.downsamples[n]),
@@ -89,14 +89,14 @@ class TiffReader final : public SlideReader {
     return at ? regions_.tile_at(*levels_[static_cast<size_t>(level)], *at, size) : std::nullopt;
   }
 
-  /// The first, a middle and the last tile that hold something.
-  static std::vector<int64_t> some_tiles(const TiffLevel& l) {
+  /// `wanted` of the tiles that hold something, the first, the last and between them; a single one is the middle.
+  static std::vector<int64_t> some_tiles(const TiffLevel& l, int64_t wanted) {
     std::vector<int64_t> filled, some;
     for (size_t i = 0; i < l.bytes.size(); ++i)
       if (l.bytes[i] > 0) filled.push_back(static_cast<int64_t>(i));
     const auto count = static_cast<int64_t>(filled.size());
-    for (int64_t k = 0; k < std::min(kCheckedTiles, count); ++k)
-      some.push_back(filled[static_cast<size_t>(k * (count - 1) / std::max<int64_t>(1, kCheckedTiles - 1))]);
+    if (wanted == 1 && count > 0) return {filled[filled.size() / 2]};
+    for (int64_t k = 0; k < std::min(wanted, count); ++k) some.push_back(filled[static_cast<size_t>(k * (count - 1) / (wanted - 1))]);
     return some;
   }
 

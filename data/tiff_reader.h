@@ -9,7 +9,7 @@ namespace eosin::data {
 /// The "tiff" row: slides in tiled JPEG TIFF (Aperio SVS, generic pyramids), read without OpenSlide's lock, cache and blit.
 ///
 /// OpenSlide says what the slide is (levels, properties) and reads what this reader does not: levels of another compression, and regions that
-/// do not begin on a whole pixel of their level. Some tiles of every level are read both ways on opening; at the first difference OpenSlide
+/// do not begin on a whole pixel of their level. Tiles of every level are read both ways on opening; at the first difference OpenSlide
 /// reads the whole slide and the log says why.
 /// Errors   as open_slide.
 /// Checked  golden data.read_region; tests/data/test_tiff_reader.cpp: the same pixels as OpenSlide's, damage, threads.

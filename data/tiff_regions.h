@@ -26,8 +26,6 @@ class TiffRegions {
   std::vector<uint8_t> stream(const TiffLevel& level, int64_t index) const { return tiles_.stream(level, index); }
 
  private:
-  Image decode(const TiffLevel& level, int64_t index) const;
-
   TiffTiles tiles_;
   mutable DecodedTiles decoded_;
 };

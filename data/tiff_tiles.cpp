@@ -129,11 +129,11 @@ TiffTiles::TiffTiles(const std::string& path, TiffDirectories which) : path_(pat
   });
 }
 
-Image TiffTiles::picture(const TiffLevel& level, int64_t index) const {
-  if (!level.is_jpeg) return decoder_->tile(level.directory, level.tile, index);
-  Image tile;
-  decode_jpeg(stream(level, index), tile);
-  return tile;
+void TiffTiles::decode(const TiffLevel& level, int64_t index, uint8_t* rgb) const {
+  if (level.is_jpeg)
+    decode_jpeg(stream(level, index), level.tile.height, level.tile.width, rgb);
+  else
+    decoder_->tile(level.directory, level.tile, index, rgb);
 }
 
 std::vector<uint8_t> TiffTiles::stream(const TiffLevel& level, int64_t index) const {

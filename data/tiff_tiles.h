@@ -41,7 +41,9 @@ class TiffTiles {
   TiffTiles(TiffTiles&&) = default;
 
   const std::vector<TiffLevel>& levels() const { return levels_; }
-  Image picture(const TiffLevel& level, int64_t index) const;
+  /// Decodes tile `index` into `rgb`, which takes tile.width * tile.height * 3 bytes.
+  /// Errors   Data if it cannot be decoded or has another size.
+  void decode(const TiffLevel& level, int64_t index, uint8_t* rgb) const;
   /// Tile `index` of a JPEG level as a self-contained stream (tables merged, RGB marked as such); empty if the file has none there (white, by
   /// convention).
   std::vector<uint8_t> stream(const TiffLevel& level, int64_t index) const;

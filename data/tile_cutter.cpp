@@ -9,9 +9,14 @@
 namespace eosin::data {
 namespace {
 
-Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
-  Image read = read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
+Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at, TileStageTimes& times) {
+  Image read;
+  {
+    const TileStageTimer timer(times, TileStage::kRead);
+    read = read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
+  }
   if (plan.read.read_size == config.tile.size_px) return read;
+  const TileStageTimer timer(times, TileStage::kResize);
   return resize(read, config.tile.size_px, config.tile.size_px, Filter::kBicubic);
 }
 
@@ -46,24 +51,32 @@ void test(const Image& tile, const TileFilterConfig& filter, CutTile& cut) {
 
 }  // namespace
 
-CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) {
+CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, TileStageTimes& times) {
   const GridTile& at = plan.grid.tiles[index];
   CutTile cut;
   cut.row = row_of(at, plan.grid.tile_level0);
   Image tile;
   try {
-    if (!plan.copies) tile = read_tile(plan, config, at);
-    if (plan.copies) cut.stored = copy_tile(plan, config, at);
-    if (plan.copies && config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
+    if (plan.copies) {
+      const TileStageTimer timer(times, TileStage::kRead);
+      cut.stored = copy_tile(plan, config, at);
+      if (config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
+    } else {
+      tile = read_tile(plan, config, at, times);
+    }
   } catch (const Error& e) {
     cut.stored.clear();
     cut.dropped = "damaged";
     cut.message = e.what();
     return cut;
   }
-  test(tile, config.filter, cut);
+  {
+    const TileStageTimer timer(times, TileStage::kResize);
+    test(tile, config.filter, cut);
+  }
   if (!cut.dropped.empty()) cut.stored.clear();
   if (!cut.dropped.empty() || plan.copies) return cut;
+  const TileStageTimer timer(times, TileStage::kEncode);
   if (config.encoding.codec == "raw")
     cut.stored = std::move(tile.rgb);
   else

@@ -2,6 +2,7 @@
 // One tile of a planned slide: a pure function of the slide, the plan and the config, called by many threads.
 #include "data/shard.h"
 #include "data/slide_plan.h"
+#include "data/tile_stages.h"
 
 #include <cstdint>
 #include <string>
@@ -18,6 +19,6 @@ struct CutTile {
 
 /// Reads tile `index` of the plan's grid, resizes it to the tile size (bicubic), tests and encodes it, or copies its stream. A region that cannot be
 /// read makes a damaged tile, not an error.
-CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index);
+CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, TileStageTimes& times);
 
 }  // namespace eosin::data

@@ -53,10 +53,12 @@ class Tiling {
     settings.threads = thread_count(config_);
     totals_.stopped = !run_pipeline([this] { return next_job(); }, settings, [] { return stop::requested(); });
     if (!totals_.stopped) {
+      const TileStageTimer timer(times_, TileStage::kWrite);
       journal_.close(ids_, [this](const std::string& id) { return store_->is_complete(id); });
       totals_.stores = store_->close();
     }
     totals_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    for (size_t k = 0; k < times_.size(); ++k) totals_.stage_cpu_seconds[kTileStageNames[k]] = static_cast<double>(times_[k]) * 1e-9;
     totals_.too_many_failed = static_cast<double>(totals_.slides_failed) > config_.max_failed_fraction * static_cast<double>(totals_.slides);
     return std::move(totals_);
   }
@@ -65,7 +67,7 @@ class Tiling {
   std::unique_ptr<SlideJob> next_job() {
     for (; next_ < slides_.size() && store_->is_complete(slides_[next_].id); ++next_) skip(slides_[next_].id);
     if (next_ >= slides_.size()) return nullptr;
-    const TilingSinks sinks{*store_, journal_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
+    const TilingSinks sinks{*store_, journal_, times_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
                             [this](const SlideRecord& r) { done(r); }};
     return make_slide_job(slides_[next_++], config_, sinks);
   }
@@ -121,6 +123,7 @@ class Tiling {
   std::unique_ptr<TileStoreWriter> store_;
   std::vector<std::string> ids_;
   size_t next_ = 0;
+  TileStageTimes times_{};
   std::mutex mutex_;
   TilingProgress now_;
   TilingResult totals_;

@@ -24,9 +24,10 @@ struct TilingResult {
   std::map<std::string, int64_t> filtered;      // by cause, over all slides
   std::map<std::string, std::string> failures;  // slide -> reason
   double seconds = 0;
-  std::vector<std::string> stores;  // the shards
-  bool stopped = false;             // on request; the same command goes on
-  bool too_many_failed = false;     // more than max_failed_fraction
+  std::map<std::string, double> stage_cpu_seconds;  // of all threads, by the names of kTileStageNames
+  std::vector<std::string> stores;                  // the shards
+  bool stopped = false;                             // on request; the same command goes on
+  bool too_many_failed = false;                     // more than max_failed_fraction
 };
 
 /// What a run would do, from the slides' headers alone.
