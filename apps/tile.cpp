@@ -46,6 +46,7 @@ Json to_json(const data::TilingResult& r) {
           {"tiles", r.tiles},
           {"tiles_made", r.tiles_made},
           {"filtered", r.filtered},
+          {"stain_left", r.stain_left},
           {"bytes", r.bytes},
           {"seconds", r.seconds},
           {"stores", r.stores},

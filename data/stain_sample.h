@@ -1,5 +1,6 @@
 #pragma once
 // The pixels that stains are estimated from.
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -19,7 +20,8 @@ std::vector<int64_t> spread_indices(int64_t n, int64_t most);
 /// A slide's or cohort's pixels: an equal share of each of its tiles.
 class PixelPool {
  public:
-  PixelPool(int64_t tiles, int64_t pixels) : share_(pixels / tiles > 0 ? pixels / tiles : 1) {}
+  /// `pixels` at most, of that many tiles.
+  PixelPool(int64_t tiles, int64_t pixels) : share_(std::max<int64_t>(1, pixels / std::max<int64_t>(1, tiles))) {}
   void add(ImageView tile);
   /// All pixels so far as a picture of one row.
   const Image& pixels() const { return pool_; }

@@ -2,18 +2,11 @@
 
 #include "core/base/error.h"
 #include "data/jpeg.h"
-#include "data/resize.h"
 
 #include <cmath>
 
 namespace eosin::data {
 namespace {
-
-Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
-  Image read = read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
-  if (plan.read.read_size == config.tile.size_px) return read;
-  return resize(read, config.tile.size_px, config.tile.size_px, Filter::kBicubic);
-}
 
 /// The slide's own stream. Its header and its end are looked at; a fault between them is found when it is decoded (store verify --decode).
 std::vector<uint8_t> copy_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
@@ -52,7 +45,7 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) 
   cut.row = row_of(at, plan.grid.tile_level0);
   Image tile;
   try {
-    if (!plan.copies) tile = read_tile(plan, config, at);
+    if (!plan.copies) tile = read_tile(plan, at, config.tile.size_px);
     if (plan.copies) cut.stored = copy_tile(plan, config, at);
     if (plan.copies && config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
   } catch (const Error& e) {
@@ -64,6 +57,7 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index) 
   test(tile, config.filter, cut);
   if (!cut.dropped.empty()) cut.stored.clear();
   if (!cut.dropped.empty() || plan.copies) return cut;
+  if (plan.stain && plan.stain->normalize(tile)) cut.row.qc |= kQcStainLeft;
   if (config.encoding.codec == "raw")
     cut.stored = std::move(tile.rgb);
   else
