@@ -16,6 +16,16 @@ Image tissue_pixels(ImageView image, int64_t most) {
   return out;
 }
 
+void thin(ImageView image, int64_t most, Image& out) {
+  const auto kept = [&](int64_t k) { return ((image.height + k - 1) / k) * ((image.width + k - 1) / k); };
+  int64_t k = 1;
+  while (kept(k) > most) ++k;
+  out.height = (image.height + k - 1) / k, out.width = (image.width + k - 1) / k;
+  out.rgb.resize(static_cast<size_t>(3 * kept(k)));
+  for (int64_t y = 0; y < out.height; ++y)
+    for (int64_t x = 0; x < out.width; ++x) std::copy_n(image.row(y * k) + 3 * x * k, 3, out.row(y) + 3 * x);
+}
+
 std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
   const int64_t count = std::min(n, most);
   std::vector<int64_t> indices;

@@ -14,6 +14,9 @@ inline bool is_stained(const uint8_t* rgb) { return rgb[0] <= 205 || rgb[1] <= 2
 /// At most `most` stained pixels of a picture, evenly spread, as a picture of one row.
 Image tissue_pixels(ImageView image, int64_t most);
 
+/// Every k-th pixel of every k-th row, with the smallest k that leaves at most `most`.
+void thin(ImageView image, int64_t most, Image& out);
+
 /// Which `most` of `n` tiles to look at, evenly spread and ascending; all if there are no more.
 std::vector<int64_t> spread_indices(int64_t n, int64_t most);
 
