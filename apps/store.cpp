@@ -205,7 +205,8 @@ struct Action {
   const char* name;
   int (*run)(const Invocation&);
 };
-constexpr Action kActions[] = {{"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}, {"stain-fit", stain_fit}};
+constexpr Action kActions[] = {
+    {"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}, {"stain-fit", stain_fit}};
 
 int run(const Invocation& in) {
   const std::string wanted = in.words.empty() ? "" : in.words[0];
@@ -224,7 +225,8 @@ Verb store_verb() {
   Verb verb;
   verb.name = "store";
   verb.usage = "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]";
-  verb.one_line = "looks into tile stores, checks every record, merges shards, exports and imports pictures, fits stain references (keys below: those of import)";
+  verb.one_line =
+      "looks into tile stores, checks every record, merges shards, exports and imports pictures, fits stain references (keys below: those of import)";
   verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
   verb.flags = {"--decode verify: decodes every tile as well"};
   verb.run = run;

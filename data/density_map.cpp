@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/lane_math.h"
+#include "data/pixel_lanes.h"
 
 namespace eosin::data {
 namespace {
@@ -29,14 +30,11 @@ struct FloatMap {
 void map_row(const FloatMap& map, const std::array<float, 256>& density, const uint8_t* in, int64_t pixels, uint8_t* out) {
   for (int64_t x = 0; x < pixels; x += kLanes) {
     const int64_t count = std::min(kLanes, pixels - x);
-    FloatLanes p[3] = {};
-    for (int64_t k = 0; k < count; ++k)
-      for (int c = 0; c < 3; ++c) p[c][k] = density[in[3 * (x + k) + c]];
+    FloatLanes p[3];
+    load_pixels(p, in + 3 * x, count, density);
     map(p);
-    IntLanes v[3];
-    for (int c = 0; c < 3; ++c) v[c] = __builtin_convertvector(255 * p[c], IntLanes);
-    for (int64_t k = 0; k < count; ++k)
-      for (int c = 0; c < 3; ++c) out[3 * (x + k) + c] = static_cast<uint8_t>(v[c][k]);
+    for (auto& v : p) v *= 255;
+    store_pixels(out + 3 * x, p, count);
   }
 }
 
@@ -61,16 +59,10 @@ void apply(const DensityMap& map, ImageView in, Image& out) {
 void apply(const DensityMap& map, Planes image) {
   const FloatMap f(map);
   const auto log_io = static_cast<float>(std::log(map.io));
-  for (int64_t i = 0; i < image.size(); i += kLanes) {
-    const int64_t count = std::min(kLanes, image.size() - i);
-    FloatLanes p[3];
-    for (int64_t c = 0; c < 3; ++c) {
-      load_some(p[c], image.plane(c) + i, count);
-      p[c] = log_io - log(255 * min(max(p[c], FloatLanes{}), spread(1)) + 1);
-    }
+  map_lanes(image, [&](FloatLanes(&p)[3]) {
+    for (auto& v : p) v = log_io - log(255 * min(max(v, FloatLanes{}), spread(1)) + 1);
     f(p);
-    for (int64_t c = 0; c < 3; ++c) std::memcpy(image.plane(c) + i, &p[c], static_cast<size_t>(count) * sizeof(float));
-  }
+  });
 }
 
 }  // namespace eosin::data

@@ -6,6 +6,7 @@
 
 #include "data/lane_math.h"
 #include "data/matrix3.h"
+#include "data/pixel_lanes.h"
 
 namespace eosin::data {
 namespace {
@@ -62,18 +63,6 @@ void rgb_from_hed(FloatLanes (&p)[3]) {
   FloatLanes rgb[3];
   for (size_t c = 0; c < 3; ++c) rgb[c] = exp(min(p[0] * kToLog.m[0][c] + p[1] * kToLog.m[1][c] + p[2] * kToLog.m[2][c], FloatLanes{}));
   for (size_t c = 0; c < 3; ++c) p[c] = rgb[c];
-}
-
-/// planes = f(planes), eight pixels at a time.
-template <class F>
-void map_lanes(Planes image, F f) {
-  for (int64_t i = 0; i < image.size(); i += kLanes) {
-    const int64_t count = std::min(kLanes, image.size() - i);
-    FloatLanes p[3];
-    for (int64_t c = 0; c < 3; ++c) count == kLanes ? load_lanes(p[c], image.plane(c) + i) : load_some(p[c], image.plane(c) + i, count);
-    f(p);
-    for (int64_t c = 0; c < 3; ++c) std::memcpy(image.plane(c) + i, &p[c], static_cast<size_t>(count) * sizeof(float));
-  }
 }
 
 }  // namespace

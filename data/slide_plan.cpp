@@ -83,7 +83,8 @@ SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::sha
   plan.grid = make_grid(info.size(), plan.tissue.mask, {plan.scale.mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial});
   plan.no_tiles = why_empty(plan);
   if (stain && plan.no_tiles.empty()) plan.stain = estimate_stain(plan, tile.size_px, std::move(stain));
-  plan.copies = config.encoding.codec == "jpeg" && config.encoding.copy && !plan.stain && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
+  plan.copies =
+      config.encoding.codec == "jpeg" && config.encoding.copy && !plan.stain && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
   return plan;
 }
 

@@ -18,9 +18,9 @@ struct SlidePlan {
   Tissue tissue;   // mask without cells when the ground is dark
   Grid grid;
   ReadPlan read;
-  bool copies = false;   // every tile of the grid is a JPEG stream of the slide, at the scale asked for, and none is changed
+  bool copies = false;                      // every tile of the grid is a JPEG stream of the slide, at the scale asked for, and none is changed
   std::shared_ptr<const SlideStain> stain;  // null: the tiles keep their colours
-  std::string no_tiles;  // why the grid is empty; empty text if it is not
+  std::string no_tiles;                     // why the grid is empty; empty text if it is not
 };
 
 inline constexpr int64_t kOverviewEdge = 1024;

@@ -75,8 +75,8 @@ class SlideTiling final : public SlideJob {
     record_.copied = plan_.copies;
     record_.filtered["tissue"] = plan_.grid.candidates - static_cast<int64_t>(plan_.grid.tiles.size());
     if (stain_) record_.stain = stain_->description();
-    if (plan_.stain && plan_.stain->fault())
-      record_.warnings.push_back(fmt::format("the slide keeps its colours: {}", name(*plan_.stain->fault())));
+    if (plan_.stain) record_.stain_from = plan_.stain->estimate();
+    if (plan_.stain && plan_.stain->fault()) record_.warnings.push_back(fmt::format("the slide keeps its colours: {}", name(*plan_.stain->fault())));
     for (const auto& w : record_.warnings) log::warn("[tile] {}: {}", entry_.id, w);
   }
 

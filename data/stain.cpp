@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 
@@ -54,6 +56,11 @@ StainMethod vahadane_row() {
           }};
 }
 
+StainProfile read_existing(const std::string& path) {
+  EOSIN_CHECK(std::filesystem::is_regular_file(path), Config, "[stain.reference] no such file (got '{}'); eosin store stain-fit makes one", path);
+  return read_stain_profile(path);
+}
+
 const StainMethod& method_named(const std::string& name) {
   for (const StainMethod& m : stain_methods())
     if (m.name == name) return m;
@@ -89,20 +96,26 @@ void StainConfig::validate(config::Problems& p) const {
 }
 
 StainReference::StainReference(const StainConfig& config)
-    : profile_(read_stain_profile(config.reference)),
+    : profile_(read_existing(config.reference)),
       method_(&method_named(config.method)),
       per_tile_(config.estimate == "tile"),
       digest_(digest_of(profile_)) {
   EOSIN_CHECK(method_->is_fitted(profile_), Config, "[stain.reference] {} has no fit of {}; make one with eosin store stain-fit", config.reference,
               method_->name);
-  description_ = fmt::format("{} to {} ({}), per {}", method_->name, profile_.name.empty() ? "reference" : profile_.name, digest_.substr(0, 8),
-                             config.estimate);
+  description_ =
+      fmt::format("{} to {} ({}), per {}", method_->name, profile_.name.empty() ? "reference" : profile_.name, digest_.substr(0, 8), config.estimate);
 }
 
-Fitted<StainTransform> StainReference::from(ImageView pixels) const {
+Fitted<StainWay> StainReference::from(ImageView pixels) const {
   StainProfile source = profile_;  // for its rules
   if (const auto fault = method_->fit(pixels, source)) return *fault;
-  return method_->transform(source, profile_);
+  StainTransform transform = method_->transform(source, profile_);
+  return StainWay{std::move(source), std::move(transform)};
+}
+
+std::string StainReference::describe(const StainProfile& profile) const {
+  StainProfile copy = profile;
+  return config::to_json(config::visit_of(copy)).at(method_->name).dump();
 }
 
 std::shared_ptr<const StainReference> open_stain_reference(const StainConfig& config) {
@@ -112,10 +125,12 @@ std::shared_ptr<const StainReference> open_stain_reference(const StainConfig& co
 SlideStain::SlideStain(std::shared_ptr<const StainReference> reference, ImageView pool) : reference_(std::move(reference)) {
   if (reference_->per_tile()) return;
   const auto found = reference_->from(pool);
-  if (found)
-    transform_ = *found;
-  else
+  if (!found) {
     fault_ = found.fault();
+    return;
+  }
+  transform_ = found->transform;
+  estimate_ = reference_->describe(found->from);
 }
 
 std::optional<StainFault> SlideStain::normalize(Image& tile) const {
@@ -126,7 +141,7 @@ std::optional<StainFault> SlideStain::normalize(Image& tile) const {
   } else {
     const auto own = reference_->from(tile);
     if (!own) return own.fault();
-    (*own)(tile, normalized);
+    own->transform(tile, normalized);
   }
   std::swap(tile, normalized);
   return {};

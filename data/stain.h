@@ -13,7 +13,14 @@ namespace eosin::data {
 
 using StainTransform = std::function<void(ImageView in, Image& out)>;
 
-/// A row of the table. `fit` writes the method's part of a profile, by the rule that is there; `transform` goes from one profile's colours to another's.
+/// Colours that were found, and the way from them to a reference's.
+struct StainWay {
+  StainProfile from;
+  StainTransform transform;
+};
+
+/// A row of the table. `fit` writes the method's part of a profile, by the rule that is there; `transform` goes from one profile's colours to
+/// another's.
 struct StainMethod {
   std::string name, one_line, source;
   std::function<bool(const StainProfile&)> is_fitted;
@@ -39,7 +46,7 @@ inline constexpr int64_t kStainPixels = 100000, kStainTiles = 64;
 /// A method and the colours that it leads to. Thread-safe.
 class StainReference {
  public:
-  /// Errors   Config: the file is wrong, or has no fit of the method. Io.
+  /// Errors   Config: the file is missing or wrong, or has no fit of the method.
   explicit StainReference(const StainConfig& config);
 
   /// "macenko to lung (3f2a9c01), per slide": for attributes.
@@ -48,7 +55,9 @@ class StainReference {
   const std::string& digest() const { return digest_; }
   bool per_tile() const { return per_tile_; }
   /// The way from the colours of these pixels to the reference's.
-  Fitted<StainTransform> from(ImageView pixels) const;
+  Fitted<StainWay> from(ImageView pixels) const;
+  /// The method's part of a profile as JSON text.
+  std::string describe(const StainProfile& profile) const;
 
  private:
   StainProfile profile_;
@@ -68,12 +77,15 @@ class SlideStain {
 
   /// Why no tile of this slide can be normalised.
   std::optional<StainFault> fault() const { return fault_; }
+  /// What the slide's colours were found to be, as JSON text; empty where each tile has its own estimate or there is none.
+  const std::string& estimate() const { return estimate_; }
   /// In place; a tile whose colours cannot be estimated is left as it was, and the reason returned.
   std::optional<StainFault> normalize(Image& tile) const;
 
  private:
   std::shared_ptr<const StainReference> reference_;
   StainTransform transform_;
+  std::string estimate_;
   std::optional<StainFault> fault_;
 };
 

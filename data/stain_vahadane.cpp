@@ -5,6 +5,7 @@
 
 #include "data/lane_math.h"
 #include "data/percentile.h"
+#include "data/pixel_lanes.h"
 #include "data/stain_sample.h"
 
 namespace eosin::data {
@@ -158,6 +159,8 @@ Fitted<StainVectors> vahadane_fit(ImageView image, const VahadaneRule& rule) {
 
 void vahadane_apply(const StainVectors& source, const StainVectors& target, double lambda, ImageView in, Image& out) {
   const FloatUnmixing unmix(source, lambda);
+  std::array<float, 256> density;
+  std::transform(kDensity.begin(), kDensity.end(), density.begin(), [](double v) { return static_cast<float>(v); });
   float mix[2][3];
   for (size_t s = 0; s < 2; ++s)
     for (size_t k = 0; k < 3; ++k) mix[s][k] = static_cast<float>(-target.column(s)[k] * target.max_c[s] / source.max_c[s]);
@@ -166,16 +169,11 @@ void vahadane_apply(const StainVectors& source, const StainVectors& target, doub
   for (int64_t y = 0; y < in.height; ++y)
     for (int64_t x = 0; x < in.width; x += kLanes) {
       const int64_t count = std::min(kLanes, in.width - x);
-      const uint8_t* from = in.row(y) + 3 * x;
-      uint8_t* to = out.row(y) + 3 * x;
-      FloatLanes d[3] = {}, c[2];
-      for (int64_t k = 0; k < count; ++k)
-        for (int i = 0; i < 3; ++i) d[i][k] = static_cast<float>(kDensity[from[3 * k + i]]);
+      FloatLanes d[3], c[2];
+      load_pixels(d, in.row(y) + 3 * x, count, density);
       unmix(d, c);
-      for (int i = 0; i < 3; ++i) {
-        const IntLanes v = __builtin_convertvector(255 * exp(c[0] * mix[0][i] + c[1] * mix[1][i]), IntLanes);
-        for (int64_t k = 0; k < count; ++k) to[3 * k + i] = static_cast<uint8_t>(v[k]);
-      }
+      for (int i = 0; i < 3; ++i) d[i] = 255 * exp(c[0] * mix[0][i] + c[1] * mix[1][i]);
+      store_pixels(out.row(y) + 3 * x, d, count);
     }
 }
 

@@ -25,8 +25,7 @@ void StoreStain::estimate(Slide& slide, uint32_t row) const {
     pool.add(tile);
   }
   slide.stain = std::make_unique<const SlideStain>(reference_, pool.pixels());
-  if (const auto fault = slide.stain->fault())
-    log::warn("[stain] slide '{}' keeps its colours: {}", store_->slides()[row].id, name(*fault));
+  if (const auto fault = slide.stain->fault()) log::warn("[stain] slide '{}' keeps its colours: {}", store_->slides()[row].id, name(*fault));
 }
 
 void StoreStain::normalize(uint64_t index, Image& tile) const {

@@ -71,8 +71,8 @@ class TileReader {
   const int64_t batch_;
   const double max_bad_fraction_;
   const std::shared_ptr<const StoreStain> stain_;  // null: tiles keep their colours
-  int64_t opened_ = 0;  // tiles
-  int64_t closed_ = 0;  // batches
+  int64_t opened_ = 0;                             // tiles
+  int64_t closed_ = 0;                             // batches
   std::deque<std::unique_ptr<Pending>> pending_;
   std::mutex pending_mutex_;
   std::vector<UnreadTile> unread_;

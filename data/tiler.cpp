@@ -41,7 +41,11 @@ int thread_count(const TileConfig& config) {
 class Tiling {
  public:
   Tiling(const TileConfig& config, std::vector<SlideEntry> slides, const std::function<void(const TilingProgress&)>& progress)
-      : config_(config), slides_(std::move(slides)), progress_(progress), stain_(open_stain_reference(config.stain)), journal_(config.records_folder()) {
+      : config_(config),
+        slides_(std::move(slides)),
+        progress_(progress),
+        stain_(open_stain_reference(config.stain)),
+        journal_(config.records_folder()) {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
     for (const auto& s : slides_) ids_.push_back(s.id);
     store_ = std::make_unique<TileStoreWriter>(config.store, store_settings(config, stain_.get()), ids_);
@@ -132,7 +136,6 @@ class Tiling {
 }  // namespace
 
 TilingAmounts measure_tiling(const TileConfig& config) {
-  open_stain_reference(config.stain);
   TilingAmounts amounts;
   for (const SlideEntry& entry : list_slides(config.slides)) {
     ++amounts.slides;

@@ -104,8 +104,7 @@ Image rounded(ConstPlanes planes) {
   Image out(planes.height, planes.width);
   for (int64_t y = 0; y < out.height; ++y)
     for (int64_t x = 0; x < out.width; ++x)
-      for (int64_t c = 0; c < 3; ++c)
-        out.row(y)[3 * x + c] = static_cast<uint8_t>(std::clamp(planes.row(c, y)[x], 0.0f, 1.0f) * 255.0f + 0.5f);
+      for (int64_t c = 0; c < 3; ++c) out.row(y)[3 * x + c] = static_cast<uint8_t>(std::clamp(planes.row(c, y)[x], 0.0f, 1.0f) * 255.0f + 0.5f);
   return out;
 }
 

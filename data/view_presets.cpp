@@ -246,9 +246,10 @@ std::vector<std::string> describe(const MultiCropConfig& config) {
   const auto line = [&](const char* what, int64_t count, size_t group) {
     if (count == 0) return;
     const ViewRule r = rule_of(config, group);
-    lines.push_back(fmt::format("{} {} x {} px, area {}-{}: stain hed {} macenko {} randstainna {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what, count, r.size_px,
-                                r.crop.scale[0], r.crop.scale[1], r.hed_p, r.macenko_p, r.randstainna_p, r.jitter_p, fmt::join(r.jitter, ", "), r.gray_p, r.blur_p, config.blur,
-                                r.solarize_p));
+    lines.push_back(
+        fmt::format("{} {} x {} px, area {}-{}: stain hed {} macenko {} randstainna {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what,
+                    count, r.size_px, r.crop.scale[0], r.crop.scale[1], r.hed_p, r.macenko_p, r.randstainna_p, r.jitter_p, fmt::join(r.jitter, ", "),
+                    r.gray_p, r.blur_p, config.blur, r.solarize_p));
   };
   line("first global", 1, kFirstGlobal);
   line("other globals", config.n_global - 1, kOtherGlobal);

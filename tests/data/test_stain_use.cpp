@@ -68,6 +68,8 @@ TEST(StainReference, WrongFilesAreNamed) {
   EXPECT_THAT(message("macenco: {}\n"), HasSubstr("did you mean 'macenko'?"));
   EXPECT_THAT(message("vahadane: {h: [0.8, -0.6, 0], e: [0, 1, 0], max_c: [1, 1]}\n", "vahadane"), HasSubstr("not negative"));
   EXPECT_THAT(message("reinhard: {mean: [1, 2]}\n", "reinhard"), HasSubstr("three numbers"));
+  EXPECT_THAT(message_of([] { StainReference({.method = "macenko", .reference = "absent.yaml"}); }, ErrorKind::Config),
+              HasSubstr("stain-fit makes one"));
   EXPECT_EQ(open_stain_reference({}), nullptr);
 }
 
@@ -151,7 +153,7 @@ TEST_F(StainedTiling, ChangesTheTilesTheSameForAnyThreadsAndSaysSo) {
     EXPECT_EQ(pixels(method.name + "1"), pixels(method.name + "3")) << method.name;
     EXPECT_NE(pixels(method.name + "1"), pixels("plain")) << method.name;
     EXPECT_THAT(TileStore(folder_ / (method.name + "1")).format().stain, StartsWith(method.name + " to ref ("));
-    EXPECT_THAT(read_file(folder_ / (method.name + "1/slides.jsonl")), HasSubstr("per slide\",\"stain_left\":0"));
+    EXPECT_THAT(read_file(folder_ / (method.name + "1/slides.jsonl")), HasSubstr("per slide\",\"stain_from\":{\""));
   }
   EXPECT_EQ(TileStore(folder_ / "plain").format().stain, "");
 }
