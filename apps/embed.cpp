@@ -21,6 +21,7 @@ struct EmbedConfig {
   eval::ExtractorConfig extractor;
   int64_t batch_size = 64;
   std::string precision = "fp32", dtype = "float32";
+  data::StainConfig stain;
   double max_bad_fraction = 0.001, max_failed_fraction = 0.1;
   RunConfig run;
 
@@ -37,6 +38,7 @@ struct EmbedConfig {
     v("batch_size", batch_size, "pictures at a time", config::Range{1, 1 << 20});
     v("precision", precision, "of the encoder's arithmetic", config::OneOf{{"fp32", "bf16", "fp16"}});
     v("dtype", dtype, "of the features in the files", config::OneOf{{"float32", "float16"}});
+    v("stain", stain, "bringing the colours of the tiles to a reference's: an evaluation condition");
     v("max_bad_fraction", max_bad_fraction, "tiles of a slide that may be unreadable", config::Range{0, 1});
     v("max_failed_fraction", max_failed_fraction, "slides that may fail before the exit code is 3", config::Range{0, 1});
     v("run", run, "run folder (empty: out), seed, device, threads");
@@ -60,12 +62,13 @@ eval::ExtractionOptions options_of(const EmbedConfig& c, c10::Device device) {
   return o;
 }
 
-int finish(const Invocation& in, const EmbedConfig& c, const eval::ExtractionResult& r, int64_t dim, double seconds) {
+int finish(const Invocation& in, const EmbedConfig& c, const eval::ExtractionResult& r, const data::StoreStain* stain, int64_t dim, double seconds) {
   print_result(in, {{"slides", r.slides},
                     {"slides_skipped", r.slides_skipped},
                     {"slides_failed", r.slides_failed},
                     {"tiles", r.tiles},
                     {"tiles_unread", r.tiles_unread},
+                    {"stain_left", stain ? stain->left() : 0},
                     {"dim", dim},
                     {"seconds", seconds},
                     {"out", c.out}});
@@ -87,7 +90,12 @@ int run(const Invocation& in) {
   c.extractor.seed = c.run.seed;
   const c10::Device device = device::prepare(c.run);
   const auto store = std::make_shared<const data::TileStore>(c.store);
-  const eval::Extractor extractor = eval::make_extractor(c.extractor, *store, device);
+  eval::Extractor extractor = eval::make_extractor(c.extractor, *store, device);
+  std::shared_ptr<const data::StoreStain> stain;
+  if (const auto reference = data::open_stain_reference(c.stain)) {
+    stain = std::make_shared<const data::StoreStain>(store, reference);
+    extractor.transform = fmt::format("stain {}, {}", stain->description(), extractor.transform);
+  }
   if (in.dry_run) {
     print_result(
         in,
@@ -100,13 +108,15 @@ int run(const Invocation& in) {
   folder.note("weights_sha256", extractor.weights_sha256);
   return folder.record([&] {
     const auto start = std::chrono::steady_clock::now();
+    eval::ExtractionOptions options = options_of(c, device);
+    options.stain = stain;
     eval::ExtractionResult r;
     {
       ProgressLine line("embed", "tiles", static_cast<int64_t>(store->n_tiles()));
       r = eval::extract_features(
-          store, extractor, c.out, options_of(c, device), [&](int64_t tiles) { line.add(tiles); }, [&](const Failure& f) { folder.add_failure(f); });
+          store, extractor, c.out, options, [&](int64_t tiles) { line.add(tiles); }, [&](const Failure& f) { folder.add_failure(f); });
     }
-    return finish(in, c, r, extractor.dim, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    return finish(in, c, r, stain.get(), extractor.dim, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   });
 }
 

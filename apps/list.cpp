@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "data/slide_reader.h"
+#include "data/stain.h"
 #include "data/tissue.h"
 #include "data/view_presets.h"
 #include "eval/metrics.h"
@@ -41,6 +42,7 @@ const std::vector<Kind>& kinds() {
       {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
       {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
+      {"stain", "stain normalisation (stain.method)", [] { return rows_of(data::stain_methods()); }},
       {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
       {"probe", "protocols of eval (protocol.name)", [] { return rows_of(eval::protocols()); }},
       {"metric", "what reports print", [] { return rows_of(eval::metrics()); }},

@@ -55,6 +55,7 @@ int train(const Invocation& in, const PretrainConfig& config, const RunPlace& pl
       result["loss"] = run.loss();
     else
       result["loss"] = place.folder->last_metric("loss");  // nothing was left to do
+    if (const auto left = run.stain_left()) result["stain_left"] = *left;
     result["images_per_second"] = run.images_per_second();
     if (outcome == train::Outcome::kFinished) write_run_report(*place.folder);
     print_result(in, result);

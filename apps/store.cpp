@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/progress_line.h"
 #include "data/image_import.h"
+#include "data/stain_fit.h"
 #include "data/store_export.h"
 #include "data/store_manifest.h"
 #include "data/store_merge.h"
@@ -103,6 +104,7 @@ int info(const Invocation& in) {
                  {"jpeg_quality", f.jpeg_quality},
                  {"jpeg_subsampling", f.jpeg_subsampling},
                  {"lossless_tile_copy", f.lossless_tile_copy},
+                 {"stain", f.stain},
                  {"overlap_px", f.overlap},
                  {"shards", store.n_shards()},
                  {"bytes", bytes},
@@ -177,18 +179,43 @@ int import_pictures(const Invocation& in) {
   return 0;
 }
 
+int stain_fit(const Invocation& in) {
+  const std::string path = one_path(in, "stain-fit");
+  const auto config = read_config<data::StainFitConfig>(in);
+  std::optional<ProgressLine> line;
+  data::StainFit fit = data::fit_stains(path, config, [&](int64_t done, int64_t total) {
+    if (!line) line.emplace("store stain-fit", "tiles", total);
+    line->update(done);
+  });
+  line.reset();
+  data::write_stain_profile(fit.profile, config.out);
+  Json faults = Json::object(), cohorts = Json::array();
+  for (const auto& [method, fault] : fit.faults) faults[method] = data::name(fault);
+  for (data::ColorCohort& cohort : fit.cohorts) cohorts.push_back(config::to_json(config::visit_of(cohort)));
+  print_result(in, {{"path", config.out},
+                    {"tiles", fit.tiles},
+                    {"tiles_unread", fit.tiles_unread},
+                    {"faults", faults},
+                    {"reference", config::to_json(config::visit_of(fit.profile))},
+                    {"randstainna", cohorts}});
+  return 0;
+}
+
 struct Action {
   const char* name;
   int (*run)(const Invocation&);
 };
-constexpr Action kActions[] = {{"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}};
+constexpr Action kActions[] = {
+    {"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}, {"stain-fit", stain_fit}};
 
 int run(const Invocation& in) {
   const std::string wanted = in.words.empty() ? "" : in.words[0];
   for (const Action& action : kActions)
     if (wanted == action.name) return action.run(in);
-  const auto near = config::nearest(wanted, {"info", "verify", "merge", "export", "import"});
-  fail(ErrorKind::Config, "[store] need one of info, verify, merge, export, import (got '{}'){}", wanted,
+  std::vector<std::string> names;
+  for (const Action& action : kActions) names.emplace_back(action.name);
+  const auto near = config::nearest(wanted, names);
+  fail(ErrorKind::Config, "[store] need one of {} (got '{}'){}", fmt::join(names, ", "), wanted,
        near ? fmt::format("; did you mean '{}'?", *near) : "");
 }
 
@@ -197,8 +224,9 @@ int run(const Invocation& in) {
 Verb store_verb() {
   Verb verb;
   verb.name = "store";
-  verb.usage = "store info|verify|merge|export|import PATH... [key=value ...]";
-  verb.one_line = "looks into tile stores, checks every record, merges shards, exports and imports pictures (keys below: those of import)";
+  verb.usage = "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]";
+  verb.one_line =
+      "looks into tile stores, checks every record, merges shards, exports and imports pictures, fits stain references (keys below: those of import)";
   verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
   verb.flags = {"--decode verify: decodes every tile as well"};
   verb.run = run;

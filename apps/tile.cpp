@@ -17,6 +17,7 @@ data::TileConfig read_config(const Invocation& invocation) {
   data::TileConfig config;
   config::read(invocation.source(), config, "tile");
   EOSIN_CHECK(!invocation.resume_with_changes, Config, "[tile] a store holds tiles of one kind; choose another store, or --fresh");
+  data::open_stain_reference(config.stain);  // a wrong one is said before any work
   const std::string wanted = config.store;
   for (int n = 2; invocation.fresh && std::filesystem::exists(config.store); ++n) config.store = fmt::format("{}-{}", wanted, n);
   return config;
@@ -46,6 +47,7 @@ Json to_json(const data::TilingResult& r) {
           {"tiles", r.tiles},
           {"tiles_made", r.tiles_made},
           {"filtered", r.filtered},
+          {"stain_left", r.stain_left},
           {"bytes", r.bytes},
           {"seconds", r.seconds},
           {"stage_cpu_seconds", r.stage_cpu_seconds},

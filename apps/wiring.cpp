@@ -124,6 +124,11 @@ Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : 
 
 Pretraining::~Pretraining() = default;
 
+std::optional<int64_t> Pretraining::stain_left() const {
+  if (config_.views().macenko_p == 0) return {};
+  return loader_->counters().stain_left;
+}
+
 /// Rank 0 says from where, so that every rank goes on from the same checkpoint.
 void Pretraining::resume() {
   const std::string folder = place_.dir + "/checkpoints";
@@ -143,7 +148,10 @@ void Pretraining::add_hooks() {
   train::LogSinks sinks;
   if (place_.folder) {
     place_.folder->note("data", {{"store", config_.data.store}, {"tiles", store_->n_tiles()}, {"digest", store_->digest()}});
-    sinks.row = [folder = place_.folder](const nlohmann::ordered_json& row) { folder->add_metrics(row); };
+    sinks.row = [this](nlohmann::ordered_json row) {
+      if (const auto left = stain_left()) row["stain_left"] = *left;
+      place_.folder->add_metrics(row);
+    };
     sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
     draw_views(config_, *store_, *place_.folder, *sinks.events);
     sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);

@@ -10,6 +10,7 @@
 #include <c10/core/Device.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace eosin::apps {
@@ -37,6 +38,8 @@ class Pretraining {
   int64_t steps_done() const { return trainer_->progress().step; }
   /// Of the steps that this process did.
   double loss() const { return log_->last_loss(); }
+  /// Tiles so far without the stain augmentation drawn for them, because their stains could not be told; none where no view has any.
+  std::optional<int64_t> stain_left() const;
   double images_per_second() const { return log_->images_per_second(); }
 
  private:

@@ -24,4 +24,9 @@ std::vector<float> hed_jitter(ImageView image, const HedJitter& jitter);
 /// Checked  tests/data/test_picture_ops.cpp against the double form.
 void hed_jitter(Planes image, const HedJitter& jitter);
 
+/// Planes R, G, B to amounts of the three stains and back, in place, in float.
+/// Checked  golden data.randstainna.
+void rgb_to_hed(Planes image);
+void hed_to_rgb(Planes image);
+
 }  // namespace eosin::data

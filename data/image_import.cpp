@@ -6,7 +6,7 @@
 #include "data/idx.h"
 #include "data/image_table.h"
 #include "data/jpeg.h"
-#include "data/png.h"
+#include "data/picture.h"
 #include "data/resize.h"
 #include "data/tile_store_writer.h"
 
@@ -20,20 +20,6 @@ namespace fs = std::filesystem;
 namespace {
 
 std::span<const uint8_t> span_of(const std::string& bytes) { return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}; }
-
-bool is_jpeg(std::span<const uint8_t> bytes) { return bytes.size() > 2 && bytes[0] == 0xFF && bytes[1] == 0xD8; }
-
-Image decode_picture(std::span<const uint8_t> bytes, const std::string& where) {
-  if (bytes.size() > 4 && bytes[0] == 0x89 && bytes[1] == 'P') return decode_png(bytes, where);
-  EOSIN_CHECK(is_jpeg(bytes), Data, "[{}] is neither a JPEG nor a PNG", where);
-  Image image;
-  try {
-    decode_jpeg(bytes, image);
-  } catch (const Error& e) {
-    fail(e.kind(), "[{}] {}", where, e.what());
-  }
-  return image;
-}
 
 /// Turns pictures into records of the store's size and codec.
 class RecordMaker {

@@ -79,6 +79,7 @@ struct ViewLoader::Pending {
   std::shared_ptr<Slab> slab;
   std::vector<SampleId> ids;
   std::vector<std::vector<BadTile>> bad;
+  std::vector<uint8_t> stain_left;
 };
 
 ViewLoader::ViewLoader(std::shared_ptr<const TileStore> store, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
@@ -107,6 +108,7 @@ ViewBatch ViewLoader::next() {
     pending_.pop_front();
   }
   for (auto& found : done->bad) adopt(std::move(found));
+  stain_left_ += std::count(done->stain_left.begin(), done->stain_left.end(), 1);
   position_ += static_cast<uint64_t>(place_.world * place_.local_batch);
   ViewBatch batch{done->slab->views(place_.local_batch), std::move(done->ids), static_cast<int64_t>(done->first_position)};
   done.reset();
@@ -130,6 +132,7 @@ void ViewLoader::open_next() {
   pending->slab = free_slab();
   pending->ids.resize(batch);
   pending->bad.resize(batch);
+  pending->stain_left.resize(batch);
   {
     const std::unique_lock lock(pending_mutex_);
     pending_.push_back(std::move(pending));
@@ -188,7 +191,7 @@ void ViewLoader::fill(int64_t number, int64_t slot) {
     out.clear();
     for (int64_t v = 0; v < maker_.n_views(); ++v)
       out.push_back(pending->slab->view_data[static_cast<size_t>(v)] + slot * 3 * maker_.size_px(v) * maker_.size_px(v));
-    maker_.make(tile, place_.seed, position, out);
+    pending->stain_left[s] = maker_.make(tile, place_.seed, position, out).has_value();
     view_ns_ += nanoseconds_since(decoded);
     ++tiles_;
     pending->ids[s] = id;
@@ -246,6 +249,7 @@ LoaderCounters ViewLoader::counters() const {
           .read_seconds = static_cast<double>(read_ns_) * 1e-9,
           .view_seconds = static_cast<double>(view_ns_) * 1e-9,
           .idle_seconds = pipeline_ ? pipeline_->idle_seconds() : 0,
+          .stain_left = stain_left_,
           .wait_seconds = wait_seconds_};
 }
 

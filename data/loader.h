@@ -53,6 +53,7 @@ struct LoaderCounters {
   double read_seconds = 0;  // read, check and decode
   double view_seconds = 0;  // augment
   double idle_seconds = 0;  // threads without work: the consumer is the slower side
+  int64_t stain_left = 0;   // tiles that were consumed without the stain augmentation drawn for them: their stains could not be told
   double wait_seconds = 0;  // the consumer without a batch: the loader is the slower side
 };
 
@@ -103,6 +104,7 @@ class ViewLoader final : public BatchSource<ViewBatch> {
   mutable std::shared_mutex quarantine_mutex_;
 
   std::atomic<int64_t> tiles_{0}, read_ns_{0}, view_ns_{0};
+  int64_t stain_left_ = 0;
   double wait_seconds_ = 0;
   std::unique_ptr<SlotPipeline> pipeline_;  // last: its threads use everything above
 };

@@ -1,6 +1,7 @@
 #pragma once
 // From one decoded tile to all its views, each a function of (seed, position, view).
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,8 +24,9 @@ class ViewMaker {
 
   /// What view `view` of the tile at `position` will be.
   ViewParams draw(int64_t height, int64_t width, uint64_t seed, uint64_t position, int64_t view) const;
-  /// Renders all views of a tile; out[v] takes view v.
-  void make(ImageView tile, uint64_t seed, uint64_t position, std::span<float* const> out) const;
+  /// Renders all views of a tile; out[v] takes view v. If a view was to have Macenko augmentation and the tile's stains cannot be told, it keeps
+  /// its colours and the reason is returned.
+  std::optional<StainFault> make(ImageView tile, uint64_t seed, uint64_t position, std::span<float* const> out) const;
 
  private:
   std::vector<ViewRule> rules_;

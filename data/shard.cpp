@@ -149,6 +149,7 @@ ShardHeader read_header(const h5::File& file) {
   header.lossless_tile_copy = need_number<uint8_t>(file, "lossless_tile_copy") != 0;
   header.index_crc32c = need_number<uint32_t>(file, "index_crc32c");
   header.identity = file.text("/", "identity").value_or("");
+  header.stain = file.text("/", "stain").value_or("");
   check_format(file, header);
   if (const auto stored = file.integer("/", kHeaderChecksum); stored && *stored != header_checksum(header))
     refuse(file.path(), "is damaged: its attributes do not fit their checksum");

@@ -30,7 +30,7 @@ struct SlideRow {
 };
 
 /// Bits of TileRow::qc.
-enum : uint16_t { kQcPen = 1, kQcBlurred = 2, kQcFold = 4, kQcQuarantined = 8 };
+enum : uint16_t { kQcPen = 1, kQcBlurred = 2, kQcFold = 4, kQcQuarantined = 8, kQcStainLeft = 16 };
 
 /// The index entry of a tile. Coordinates are level-0 pixels of its top-left corner.
 struct TileRow {
@@ -51,6 +51,7 @@ struct TileFormat {
   std::string jpeg_subsampling = "420";  // "420", "422", "444", "gray", "mixed"
   double target_mpp = 0;                 // 0: unknown
   bool lossless_tile_copy = false;       // all tiles are JPEG streams of their slides, byte for byte
+  std::string stain;                     // what was done to the tiles' colours, "mixed" if not to all the same; empty: nothing
 };
 
 /// Root attributes of a shard.

@@ -58,9 +58,10 @@ std::vector<uint8_t> encode_slide_column(size_t k, const std::vector<SlideRow>& 
 }
 
 uint32_t header_checksum(const ShardHeader& h) {
-  const std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {:a} {} {} {}", h.format_minor, uuid_text(h.uuid), h.writer,
-                                       h.created_utc, name(h.codec), h.jpeg_subsampling, h.ordered_by_slide, h.tile_height, h.tile_width, h.overlap,
-                                       h.jpeg_quality, h.n_tiles, h.n_slides, h.target_mpp, h.lossless_tile_copy, h.index_crc32c, h.identity);
+  std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {:a} {} {} {}", h.format_minor, uuid_text(h.uuid), h.writer, h.created_utc,
+                                 name(h.codec), h.jpeg_subsampling, h.ordered_by_slide, h.tile_height, h.tile_width, h.overlap, h.jpeg_quality,
+                                 h.n_tiles, h.n_slides, h.target_mpp, h.lossless_tile_copy, h.index_crc32c, h.identity);
+  if (!h.stain.empty()) text += ' ' + h.stain;
   return crc32c({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 

@@ -118,6 +118,7 @@ void write_attributes(h5::File& file, const ShardHeader& h) {
   file.set_attribute("/", "lossless_tile_copy", static_cast<uint8_t>(h.lossless_tile_copy));
   file.set_attribute("/", "index_crc32c", h.index_crc32c);
   if (!h.identity.empty()) file.set_text("/", "identity", h.identity);
+  if (!h.stain.empty()) file.set_text("/", "stain", h.stain);
   file.set_attribute("/", kHeaderChecksum, header_checksum(h));
 }
 

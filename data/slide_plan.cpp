@@ -1,6 +1,8 @@
 #include "data/slide_plan.h"
 
 #include "core/base/error.h"
+#include "data/resize.h"
+#include "data/stain_sample.h"
 
 #include <opencv2/imgproc.hpp>
 
@@ -29,6 +31,20 @@ bool are_streams_of_the_slide(const SlidePlan& plan, const TileGridConfig& tile)
   });
 }
 
+/// A tile that cannot be read gives no pixels here; it is named when it is cut.
+std::shared_ptr<const SlideStain> estimate_stain(const SlidePlan& plan, int64_t size_px, std::shared_ptr<const StainReference> reference) {
+  const auto chosen = spread_indices(static_cast<int64_t>(plan.grid.tiles.size()), reference->per_tile() ? 0 : kStainTiles);
+  PixelPool pool(static_cast<int64_t>(chosen.size()), kStainPixels);
+  for (const int64_t i : chosen) {
+    try {
+      pool.add(scale_square(read_square(plan, plan.grid.tiles[static_cast<size_t>(i)]), size_px));
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data) throw;
+    }
+  }
+  return std::make_shared<const SlideStain>(std::move(reference), pool.pixels());
+}
+
 /// A level-0 length on the overview.
 int scaled(int64_t level0, int64_t full, int64_t overview) {
   return static_cast<int>(std::lround(static_cast<double>(level0) * static_cast<double>(overview) / static_cast<double>(full)));
@@ -50,7 +66,7 @@ void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig&
               mpp, tile.mpp);
 }
 
-SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config) {
+SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain) {
   SlidePlan plan;
   plan.slide = open_slide(entry.path);
   const SlideInfo& info = plan.slide->info();
@@ -66,8 +82,18 @@ SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config) {
   const TileGridConfig& tile = config.tile;
   plan.grid = make_grid(info.size(), plan.tissue.mask, {plan.scale.mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial});
   plan.no_tiles = why_empty(plan);
-  plan.copies = config.encoding.codec == "jpeg" && config.encoding.copy && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
+  if (stain && plan.no_tiles.empty()) plan.stain = estimate_stain(plan, tile.size_px, std::move(stain));
+  plan.copies =
+      config.encoding.codec == "jpeg" && config.encoding.copy && !plan.stain && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
   return plan;
+}
+
+Image read_square(const SlidePlan& plan, const GridTile& at) {
+  return read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
+}
+
+Image scale_square(Image square, int64_t size_px) {
+  return square.width == size_px ? std::move(square) : resize(square, size_px, size_px, Filter::kBicubic);
 }
 
 Image draw_plan(const SlidePlan& plan) {

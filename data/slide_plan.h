@@ -3,6 +3,7 @@
 #include "data/grid.h"
 #include "data/slide_list.h"
 #include "data/slide_scale.h"
+#include "data/stain.h"
 #include "data/tile_config.h"
 
 #include <memory>
@@ -17,15 +18,21 @@ struct SlidePlan {
   Tissue tissue;   // mask without cells when the ground is dark
   Grid grid;
   ReadPlan read;
-  bool copies = false;   // every tile of the grid is a JPEG stream of the slide, at the scale asked for
-  std::string no_tiles;  // why the grid is empty; empty text if it is not
+  bool copies = false;                      // every tile of the grid is a JPEG stream of the slide, at the scale asked for, and none is changed
+  std::shared_ptr<const SlideStain> stain;  // null: the tiles keep their colours
+  std::string no_tiles;                     // why the grid is empty; empty text if it is not
 };
 
 inline constexpr int64_t kOverviewEdge = 1024;
 
-/// Opens the slide, resolves its scale, finds tissue, and lays the grid.
+/// Opens the slide, resolves its scale, finds tissue, lays the grid, and estimates the slide's colours where `stain` is given.
 /// Errors   Io, Data: the slide cannot be used (missing, damaged, no scale, too coarse); the message is its reason.
-SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config);
+SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain = nullptr);
+
+/// The pixels, of the level that is read, that a tile of the grid is made of. Data error if the region is damaged.
+Image read_square(const SlidePlan& plan, const GridTile& at);
+/// The tile: the square at the tile's size (bicubic).
+Image scale_square(Image square, int64_t size_px);
 
 /// Errors   Data if tiles of a slide of this scale would be blown up.
 void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig& tile);

@@ -25,7 +25,8 @@ void write_overview(const SlidePlan& plan, const std::string& folder, const std:
 
 class SlideTiling final : public SlideJob {
  public:
-  SlideTiling(const SlideEntry& entry, const TileConfig& config, TilingSinks sinks) : entry_(entry), config_(config), sinks_(std::move(sinks)) {
+  SlideTiling(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain, TilingSinks sinks)
+      : entry_(entry), config_(config), stain_(std::move(stain)), sinks_(std::move(sinks)) {
     record_.id = entry.id;
   }
 
@@ -33,7 +34,7 @@ class SlideTiling final : public SlideJob {
     started_ = std::chrono::steady_clock::now();
     const TileStageTimer timer(sinks_.times, TileStage::kPlan);
     try {
-      plan_ = plan_slide(entry_, config_);
+      plan_ = plan_slide(entry_, config_, stain_);
       if (config_.sha256) sha256_ = sha256_file(entry_.path);
     } catch (const std::exception& e) {
       failure_ = e.what();
@@ -52,6 +53,7 @@ class SlideTiling final : public SlideJob {
     if (!tile.dropped.empty()) return drop(tile);
     const TileStageTimer timer(sinks_.times, TileStage::kWrite);
     part_->append(tile.row, tile.stored);
+    count_stain(tile.row);
     sinks_.made(1, static_cast<int64_t>(tile.stored.size()));
     return true;
   }
@@ -75,6 +77,9 @@ class SlideTiling final : public SlideJob {
     record_.reader = plan_.slide->info().reader;
     record_.copied = plan_.copies;
     record_.filtered["tissue"] = plan_.grid.candidates - static_cast<int64_t>(plan_.grid.tiles.size());
+    if (stain_) record_.stain = stain_->description();
+    if (plan_.stain) record_.stain_from = plan_.stain->estimate();
+    if (plan_.stain && plan_.stain->fault()) record_.warnings.push_back(fmt::format("the slide keeps its colours: {}", name(*plan_.stain->fault())));
     for (const auto& w : record_.warnings) log::warn("[tile] {}: {}", entry_.id, w);
   }
 
@@ -92,12 +97,17 @@ class SlideTiling final : public SlideJob {
       CutTile again = cut_tile(plan_, config_, i, sinks_.times);
       if (again.dropped.empty() || !drop(again)) break;
     }
-    if (have == recovered.size()) return i;
+    if (have == recovered.size()) {
+      for (const TileRow& row : recovered) count_stain(row);
+      return i;
+    }
     part_->restart();
     record_.filtered = std::move(before);
     failure_.clear();
     return 0;
   }
+
+  void count_stain(const TileRow& row) { record_.stain_left += (row.qc & kQcStainLeft) != 0; }
 
   bool drop(const CutTile& tile) {
     const int64_t n = ++record_.filtered[tile.dropped];
@@ -151,6 +161,7 @@ class SlideTiling final : public SlideJob {
 
   const SlideEntry entry_;
   const TileConfig& config_;
+  const std::shared_ptr<const StainReference> stain_;
   TilingSinks sinks_;
   std::chrono::steady_clock::time_point started_;
   SlidePlan plan_;
@@ -163,8 +174,9 @@ class SlideTiling final : public SlideJob {
 
 }  // namespace
 
-std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, TilingSinks sinks) {
-  return std::make_unique<SlideTiling>(entry, config, std::move(sinks));
+std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain,
+                                         TilingSinks sinks) {
+  return std::make_unique<SlideTiling>(entry, config, std::move(stain), std::move(sinks));
 }
 
 }  // namespace eosin::data

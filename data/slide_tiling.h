@@ -22,6 +22,7 @@ struct TilingSinks {
 
 /// A slide that cannot be used, or of which more than 1 % of the tiles are damaged, is recorded as failed and left out of the store; an
 /// error of the store itself leaves the job as an exception.
-std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, TilingSinks sinks);
+std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain,
+                                         TilingSinks sinks);
 
 }  // namespace eosin::data

@@ -64,6 +64,7 @@ void Merger::join_format(const Shard& shard) {
               all.target_mpp);
     all.target_mpp = 0;
   }
+  if (all.stain != more.stain) all.stain = "mixed";
   all.lossless_tile_copy = all.lossless_tile_copy && more.lossless_tile_copy;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What `eosin tile` can be told.
 #include "core/base/config.h"
+#include "data/stain.h"
 #include "data/tile_filter.h"
 #include "data/tissue.h"
 
@@ -58,6 +59,7 @@ struct TileConfig {
   TileGridConfig tile;
   TissueConfig tissue;
   TileFilterConfig filter;
+  StainConfig stain;
   EncodingConfig encoding;
   std::optional<double> assume_mpp;
   double max_failed_fraction = 0.1;
@@ -73,6 +75,7 @@ struct TileConfig {
     v("tile", tile, "size and grid of the tiles");
     v("tissue", tissue, "where the tissue is");
     v("filter", filter, "tests of a tile's own pixels");
+    v("stain", stain, "bringing the colours of the tiles to a reference's");
     v("encoding", encoding, "how tiles are stored");
     v("assume_mpp", assume_mpp, "micrometres a pixel of slides that do not say", config::Range{0.02, 50});
     v("max_failed_fraction", max_failed_fraction, "more failed slides than this share end the run with exit code 3", config::Range{0, 1});
@@ -82,7 +85,8 @@ struct TileConfig {
   }
 };
 
-/// Identity of the tiles that a config makes: a store begun with another is refused. Keys that decide where, how fast and how strictly are left out.
-std::string tiling_identity(const TileConfig& config);
+/// Identity of the tiles that a config makes: a store begun with another is refused. Keys that decide where, how fast and how strictly are left
+/// out; of a stain reference its values count, not its path. `stain` is null where the tiles keep their colours.
+std::string tiling_identity(const TileConfig& config, const StainReference* stain);
 
 }  // namespace eosin::data

@@ -2,23 +2,11 @@
 
 #include "core/base/error.h"
 #include "data/jpeg.h"
-#include "data/resize.h"
 
 #include <cmath>
 
 namespace eosin::data {
 namespace {
-
-Image read_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at, TileStageTimes& times) {
-  Image read;
-  {
-    const TileStageTimer timer(times, TileStage::kRead);
-    read = read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
-  }
-  if (plan.read.read_size == config.tile.size_px) return read;
-  const TileStageTimer timer(times, TileStage::kResize);
-  return resize(read, config.tile.size_px, config.tile.size_px, Filter::kBicubic);
-}
 
 /// The slide's own stream. Its header and its end are looked at; a fault between them is found when it is decoded (store verify --decode).
 std::vector<uint8_t> copy_tile(const SlidePlan& plan, const TileConfig& config, const GridTile& at) {
@@ -57,12 +45,12 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
   cut.row = row_of(at, plan.grid.tile_level0);
   Image tile;
   try {
+    const TileStageTimer timer(times, TileStage::kRead);
     if (plan.copies) {
-      const TileStageTimer timer(times, TileStage::kRead);
       cut.stored = copy_tile(plan, config, at);
       if (config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
     } else {
-      tile = read_tile(plan, config, at, times);
+      tile = read_square(plan, at);
     }
   } catch (const Error& e) {
     cut.stored.clear();
@@ -72,10 +60,15 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
   }
   {
     const TileStageTimer timer(times, TileStage::kResize);
+    if (!plan.copies) tile = scale_square(std::move(tile), config.tile.size_px);
     test(tile, config.filter, cut);
   }
   if (!cut.dropped.empty()) cut.stored.clear();
   if (!cut.dropped.empty() || plan.copies) return cut;
+  if (plan.stain) {
+    const TileStageTimer timer(times, TileStage::kStain);
+    if (plan.stain->normalize(tile)) cut.row.qc |= kQcStainLeft;
+  }
   const TileStageTimer timer(times, TileStage::kEncode);
   if (config.encoding.codec == "raw")
     cut.stored = std::move(tile.rgb);

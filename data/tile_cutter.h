@@ -17,8 +17,8 @@ struct CutTile {
   std::string message;          // of a damaged tile
 };
 
-/// Reads tile `index` of the plan's grid, resizes it to the tile size (bicubic), tests and encodes it, or copies its stream. A region that cannot be
-/// read makes a damaged tile, not an error.
+/// Reads tile `index` of the plan's grid, resizes it to the tile size (bicubic), tests it, brings its colours to the reference's, and encodes it; or
+/// copies its stream. A region that cannot be read makes a damaged tile, not an error.
 CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, TileStageTimes& times);
 
 }  // namespace eosin::data

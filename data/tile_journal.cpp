@@ -25,6 +25,9 @@ Json to_json(const SlideRecord& r) {
   j["copied"] = r.copied;
   j["tiles"] = r.tiles;
   j["filtered"] = r.filtered;
+  j["stain"] = r.stain;
+  if (!r.stain_from.empty()) j["stain_from"] = Json::parse(r.stain_from);
+  j["stain_left"] = r.stain_left;
   j["seconds"] = r.seconds;
   j["bytes"] = r.bytes;
   j["warnings"] = r.warnings;
@@ -43,6 +46,9 @@ SlideRecord record_from(const Json& j) {
   r.copied = j.value("copied", false);
   r.tiles = j.at("tiles");
   r.filtered = j.at("filtered").get<std::map<std::string, int64_t>>();
+  r.stain = j.value("stain", "");
+  if (j.contains("stain_from")) r.stain_from = j.at("stain_from").dump();
+  r.stain_left = j.value("stain_left", int64_t{0});
   r.seconds = j.at("seconds");
   r.bytes = j.at("bytes");
   r.warnings = j.at("warnings").get<std::vector<std::string>>();

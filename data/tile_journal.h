@@ -24,6 +24,9 @@ struct SlideRecord {
   bool copied = false;  // the tiles are the slide's own JPEG streams
   int64_t tiles = 0;
   std::map<std::string, int64_t> filtered;  // tiles of the grid that were not kept, by cause: "tissue", "hsv", "white", "black", "damaged"
+  std::string stain;                        // what was done to the colours; empty: nothing
+  std::string stain_from;                   // the slide's own colours as JSON, where they were estimated
+  int64_t stain_left = 0;                   // tiles whose colours could not be estimated: they are as they were
   double seconds = 0;
   int64_t bytes = 0;
   std::vector<std::string> warnings;

@@ -52,8 +52,13 @@ struct TileReader::Pending {
 };
 
 TileReader::TileReader(std::shared_ptr<const TileStore> store, const EvalViewConfig& view, std::vector<int64_t> indices, int64_t batch,
-                       int64_t threads, double max_bad_fraction)
-    : store_(std::move(store)), view_(view), indices_(std::move(indices)), batch_(batch), max_bad_fraction_(max_bad_fraction) {
+                       int64_t threads, double max_bad_fraction, std::shared_ptr<const StoreStain> stain)
+    : store_(std::move(store)),
+      view_(view),
+      indices_(std::move(indices)),
+      batch_(batch),
+      max_bad_fraction_(max_bad_fraction),
+      stain_(std::move(stain)) {
   EOSIN_CHECK(batch > 0, Config, "[tiles] the batch must be positive (got {})", batch);
   for (const int64_t i : indices_)
     EOSIN_CHECK(i >= 0 && i < static_cast<int64_t>(store_->n_tiles()), Data, "[tiles] no such tile (got {}, the store has {})", i, store_->n_tiles());
@@ -100,6 +105,7 @@ void TileReader::fill(int64_t number, int64_t slot) {
     pending->reasons[s] = e.what();
     return;
   }
+  if (stain_) stain_->normalize(index, tile);
   eval_view(tile, view_, {pending->data + slot * 3 * view_.crop_px * view_.crop_px, view_.crop_px, view_.crop_px});
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/config.h"
 #include "data/batch.h"
 #include "data/slot_pipeline.h"
+#include "data/store_stain.h"
 #include "data/tile_store.h"
 #include "data/tone.h"
 
@@ -51,7 +52,7 @@ struct UnreadTile {
 class TileReader {
  public:
   TileReader(std::shared_ptr<const TileStore> store, const EvalViewConfig& view, std::vector<int64_t> indices, int64_t batch, int64_t threads,
-             double max_bad_fraction = 0.001);
+             double max_bad_fraction = 0.001, std::shared_ptr<const StoreStain> stain = nullptr);
   ~TileReader();
 
   /// The next batch; none after the last. A batch whose tiles are all bad is skipped.
@@ -69,8 +70,9 @@ class TileReader {
   const std::vector<int64_t> indices_;
   const int64_t batch_;
   const double max_bad_fraction_;
-  int64_t opened_ = 0;  // tiles
-  int64_t closed_ = 0;  // batches
+  const std::shared_ptr<const StoreStain> stain_;  // null: tiles keep their colours
+  int64_t opened_ = 0;                             // tiles
+  int64_t closed_ = 0;                             // batches
   std::deque<std::unique_ptr<Pending>> pending_;
   std::mutex pending_mutex_;
   std::vector<UnreadTile> unread_;

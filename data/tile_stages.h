@@ -7,9 +7,9 @@
 
 namespace eosin::data {
 
-enum class TileStage { kPlan, kRead, kResize, kEncode, kWrite };
-/// Opening, mask and grid; decoding from the slide; scaling and filters; JPEG; the store's parts.
-inline constexpr std::array kTileStageNames = {"plan", "read", "resize", "encode", "write"};
+enum class TileStage { kPlan, kRead, kResize, kStain, kEncode, kWrite };
+/// Opening, mask and grid; decoding from the slide; scaling and filters; colours; JPEG; the store's parts.
+inline constexpr std::array kTileStageNames = {"plan", "read", "resize", "stain", "encode", "write"};
 
 /// CPU nanoseconds of all threads by stage.
 using TileStageTimes = std::array<std::atomic<int64_t>, kTileStageNames.size()>;

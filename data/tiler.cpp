@@ -17,7 +17,7 @@ namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
 
-StoreSettings store_settings(const TileConfig& config) {
+StoreSettings store_settings(const TileConfig& config, const StainReference* stain) {
   StoreSettings s;
   const bool jpeg = config.encoding.codec == "jpeg";
   s.codec = jpeg ? Codec::kJpeg : Codec::kRaw;
@@ -27,7 +27,8 @@ StoreSettings store_settings(const TileConfig& config) {
   s.jpeg_subsampling = jpeg ? config.encoding.subsampling : "444";
   s.target_mpp = config.tile.mpp;
   s.max_shard_bytes = static_cast<uint64_t>(config.encoding.shard_mib) << 20;
-  s.identity = tiling_identity(config);
+  if (stain) s.stain = stain->description();
+  s.identity = tiling_identity(config, stain);
   return s;
 }
 
@@ -40,10 +41,14 @@ int thread_count(const TileConfig& config) {
 class Tiling {
  public:
   Tiling(const TileConfig& config, std::vector<SlideEntry> slides, const std::function<void(const TilingProgress&)>& progress)
-      : config_(config), slides_(std::move(slides)), progress_(progress), journal_(config.records_folder()) {
+      : config_(config),
+        slides_(std::move(slides)),
+        progress_(progress),
+        stain_(open_stain_reference(config.stain)),
+        journal_(config.records_folder()) {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
     for (const auto& s : slides_) ids_.push_back(s.id);
-    store_ = std::make_unique<TileStoreWriter>(config.store, store_settings(config), ids_);
+    store_ = std::make_unique<TileStoreWriter>(config.store, store_settings(config, stain_.get()), ids_);
     totals_.slides = now_.slides = static_cast<int64_t>(slides_.size());
   }
 
@@ -69,7 +74,7 @@ class Tiling {
     if (next_ >= slides_.size()) return nullptr;
     const TilingSinks sinks{*store_, journal_, times_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
                             [this](const SlideRecord& r) { done(r); }};
-    return make_slide_job(slides_[next_++], config_, sinks);
+    return make_slide_job(slides_[next_++], config_, stain_, sinks);
   }
 
   /// A slide that is complete: its row as the earlier run wrote it, or as the store has it.
@@ -107,6 +112,7 @@ class Tiling {
     totals_.tiles += r.tiles;
     totals_.bytes += r.bytes;
     for (const auto& [cause, n] : r.filtered) totals_.filtered[cause] += n;
+    totals_.stain_left += r.stain_left;
     if (r.status == "failed") {
       ++totals_.slides_failed;
       totals_.failures[r.id] = r.reason;
@@ -119,6 +125,7 @@ class Tiling {
   const TileConfig& config_;
   const std::vector<SlideEntry> slides_;
   const std::function<void(const TilingProgress&)>& progress_;
+  const std::shared_ptr<const StainReference> stain_;
   TileJournal journal_;
   std::unique_ptr<TileStoreWriter> store_;
   std::vector<std::string> ids_;

@@ -22,6 +22,7 @@ struct TilingResult {
   int64_t tiles = 0, bytes = 0;                 // of all slides named, skipped ones included
   int64_t tiles_made = 0;                       // by this run
   std::map<std::string, int64_t> filtered;      // by cause, over all slides
+  int64_t stain_left = 0;                       // tiles whose colours could not be estimated, over all slides
   std::map<std::string, std::string> failures;  // slide -> reason
   double seconds = 0;
   std::map<std::string, double> stage_cpu_seconds;  // of all threads, by the names of kTileStageNames

@@ -47,13 +47,30 @@ Orientation draw_orientation(const Draws& draws, Flip flip) {
   return {};
 }
 
-std::optional<HedJitter> draw_hed(const Draws& draws, const ViewRule& rule) {
-  RandomStream s = draws.of(RandomOp::kStain);
-  if (!chance(s, rule.hed_p)) return {};
+HedJitter draw_hed(RandomStream& s, double sigma) {
   HedJitter hed;
-  for (double& a : hed.alpha) a = between(s, 1 - rule.hed_sigma, 1 + rule.hed_sigma);
-  for (double& b : hed.beta) b = between(s, -rule.hed_sigma, rule.hed_sigma);
+  for (double& a : hed.alpha) a = between(s, 1 - sigma, 1 + sigma);
+  for (double& b : hed.beta) b = between(s, -sigma, sigma);
   return hed;
+}
+
+MacenkoJitter draw_macenko(RandomStream& s, const ViewRule& rule) {
+  MacenkoJitter jitter;
+  for (double& a : jitter.scale) a = between(s, rule.macenko_scale[0], rule.macenko_scale[1]);
+  for (double& b : jitter.shift) b = between(s, rule.macenko_shift[0], rule.macenko_shift[1]);
+  return jitter;
+}
+
+/// One draw decides between the stain augmentations.
+void draw_stain(const Draws& draws, const ViewRule& rule, ViewParams& params) {
+  RandomStream s = draws.of(RandomOp::kStain);
+  const double u = s.uniform_double(), hed = rule.hed_p, macenko = hed + rule.macenko_p, randstainna = macenko + rule.randstainna_p;
+  if (u < hed)
+    params.hed = draw_hed(s, rule.hed_sigma);
+  else if (u < macenko)
+    params.macenko = draw_macenko(s, rule);
+  else if (u < randstainna)
+    params.randstainna = draw_statistics(rule.randstainna, s);
 }
 
 std::optional<ColorJitter> draw_jitter(const Draws& draws, const ViewRule& rule) {
@@ -83,27 +100,56 @@ Image rounded(const std::vector<float>& rgb, int64_t height, int64_t width) {
   return out;
 }
 
+Image rounded(ConstPlanes planes) {
+  Image out(planes.height, planes.width);
+  for (int64_t y = 0; y < out.height; ++y)
+    for (int64_t x = 0; x < out.width; ++x)
+      for (int64_t c = 0; c < 3; ++c) out.row(y)[3 * x + c] = static_cast<uint8_t>(std::clamp(planes.row(c, y)[x], 0.0f, 1.0f) * 255.0f + 0.5f);
+  return out;
+}
+
+void change_stain(Image& view, const ViewParams& params, const StainVectors* stains) {
+  if (params.hed) view = rounded(hed_jitter(view, *params.hed), view.height, view.width);
+  if (params.macenko && stains) {
+    Image changed;
+    apply(macenko_jitter_map(*stains, MacenkoRule{}.io, *params.macenko), view, changed);
+    view = std::move(changed);
+  }
+  if (params.randstainna) randstainna(view, *params.randstainna);
+}
+
+void change_stain(Planes view, const ViewParams& params, const StainVectors* stains) {
+  if (params.hed) hed_jitter(view, *params.hed);
+  if (params.macenko && stains) apply(macenko_jitter_map(*stains, MacenkoRule{}.io, *params.macenko), view);
+  if (!params.randstainna) return;
+  Image levels = rounded(view);
+  randstainna(levels, *params.randstainna);
+  to_planes(levels, view);
+}
+
 void check_square(const Planes& out, const ViewRule& rule) { EOSIN_ASSERT(out.height == rule.size_px && out.width == rule.size_px); }
 
 }  // namespace
 
 ViewParams draw_view(const ViewRule& rule, int64_t height, int64_t width, uint64_t seed, uint64_t position, uint32_t view) {
   const Draws draws{seed, position, view};
-  return {.box = draw_box(draws, rule.crop, height, width),
-          .orientation = draw_orientation(draws, rule.flip),
-          .hed = draw_hed(draws, rule),
-          .jitter = draw_jitter(draws, rule),
-          .gray = draw_chance(draws, RandomOp::kGray, rule.gray_p),
-          .sigma = draw_sigma(draws, rule),
-          .solarize = draw_chance(draws, RandomOp::kSolarize, rule.solarize_p)};
+  ViewParams params;
+  params.box = draw_box(draws, rule.crop, height, width);
+  params.orientation = draw_orientation(draws, rule.flip);
+  draw_stain(draws, rule, params);
+  params.jitter = draw_jitter(draws, rule);
+  params.gray = draw_chance(draws, RandomOp::kGray, rule.gray_p);
+  params.sigma = draw_sigma(draws, rule);
+  params.solarize = draw_chance(draws, RandomOp::kSolarize, rule.solarize_p);
+  return params;
 }
 
-void render_exact(ImageView tile, const ViewRule& rule, const ViewParams& params, Planes out) {
+void render_exact(ImageView tile, const ViewRule& rule, const ViewParams& params, Planes out, const StainVectors* stains) {
   check_square(out, rule);
   const Orientation& o = params.orientation;
   Image view = crop_resize(tile, params.box, rule.size_px, rule.size_px, rule.filter, o.hflip, o.vflip);
   if (o.transpose) view = transposed(view);
-  if (params.hed) view = rounded(hed_jitter(view, *params.hed), view.height, view.width);
+  change_stain(view, params, stains);
   if (params.jitter) color_jitter(view, *params.jitter);
   if (params.gray) grayscale(view);
   if (params.sigma) rule.blur == Blur::kBox ? box_blur(view, *params.sigma) : kernel_blur(view, kBlurKernel, *params.sigma);
@@ -111,11 +157,11 @@ void render_exact(ImageView tile, const ViewRule& rule, const ViewParams& params
   normalize(view, rule.mean, rule.std, out);
 }
 
-void render_fast(ConstPlanes tile, const ViewRule& rule, const ViewParams& params, Planes out) {
+void render_fast(ConstPlanes tile, const ViewRule& rule, const ViewParams& params, Planes out, const StainVectors* stains) {
   check_square(out, rule);
   resize(tile.crop(params.box), out, rule.filter, params.orientation.hflip, params.orientation.vflip);
   if (params.orientation.transpose) transpose(out);
-  if (params.hed) hed_jitter(out, *params.hed);
+  change_stain(out, params, stains);
 
   std::array<PixelStep, 8> steps;
   size_t n = 0;

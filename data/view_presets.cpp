@@ -41,6 +41,8 @@ ViewRule rule_of(const MultiCropConfig& c, size_t group) {
   r.filter = filter_by_name(c.filter);
   r.flip = flip_of(c.flip);
   r.hed_p = c.hed_p, r.hed_sigma = c.hed_sigma;
+  r.macenko_p = c.macenko_p, r.macenko_scale = fixed<2>(c.macenko_scale), r.macenko_shift = fixed<2>(c.macenko_shift);
+  r.randstainna_p = c.randstainna_p, r.randstainna = c.randstainna;
   r.jitter_p = c.jitter_p, r.jitter = fixed<4>(c.jitter);
   r.gray_p = c.gray_p;
   r.blur_p = effective_blur(c, group);
@@ -92,6 +94,13 @@ MultiCropConfig pathology() {
   c.gray_p = 0.1;
   c.solarize_p = {0, 0, 0};
   c.hed_sigma = 0.05, c.hed_p = 0.5;
+  return c;
+}
+
+/// Its stain augmentation is unpublished: Macenko's with the strength that torchstain takes, for every other view, is ours.
+MultiCropConfig rudolfv() {
+  MultiCropConfig c = dinov2();
+  c.macenko_p = 0.5;
   return c;
 }
 
@@ -169,7 +178,12 @@ void MultiCropConfig::visit(config::Visitor& v) {
   v("solarize_p", solarize_p, "probability of solarizing the first global, the other globals, the locals", share, Length{3, 3});
   v("solarize_threshold", solarize_threshold, "grey level from which solarizing inverts", Range{0, 256});
   v("hed_sigma", hed_sigma, "stain jitter: alpha in 1 +- this, beta in +- this", Range{0, 1});
-  v("hed_p", hed_p, "probability of stain jitter", share);
+  v("hed_p", hed_p, "probability of stain jitter; with macenko_p and randstainna_p at most 1: a view has one of them", share);
+  v("macenko_p", macenko_p, "probability of Macenko augmentation, with the stains of the whole tile", share);
+  v("macenko_scale", macenko_scale, "Macenko augmentation: each stain's amount times a number of low, high", Range{0, 10}, Length{2, 2});
+  v("macenko_shift", macenko_shift, "Macenko augmentation: plus a number of low, high", Range{-10, 10}, Length{2, 2});
+  v("randstainna_p", randstainna_p, "probability of RandStainNA", share);
+  v("randstainna", randstainna, "colours of the cohort that RandStainNA draws from; eosin store stain-fit prints those of a store");
   v("mean", mean, "mean of the normalisation, R G B", share, Length{3, 3});
   v("std", std, "standard deviation of the normalisation, R G B", Range{0, 100, config::kOpenLow}, Length{3, 3});
   v("arithmetic", arithmetic, "fast: float32 without rounding in between; exact: u8 as Pillow and torchvision, bit for bit",
@@ -181,6 +195,10 @@ void MultiCropConfig::validate(config::Problems& p) const {
   check_interval(p, "local", local);
   check_interval(p, "ratio", ratio);
   check_interval(p, "blur_sigma", blur_sigma);
+  check_interval(p, "macenko_scale", macenko_scale);
+  check_interval(p, "macenko_shift", macenko_shift);
+  if (const double sum = hed_p + macenko_p + randstainna_p; sum > 1)
+    p.add("hed_p", fmt::format("hed_p + macenko_p + randstainna_p is {}, need <= 1: a view has one stain augmentation at most", sum));
   if (jitter[3] > 0.5) p.add("jitter", fmt::format("the hue's strength is half the circle at most (got {}, need <= 0.5)", jitter[3]));
 }
 
@@ -201,6 +219,7 @@ const std::vector<config::ConfigRow>& view_presets() {
       row("dino", dino, "2 global 0.4-1, 8 local 0.05-0.4, Pillow's blur", "Caron 2021, arXiv:2104.14294"),
       row("ibot", ibot, "2 global 0.25-1, 10 local 0.05-0.4, Pillow's blur", "Zhou 2022, arXiv:2111.07832"),
       row("openmidnight", openmidnight, "dinov2 with weaker jitter and stain jitter", "Kaplan 2025, OpenMidnight"),
+      row("rudolfv", rudolfv, "dinov2 with Macenko augmentation", "Dippel 2024, arXiv:2401.04079"),
       row("pathology", pathology, "D4, stain jitter, weak colour jitter: our proposal for H&E", "Tellez 2018, arXiv:1808.07262"),
       row("msn", msn, "2 global 0.3-1, 10 local 0.05-0.3", "Assran 2022, arXiv:2204.07141"),
       row("simclr", simclr, "2 views 0.08-1, strong jitter", "Chen 2020, arXiv:2002.05709"),
@@ -227,9 +246,10 @@ std::vector<std::string> describe(const MultiCropConfig& config) {
   const auto line = [&](const char* what, int64_t count, size_t group) {
     if (count == 0) return;
     const ViewRule r = rule_of(config, group);
-    lines.push_back(fmt::format("{} {} x {} px, area {}-{}: stain {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what, count, r.size_px,
-                                r.crop.scale[0], r.crop.scale[1], r.hed_p, r.jitter_p, fmt::join(r.jitter, ", "), r.gray_p, r.blur_p, config.blur,
-                                r.solarize_p));
+    lines.push_back(
+        fmt::format("{} {} x {} px, area {}-{}: stain hed {} macenko {} randstainna {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what,
+                    count, r.size_px, r.crop.scale[0], r.crop.scale[1], r.hed_p, r.macenko_p, r.randstainna_p, r.jitter_p, fmt::join(r.jitter, ", "),
+                    r.gray_p, r.blur_p, config.blur, r.solarize_p));
   };
   line("first global", 1, kFirstGlobal);
   line("other globals", config.n_global - 1, kOtherGlobal);

@@ -30,6 +30,10 @@ struct MultiCropConfig {
   std::vector<double> solarize_p = {0.0, 0.2, 0.0};
   int64_t solarize_threshold = 128;
   double hed_sigma = 0.05, hed_p = 0.0;
+  double macenko_p = 0.0;
+  std::vector<double> macenko_scale = {0.8, 1.2}, macenko_shift = {-0.2, 0.2};
+  double randstainna_p = 0.0;
+  ColorCohort randstainna;
   std::vector<double> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};
   std::string arithmetic = "fast";
 

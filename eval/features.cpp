@@ -99,7 +99,7 @@ void write(const Job& job, const TileFeatures& made, const Extractor& extractor,
 
 TileFeatures embed_tiles(std::shared_ptr<const data::TileStore> store, std::vector<int64_t> indices, const Extractor& extractor,
                          const ExtractionOptions& options, const std::function<void(int64_t)>& done) {
-  data::TileReader reader(store, extractor.view, std::move(indices), options.batch_size, options.threads, options.max_bad_fraction);
+  data::TileReader reader(store, extractor.view, std::move(indices), options.batch_size, options.threads, options.max_bad_fraction, options.stain);
   const device::Autocast autocast(options.device, options.compute);
   TileFeatures r;
   std::vector<Tensor> parts;

@@ -18,7 +18,8 @@ struct ExtractionOptions {
   std::string dtype = "float32";  // of the files: float32 or float16
   double max_bad_fraction = 0.001;
   c10::Device device = c10::kCPU;
-  at::ScalarType compute = at::kFloat;  // bf16 or half: autocast
+  at::ScalarType compute = at::kFloat;            // bf16 or half: autocast
+  std::shared_ptr<const data::StoreStain> stain;  // null: tiles keep their colours
 };
 
 /// Row i is tile indices[i]; tiles that cannot be read are left out.

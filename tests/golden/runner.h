@@ -46,6 +46,7 @@ struct Skip : std::runtime_error {
 std::vector<Row> data_slides_rows();  // data_slides.cpp
 std::vector<Row> data_store_rows();   // data_store.cpp
 std::vector<Row> data_views_rows();   // data_views.cpp
+std::vector<Row> data_stain_rows();   // data_stain.cpp
 std::vector<Row> base_rows();         // base.cpp: philox, crc32c, feistel, sampler, file formats
 std::vector<Row> nn_rows();           // nn.cpp
 std::vector<Row> ssl_rows();          // ssl.cpp

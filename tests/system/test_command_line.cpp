@@ -74,6 +74,7 @@ TEST(CommandLine, EveryShippedConfigIsValid) {
   int checked = 0;
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(EOSIN_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().parent_path().filename() == "stain") continue;  // references, not configs of a verb: tests/data/test_stain_use.cpp
     const Outcome o = eosin({"config", "check", entry.path().string()});
     EXPECT_EQ(o.code, 0) << entry.path() << "\n" << o.err;
     ++checked;
