@@ -27,16 +27,6 @@ TileRow row_of(const GridTile& at, int64_t tile_level0) {
   return row;
 }
 
-/// Sets `dropped` or the QC bits.
-void test(const Image& tile, const TileFilterConfig& filter, CutTile& cut) {
-  if (!filter.looks_at_pixels()) return;
-  if (const auto reason = drop_reason(judge_tile(tile, filter), filter)) {
-    cut.dropped = *reason;
-    return;
-  }
-  if (filter.blur_threshold > 0 && laplacian_variance(tile) < filter.blur_threshold) cut.row.qc |= kQcBlurred;
-}
-
 }  // namespace
 
 CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, TileStageTimes& times) {
@@ -48,7 +38,7 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
     const TileStageTimer timer(times, TileStage::kRead);
     if (plan.copies) {
       cut.stored = copy_tile(plan, config, at);
-      if (config.filter.looks_at_pixels()) decode_jpeg(cut.stored, tile);
+      if (looks_at_pixels(config.filter)) decode_jpeg(cut.stored, tile);
     } else {
       tile = read_square(plan, at);
     }
@@ -61,7 +51,11 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
   {
     const TileStageTimer timer(times, TileStage::kResize);
     if (!plan.copies) tile = scale_square(std::move(tile), config.tile.size_px);
-    test(tile, config.filter, cut);
+    if (looks_at_pixels(config.filter)) {
+      const TestedTile tested = test_tile(tile, config.filter);
+      cut.row.qc |= tested.marks;
+      cut.dropped = tested.dropped.value_or("");
+    }
   }
   if (!cut.dropped.empty()) cut.stored.clear();
   if (!cut.dropped.empty() || plan.copies) return cut;

@@ -1,6 +1,9 @@
 #include "data/tile_filter.h"
 
 #include "data/hsv.h"
+#include "data/shard.h"
+
+#include <algorithm>
 
 namespace eosin::data {
 namespace {
@@ -48,11 +51,49 @@ double laplacian_variance(const ImageView& tile) {
   return squares / n - (sum / n) * (sum / n);
 }
 
-std::optional<std::string_view> drop_reason(const TileVerdict& verdict, const TileFilterConfig& config) {
-  if (config.black_rgb > 0 && verdict.black) return "black";
-  if (config.white_saturation > 0 && verdict.white) return "white";
-  if (config.hsv && !verdict.hsv_keep) return "hsv";
-  return std::nullopt;
+double pen_share(const ImageView& tile) {
+  int64_t pen = 0;
+  for (int64_t y = 0; y < tile.height; ++y)
+    for (int64_t x = 0; x < tile.width; ++x) {
+      const Hsv p = rgb_to_hsv(tile.row(y) + 3 * x);
+      const bool green_or_blue = p.h >= 35 && p.h <= 110 && p.s >= 100 && p.v >= 30;
+      const bool red = (p.h <= 6 || p.h >= 175) && p.s >= 170 && p.v >= 100;
+      pen += green_or_blue || red;
+    }
+  return static_cast<double>(pen) / static_cast<double>(tile.height * tile.width);
+}
+
+const std::vector<TileTest>& tile_tests() {
+  using Config = TileFilterConfig;
+  static const std::vector<TileTest> table = {
+      {"black", "all three channel means below black_rgb (CLAM)", 0, [](const Config& c) { return c.black_rgb > 0; },
+       [](const ImageView& tile, const Config& c) { return judge_tile(tile, c).black; }},
+      {"white", "mean saturation below white_saturation (CLAM)", 0, [](const Config& c) { return c.white_saturation > 0; },
+       [](const ImageView& tile, const Config& c) { return judge_tile(tile, c).white; }},
+      {"hsv", "too few pixels inside [hsv_low, hsv_high] (Kaiko, Midnight)", 0, [](const Config& c) { return c.hsv; },
+       [](const ImageView& tile, const Config& c) { return !judge_tile(tile, c).hsv_keep; }},
+      {"blurred", "variance of the Laplacian below blur_threshold", kQcBlurred, [](const Config& c) { return c.blur_threshold > 0; },
+       [](const ImageView& tile, const Config& c) { return laplacian_variance(tile) < c.blur_threshold; }},
+      {"pen", "pen_fraction of its pixels or more in the colours of pens", kQcPen, [](const Config& c) { return c.pen_fraction > 0; },
+       [](const ImageView& tile, const Config& c) { return pen_share(tile) >= c.pen_fraction; }},
+  };
+  return table;
+}
+
+TestedTile test_tile(const ImageView& tile, const TileFilterConfig& config) {
+  TestedTile tested;
+  for (const TileTest& test : tile_tests()) {
+    if (!test.is_on(config) || !test.fails(tile, config)) continue;
+    tested.marks |= test.mark;
+    if (test.mark != 0) continue;
+    tested.dropped = test.name;
+    break;
+  }
+  return tested;
+}
+
+bool looks_at_pixels(const TileFilterConfig& config) {
+  return std::any_of(tile_tests().begin(), tile_tests().end(), [&](const TileTest& test) { return test.is_on(config); });
 }
 
 }  // namespace eosin::data

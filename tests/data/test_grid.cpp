@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
 #include "data/grid.h"
+#include "data/shard.h"
 #include "data/tile_filter.h"
 #include "tests/data/slide_fixture.h"
 
@@ -103,12 +104,12 @@ TEST(ReadPlan, TakesTheCoarsestLevelThatSuffices) {
 
 TEST(TileFilter, EachCauseHasItsName) {
   TileFilterConfig off;
-  EXPECT_FALSE(off.looks_at_pixels());
+  EXPECT_FALSE(looks_at_pixels(off));
   TileFilterConfig config;
   config.hsv = true;
   config.white_saturation = 15;
   config.black_rgb = 50;
-  const auto reason = [&](const Image& tile) { return drop_reason(judge_tile(tile, config), config); };
+  const auto reason = [&](const Image& tile) { return test_tile(tile, config).dropped; };
   EXPECT_EQ(reason(plain(17, 19, 250)), "white");
   EXPECT_EQ(reason(plain(17, 19, 30)), "black");
   Image green = plain(17, 19, 60);
@@ -117,7 +118,7 @@ TEST(TileFilter, EachCauseHasItsName) {
   Image pink = plain(17, 19, 200);
   for (size_t i = 1; i < pink.rgb.size(); i += 3) pink.rgb[i] = 120;
   EXPECT_FALSE(reason(pink));
-  EXPECT_FALSE(drop_reason(judge_tile(green, off), off));
+  EXPECT_FALSE(test_tile(green, off).dropped);
 }
 
 TEST(TileFilter, LaplacianVarianceTellsSharpFromFlat) {
@@ -127,6 +128,25 @@ TEST(TileFilter, LaplacianVarianceTellsSharpFromFlat) {
   for (int64_t y = 0; y < 13; ++y)
     for (int64_t x = y % 2; x < 11; x += 2) std::fill_n(board.row(y) + 3 * x, 3, uint8_t{110});
   EXPECT_NEAR(laplacian_variance(board), 1600, 20);  // +-40 at every pixel
+}
+
+TEST(TileFilter, BlurAndPensAreMarksNotLosses) {
+  TileFilterConfig config;
+  config.blur_threshold = 10;
+  config.pen_fraction = 0.05;
+  Image tile = plain(20, 20, 200);  // pink, without an edge
+  for (size_t i = 1; i < tile.rgb.size(); i += 3) tile.rgb[i] = 120;
+  EXPECT_EQ(test_tile(tile, config).marks, kQcBlurred);
+  const auto draw = [&tile](uint8_t r, uint8_t g, uint8_t b) {
+    for (int64_t x = 0; x < 20; ++x) tile.row(3)[3 * x] = r, tile.row(3)[3 * x + 1] = g, tile.row(3)[3 * x + 2] = b;
+  };
+  config.blur_threshold = 0;
+  for (const auto& [r, g, b, is_pen] : {std::tuple{20, 60, 180, true}, {30, 150, 60, true}, {200, 20, 30, true}, {90, 60, 140, false}}) {
+    draw(static_cast<uint8_t>(r), static_cast<uint8_t>(g), static_cast<uint8_t>(b));
+    const TestedTile tested = test_tile(tile, config);
+    EXPECT_EQ(tested.marks, is_pen ? kQcPen : 0) << r << " " << g << " " << b;
+    EXPECT_FALSE(tested.dropped);
+  }
 }
 
 }  // namespace
