@@ -56,7 +56,7 @@ double pen_share(const ImageView& tile) {
   for (int64_t y = 0; y < tile.height; ++y)
     for (int64_t x = 0; x < tile.width; ++x) {
       const Hsv p = rgb_to_hsv(tile.row(y) + 3 * x);
-      const bool green_or_blue = p.h >= 35 && p.h <= 110 && p.s >= 100 && p.v >= 30;
+      const bool green_or_blue = p.h >= 35 && p.h <= 118 && p.s >= 100 && p.v >= 30;
       const bool red = (p.h <= 6 || p.h >= 175) && p.s >= 170 && p.v >= 100;
       pen += green_or_blue || red;
     }
