@@ -11,7 +11,7 @@ namespace eosin::pickle {
 namespace {
 
 // A stream of n bytes can ask for many times n bytes of memory; these keep that below some 200 MB.
-constexpr size_t kMaxLevels = 1000, kMaxValues = 2'000'000, kMaxStack = 2'000'000, kMaxItems = 16'000'000, kMaxMemo = 2'000'000;
+constexpr size_t kMaxLevels = 1000, kMaxValues = 1'000'000, kMaxStack = 1'000'000, kMaxItems = 8'000'000, kMaxMemo = 1'000'000;
 
 class Machine {
  public:

@@ -36,7 +36,7 @@ struct Graph {
 /// Interprets the pickle at the beginning of `bytes`, which the graph refers to. No globals but `allowed` ("module.name") may occur.
 ///
 /// Errors   Data naming `where`, the byte and the rule broken: a global that is not allowed (by its name), unknown opcodes and those of
-///          protocols 0 and 1, stack or memo underflow, counts beyond the end, no STOP, more than 1,000 open levels, 2 million values.
+///          protocols 0 and 1, stack or memo underflow, counts beyond the end, no STOP, more than 1,000 open levels, 1 million values.
 /// Checked  golden data.pickle_reader; tests/tensor/test_torch_archive.cpp.
 Graph parse(std::span<const uint8_t> bytes, const std::string& where, std::span<const std::string_view> allowed);
 

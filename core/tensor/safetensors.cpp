@@ -153,10 +153,12 @@ class HeaderReader : public nlohmann::json_sax<json> {
 };
 
 uint64_t checked_bytes(const Entry& e, const std::string& where) {
-  uint64_t n = c10::elementSize(*e.type);
-  for (int64_t d : *e.shape)
-    EOSIN_CHECK(!__builtin_mul_overflow(n, static_cast<uint64_t>(d), &n), Data, "[{}] size of tensor '{}' overflows", where, e.name);
-  return n;
+  auto bytes = static_cast<int64_t>(c10::elementSize(*e.type)), strides = bytes;  // torch multiplies strides through sizes of zero too
+  for (const int64_t d : *e.shape) {
+    EOSIN_CHECK(!__builtin_mul_overflow(strides, std::max<int64_t>(d, 1), &strides), Data, "[{}] size of tensor '{}' overflows", where, e.name);
+    bytes *= d;
+  }
+  return static_cast<uint64_t>(bytes);
 }
 
 void check_tiling(std::vector<Entry>& entries, uint64_t buffer_bytes, const std::string& where) {

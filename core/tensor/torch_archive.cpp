@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 namespace eosin {
@@ -28,14 +29,14 @@ using Bytes = std::span<const uint8_t>;
 
 constexpr size_t kMaxLevels = 1000;
 // A short file can describe a large result: one tensor at many paths, or one number spread over many elements.
-constexpr size_t kMaxVisits = 4'000'000, kMaxPath = 4096, kMaxNames = 64 << 20, kMinCopies = 128 << 20, kCopiesOfFile = 4;
+constexpr size_t kMaxVisits = 4'000'000, kMaxPath = 4096, kMaxNames = 64 << 20, kNameOverhead = 128, kMinCopies = 128 << 20, kCopiesOfFile = 4;
 
 /// Walks the saved object and makes its tensors.
 class Tensors {
  public:
   Tensors(Content content, const MappedFile& file, const std::string& where)
-      : content_(content),
-        graph_(content.graph),
+      : content_(std::move(content)),
+        graph_(content_.graph),
         file_(file),
         objects_(graph_, where),
         may_copy_(std::max(kMinCopies, kCopiesOfFile * file.bytes.size())) {}
@@ -156,7 +157,7 @@ class Tensors {
   void add(Ref ref) {
     if (unnamed_ > 0) objects_.bad("a tensor below a key that is neither text nor an integer, at '{}'", path_);
     if (find_non_text(path_) != std::string::npos) objects_.bad("a tensor's name is no text");
-    if ((names_ += path_.size()) > kMaxNames) objects_.bad("more than {} bytes of names", kMaxNames);
+    if ((names_ += path_.size() + kNameOverhead) > kMaxNames) objects_.bad("more than {} bytes of names", kMaxNames);
     auto made = made_.find(ref);
     if (made == made_.end()) made = made_.emplace(ref, make(objects_.tensor(graph_[ref]))).first;
     if (!found_.emplace(path_, made->second).second) objects_.bad("two tensors have the path '{}'", path_);
@@ -170,7 +171,7 @@ class Tensors {
     return view.contiguous();
   }
   Tensor elements(const Storage& s) {
-    Tensor& flat = flat_[{std::string(s.key), s.type}];
+    Tensor& flat = flat_[{std::string(s.key), s.type, s.numel}];
     if (!flat.defined()) flat = make_elements(record(s), s);
     return flat;
   }
@@ -205,7 +206,7 @@ class Tensors {
   const torch_file::Objects objects_;
   TensorMap found_;
   std::map<Ref, Tensor> made_;
-  std::map<std::pair<std::string, at::ScalarType>, Tensor> flat_;
+  std::map<std::tuple<std::string, at::ScalarType, uint64_t>, Tensor> flat_;  // a file may describe one storage in several ways
   std::string path_;
   size_t components_ = 0, unnamed_ = 0, visits_ = 0, names_ = 0, may_copy_;
 };

@@ -70,6 +70,13 @@ TEST(TorchArchive, OfAKeyThatOccursTwiceTheLastCounts) {
   EXPECT_THAT(refusal(of_object(dict(tuple_of({1}) + a))), HasSubstr("neither text nor an integer"));
 }
 
+TEST(TorchArchive, OneStorageMayBeDescribedInSeveralWays) {
+  const TensorMap got = read(of_object("](" + tensor({"0", "FloatStorage", 1, 0, {1}, {1}}) + tensor({"0", "FloatStorage", 2, 0, {2}, {1}}) +
+                                       tensor({"0", "IntStorage", 2, 1, {1}, {1}}) + "e"));
+  EXPECT_TRUE(got.at("1").equal(at::tensor({1.0f, 2.0f})));
+  EXPECT_EQ(got.at("2").item<int64_t>(), 0x40000000);
+}
+
 TEST(TorchArchive, RunsNothing) {
   for (const auto& [module, name] :
        {std::pair{"os", "system"}, {"builtins", "eval"}, {"torch", "load"}, {"collections", "defaultdict"}, {"torch._utils", ""}})
