@@ -29,7 +29,7 @@ struct EmbedConfig {
   void visit(config::Visitor& v) {
     v("store", store, "tile store");
     v("encoder", extractor.encoder,
-      "run folder, checkpoint, exported folder or safetensors file; or a baseline: random:<backbone>, color_statistics");
+      "run folder, checkpoint, exported folder, safetensors or torch.save file; or a baseline: random:<backbone>, color_statistics");
     v("out", out, "folder of the features: one HDF5 file a slide, or one file with ids for a store of pictures");
     v("network", extractor.network, "which network of a checkpoint", config::OneOf{{"teacher", "student"}});
     v("pooling", extractor.pooling, "auto: the encoder's own", config::OneOf{{"auto", "cls", "mean_patch", "cls_mean"}});

@@ -22,12 +22,15 @@ struct ImportModel {
 
 struct ImportConfig {
   ImportModel model;
-  std::string out;
+  std::string key, out;
+  bool ignore_crc = false;
   std::vector<double> mean, std;
   std::vector<std::string> allow_missing, allow_unexpected;
 
   void visit(config::Visitor& v) {
     v("model", model, "what the weights are checked against");
+    v("key", key, "dictionary of a torch.save file that holds the encoder (model, state_dict, teacher, ...); empty: the only one that does");
+    v("ignore_crc", ignore_crc, "read a torch.save file that was written without checksums");
     v("out", out, "folder to write; empty: check only");
     v("mean", mean, "per channel, of pixels in [0, 1], that the encoder expects; else config.json's or ImageNet's", config::Length{0, 3});
     v("std", std, "per channel; else config.json's or ImageNet's", config::Length{0, 3});
@@ -38,6 +41,8 @@ struct ImportConfig {
 
 nn::EncoderSource source_of(const ImportConfig& config) {
   nn::EncoderSource source;
+  source.key = config.key;
+  source.check_crc = !config.ignore_crc;
   source.target.num_heads = config.model.num_heads;
   if (!source.target.num_heads && !config.model.name.empty()) source.target.num_heads = nn::backbone(config.model.name).num_heads;
   if (config.model.image_size_px) source.target.img_size = {*config.model.image_size_px, *config.model.image_size_px};
@@ -64,7 +69,8 @@ nlohmann::ordered_json describe(const std::vector<nn::ResizedTensor>& resized) {
 }
 
 int run(const Invocation& in) {
-  EOSIN_CHECK(in.words.size() == 1, Config, "[import] got {} paths (need 1: a safetensors file or a folder with one)", in.words.size());
+  EOSIN_CHECK(in.words.size() == 1, Config, "[import] got {} paths (need 1: a safetensors or torch.save file, or a folder with one)",
+              in.words.size());
   config::Source settings;
   for (const auto& assignment : in.overrides) settings.override_with(assignment);
   ImportConfig config;
@@ -98,9 +104,9 @@ int run(const Invocation& in) {
 
 Verb import_verb() {
   return {"import",
-          "import FILE [model.name=vit_small] [out=FOLDER] [key=value ...]",
+          "import FILE [model.name=vit_small] [key=teacher] [out=FOLDER] [...]",
           "reads public encoder weights, checks them against the architecture, and writes them as an encoder folder",
-          "eosin import vit_small.safetensors out=encoders/vit_small",
+          "eosin import dino_checkpoint.pth out=encoders/vit_small",
           {},
           run,
           make_config<ImportConfig>()};

@@ -12,7 +12,7 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -D_GLIBCXX_ASSERTIONS")
 if(EOSIN_SANITIZE)
   # gcc 12 takes the instrumented code of std::regex for uninitialised.
-  add_compile_options(-fsanitize=${EOSIN_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+  add_compile_options(-fsanitize=${EOSIN_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${EOSIN_SANITIZE})
 endif()
 find_program(EOSIN_MOLD mold)

@@ -4,6 +4,7 @@
 #include "core/base/crc32c.h"
 #include "core/base/error.h"
 #include "core/base/version.h"
+#include "core/tensor/torch_archive.h"
 #include "data/tile_store.h"
 
 #include <ATen/ATen.h>
@@ -110,6 +111,25 @@ SlideFile read_slide_file(const h5::File& file) {
   return slide;
 }
 
+bool is_pt(const std::string& path) { return fs::path(path).extension() == ".pt"; }
+
+/// CLAM's pt_files: one tensor that torch.save wrote.
+SlideFile read_pt(const std::string& path) {
+  TensorMap tensors = read_torch_archive(path);
+  EOSIN_CHECK(tensors.size() == 1 && tensors.begin()->first.empty(), Data, "[{}] holds {} named tensors (need one without a name: the features)",
+              path, tensors.size());
+  return {{{"features", checked_features(tensors.begin()->second, path)}}, {}};
+}
+
+/// A file without coordinates and without a word of its origin.
+SlideFeatures read_pt_features(const std::string& path) {
+  SlideFeatures out;
+  out.meta.name = fs::path(path).stem().string();
+  out.features_ND = read_pt(path).tensors.at("features");
+  out.coords_N2 = at::zeros({out.features_ND.size(0), 2}, at::kLong);
+  return out;
+}
+
 FeatureMeta read_meta(const h5::File& file) {
   FeatureMeta m;
   const auto text = [&](const char* object, const char* name) { return file.has(object) ? file.text(object, name).value_or("") : ""; };
@@ -177,7 +197,7 @@ int64_t magnification_of(double mpp) { return mpp > 0 ? std::lround(10 / mpp) : 
 
 }  // namespace
 
-SlideFile read_slide_file(const std::string& path) { return read_slide_file(h5::File::open(path)); }
+SlideFile read_slide_file(const std::string& path) { return is_pt(path) ? read_pt(path) : read_slide_file(h5::File::open(path)); }
 
 FeatureMeta feature_meta(const TileStore& store, size_t slide) {
   const SlideRow& row = store.slides().at(slide);
@@ -199,6 +219,7 @@ FeatureMeta feature_meta(const TileStore& store, size_t slide) {
 }
 
 SlideFeatures read_features(const std::string& path) {
+  if (is_pt(path)) return read_pt_features(path);
   const h5::File file = h5::File::open(path);
   EOSIN_CHECK(file.has("features"), Data, "[{}] holds no features", path);
   SlideFile slide = read_slide_file(file);
@@ -246,9 +267,12 @@ std::vector<std::string> list_features(const std::string& path) {
   EOSIN_CHECK(fs::exists(path), Io, "[{}] does not exist", path);
   if (!fs::is_directory(path)) return {path};
   std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(path))
-    if (entry.path().extension() == ".h5") files.push_back(entry.path().string());
-  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no features files (*.h5)", path);
+  for (const char* ending : {".h5", ".pt"}) {
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.path().extension() == ending) files.push_back(entry.path().string());
+    if (!files.empty()) break;
+  }
+  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no features files (*.h5, *.pt)", path);
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -20,8 +20,9 @@ struct SlideFile {
   std::map<std::string, std::map<std::string, h5::Attribute>> attributes;  // by data set, then name
 };
 
-/// Reads coordinates, features and picture bags of TRIDENT and CLAM, and what write_features() wrote. Any chunking, int32 or int64
-/// coords, float16, 32 or 64 features, [N, D] or [1, N, D] (which becomes [N, D]), no rows, and missing attributes are accepted.
+/// Reads coordinates, features and picture bags of TRIDENT and CLAM, and what write_features() wrote; of a file of
+/// CLAM's pt_files (*.pt) the one tensor, which is features. Any chunking, int32 or int64 coords, float16, 32 or 64 features, [N, D] or
+/// [1, N, D] (which becomes [N, D]), no rows, and missing attributes are accepted.
 ///
 /// Errors   Io if it cannot be opened; Data naming file and data set: not complete HDF5, none of the data sets, other shapes or types,
 ///          different numbers of rows, non-finite features (with their number), a checksum that does not fit.
@@ -59,7 +60,7 @@ SlideFeatures read_features(const std::string& path);
 /// Errors   Shape if the numbers of rows differ; Numeric if a feature is not finite (with their number); Io.
 void write_features(const std::string& path, const SlideFeatures& features);
 
-/// Features files of a folder (*.h5), in name order; or the one file. Data error if there is none.
+/// Features files of a folder (*.h5; if there are none, *.pt), in name order; or the one file. Data error if there is none.
 std::vector<std::string> list_features(const std::string& path);
 
 }  // namespace eosin::data

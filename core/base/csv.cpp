@@ -10,6 +10,8 @@
 namespace eosin {
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 /// Takes one record after another off a text and counts the lines.
 class Reader {
  public:
@@ -66,7 +68,7 @@ class Reader {
 CsvTable CsvTable::read(const std::string& path) { return parse(read_file(path), path); }
 
 CsvTable CsvTable::parse(std::string_view text, std::string name) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (const size_t at = find_non_text(text); at != std::string_view::npos)
     fail(ErrorKind::Data, "[{}:{}] byte 0x{:02x} is not text; save the table as UTF-8", name, std::count(text.begin(), text.begin() + at, '\n') + 1,
          static_cast<unsigned char>(text[at]));
@@ -112,7 +114,8 @@ std::string csv_line(const std::vector<std::string>& cells) {
   std::string out;
   for (const std::string& cell : cells) {
     if (&cell != &cells.front()) out += ',';
-    if (cell.find_first_of(",\"\r\n") == std::string::npos && !(cell.empty() && cells.size() == 1)) {
+    const bool plain = cell.find_first_of(",\"\r\n") == std::string::npos && !cell.starts_with(kByteOrderMark);
+    if (plain && !(cell.empty() && cells.size() == 1)) {
       out += cell;
       continue;
     }

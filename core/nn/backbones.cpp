@@ -49,7 +49,7 @@ void BackboneConfig::visit(config::Visitor& v) {
   v("init_values", init_values, "initial LayerScale; none as the backbone has it", config::Range{0, 10, config::kOpenLow});
   v("drop_path_rate", drop_path_rate, "stochastic depth of the student, by batch subset", config::Range{0, 1, config::kOpenHigh});
   v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
-  v("init", init, "weights to start from: safetensors file, exported folder or run folder; empty: random");
+  v("init", init, "weights to start from: safetensors or torch.save file, exported folder or run folder; empty: random");
   v("allow_missing", allow_missing, "names of weights that the file of `init` may lack");
 }
 

@@ -4,9 +4,11 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/sha256.h"
+#include "core/nn/state_dict.h"
 #include "core/nn/timm_config.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
+#include "core/tensor/torch_archive.h"
 
 #include <ATen/ATen.h>
 
@@ -63,13 +65,20 @@ void check_finite(const TensorMap& weights, const std::string& where) {
   }
 }
 
-EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
+bool is_torch_file(const fs::path& path) {
   const std::string ending = path.extension().string();
-  EOSIN_CHECK(ending != ".pth" && ending != ".pt" && ending != ".bin", Data,
-              "[encoder] {} is a pickle, which can run code when it is read; convert it where you trust it: "
-              "python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{}'), 'model.safetensors')\"",
-              path.string(), path.filename().string());
-  const TensorMap tensors = read_verified(path);
+  return ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt" || ending == ".tar";
+}
+
+TensorMap read_tensors(const fs::path& path, const EncoderSource& source) {
+  if (is_torch_file(path)) return choose_state_dict(read_torch_archive(path.string(), source.check_crc), {source.key, source.network}, path.string());
+  EOSIN_CHECK(source.key.empty(), Config, "[encoder] {} has no dictionaries to choose from (got key '{}'); only files of torch.save do",
+              path.string(), source.key);
+  return read_verified(path);
+}
+
+EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
+  const TensorMap tensors = read_tensors(path, source);
   const fs::path config = path.parent_path() / "config.json";
   const Json json = fs::exists(config) ? read_json(config) : Json();
   ImportTarget target = source.target;
@@ -133,14 +142,15 @@ nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source) {
   EOSIN_CHECK(fs::exists(path), Io, "[encoder] no such file or folder: {}", path);
   if (fs::is_regular_file(path)) return read_weights(path, source);
-  if (fs::exists(fs::path(path) / "model.safetensors")) return read_weights(fs::path(path) / "model.safetensors", source);
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"})
+    if (const fs::path file = fs::path(path) / name; fs::exists(file)) return read_weights(file, source);
   if (fs::exists(fs::path(path) / "MANIFEST.json")) return take_backbone(load_checkpoint(path), source);
   if (const fs::path folder = fs::path(path) / "checkpoints"; fs::is_directory(folder)) {
     const auto newest = load_latest(folder.string());
     EOSIN_CHECK(newest, Data, "[encoder] {} holds no checkpoint yet; train longer or lower train.checkpoint_every", path);
     return take_backbone(*newest, source);
   }
-  fail(ErrorKind::Data, "[encoder] {} holds neither model.safetensors nor checkpoints", path);
+  fail(ErrorKind::Data, "[encoder] {} holds neither model.safetensors, pytorch_model.bin nor checkpoints", path);
 }
 
 Tensor Encoder::embed(const Tensor& images_BCHW) {

@@ -1,6 +1,6 @@
 #pragma once
-// Encoders on disk: an exported folder (model.safetensors + config.json), a timm folder, a safetensors file of any known kind,
-// or a run folder with checkpoints.
+// Encoders on disk: an exported folder (model.safetensors + config.json), a timm folder, a safetensors or torch.save file of any known
+// kind, or a run folder with checkpoints.
 #include "core/nn/encoder_spec.h"
 #include "core/nn/vit.h"
 #include "core/nn/weights.h"
@@ -14,6 +14,8 @@ namespace eosin::nn {
 struct EncoderSource {
   std::string network = "teacher";  // or "student"
   ImportTarget target;              // its fields win over the file's config.json
+  std::string key;                  // dictionary of a torch.save file (StateDictChoice)
+  bool check_crc = true;            // of a torch.save file's records
 };
 
 /// Weights with the images that they expect; spec.vit describes the weights.
@@ -24,9 +26,10 @@ struct EncoderWeights {
   std::vector<std::string> dropped;
   std::vector<ResizedTensor> resized;
 };
-/// A file that write_encoder wrote is checked against the hash that it carries.
+/// A file that write_encoder wrote is checked against the hash that it carries. Files of torch.save (.pth, .pt, .bin, .ckpt, .tar) are
+/// read as data (core/tensor/torch_archive.h).
 ///
-/// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged, pickled (with what to do).
+/// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged; Config if the encoder is not the only one.
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source = {});
 
 /// Ready for features.

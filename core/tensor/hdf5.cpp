@@ -304,6 +304,7 @@ std::vector<std::string> File::read_text(const std::string& dataset) const {
     return split_fixed_text(buffer, i.text_bytes, H5Tget_strpad(type));
   }
   TextBudget budget;
+  impl_->check_heaps();
   check_readable(i, h, 16, n * sizeof(char*), impl_->path, dataset);
   H5Pset_vlen_mem_manager(plist, TextBudget::allocate, &budget, TextBudget::release, &budget);
   std::vector<char*> pointers(n, nullptr);

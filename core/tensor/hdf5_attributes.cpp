@@ -83,6 +83,7 @@ std::optional<Attribute> File::attribute(const std::string& object, const std::s
       out.values = read_numbers<double>(h, n, impl_->path, where);
       break;
     case Type::kText:
+      if (H5Tis_variable_str(type) != 0) impl_->check_heaps();
       out.values = read_texts(h, type, n, impl_->path, where);
       break;
     case Type::kOther:

@@ -36,12 +36,15 @@ struct File::Impl {
   std::string path;
   uint64_t file_bytes = 0;  // when it was opened for reading
   Handle file;
+  mutable bool heaps_checked = false;
 
   [[noreturn]] void fail_at(ErrorKind kind, const std::string& object, const std::string& what) const;
   /// Throws unless the object's path consists of existing hard links.
   void check_links(const std::string& object) const;
   Handle open_object(const std::string& object) const;
   Handle open_dataset(const std::string& dataset) const;
+  /// Before text of variable length is read: throws if a global heap of the file is damaged.
+  void check_heaps() const;
 };
 
 /// Throws `kind` with HDF5's innermost reason (errno's text where there is one) behind `what`.

@@ -2,12 +2,9 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "core/base/mapped_file.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -156,10 +153,12 @@ class HeaderReader : public nlohmann::json_sax<json> {
 };
 
 uint64_t checked_bytes(const Entry& e, const std::string& where) {
-  uint64_t n = c10::elementSize(*e.type);
-  for (int64_t d : *e.shape)
-    EOSIN_CHECK(!__builtin_mul_overflow(n, static_cast<uint64_t>(d), &n), Data, "[{}] size of tensor '{}' overflows", where, e.name);
-  return n;
+  auto bytes = static_cast<int64_t>(c10::elementSize(*e.type)), strides = bytes;  // torch multiplies strides through sizes of zero too
+  for (const int64_t d : *e.shape) {
+    EOSIN_CHECK(!__builtin_mul_overflow(strides, std::max<int64_t>(d, 1), &strides), Data, "[{}] size of tensor '{}' overflows", where, e.name);
+    bytes *= d;
+  }
+  return static_cast<uint64_t>(bytes);
 }
 
 void check_tiling(std::vector<Entry>& entries, uint64_t buffer_bytes, const std::string& where) {
@@ -225,24 +224,8 @@ SafetensorsFile parse_safetensors(std::span<const uint8_t> bytes, const std::str
 }
 
 SafetensorsFile read_safetensors(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
-  struct stat st {};
-  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-    ::close(fd);
-    fail(ErrorKind::Io, "[{}] is not a regular file", path);
-  }
-  const auto size = static_cast<size_t>(st.st_size);
-  if (size < 8) {
-    ::close(fd);
-    fail(ErrorKind::Data, "[{}] safetensors file is {} bytes, shorter than its header's length", path, size);
-  }
-  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  const int code = errno;
-  ::close(fd);
-  if (p == MAP_FAILED) fail_errno(fmt::format("[{}] cannot map {} bytes", path, size), code);
-  std::shared_ptr<void> owner(p, [size](void* q) { ::munmap(q, size); });
-  return parse(static_cast<const uint8_t*>(p), size, path, owner);
+  const MappedFile file = map_file(path);
+  return parse(file.bytes.data(), file.bytes.size(), path, file.owner);
 }
 
 void write_safetensors(const ByteSink& sink, const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {

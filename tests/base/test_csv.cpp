@@ -53,6 +53,8 @@ TEST(Csv, WrittenLinesReadBack) {
   EXPECT_EQ(csv_line({"a", "b c"}), "a,b c\n");
   EXPECT_EQ(CsvTable::parse("1,2,3,4,5,6\n" + csv_line(cells), "t").row(0), cells);
   EXPECT_EQ(CsvTable::parse("x\n" + csv_line({""}), "t").size(), 1u);
+  const std::vector<std::string> marked = {"\xEF\xBB\xBFx"};  // part of the name, not of the file
+  EXPECT_EQ(CsvTable::parse(csv_line(marked), "t").header(), marked);
 }
 
 }  // namespace

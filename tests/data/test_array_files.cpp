@@ -54,6 +54,7 @@ TEST(Npy, RefusesOddHeaders) {
         "{'descr': '|u1', 'fortran_order': False, 'shape': (6,), 'extra': 1}", "{'descr': '|u1', 'fortran_order': False, 'shape': (6,)} x",
         "{'descr': '|u1', 'fortran_order': False, 'shape': (5,)}", "{'descr': '|u1', 'fortran_order': False, 'shape': (7,)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 4611686018427387904, 4)}",
         "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999,)}", "{'descr': 'u1', 'fortran_order': False, 'shape': (6,)}",
         "__import__('os')", ""})
     EXPECT_THROW(read(npy(header, six_bytes())), Error) << header;
@@ -119,6 +120,8 @@ TEST(Idx, RefusesDamage) {
   EXPECT_THROW(read_gz(gzip(std::string(1 << 16, 'a')), 1000), Error);
   std::string huge = {0, 0, 8, 3};
   huge += std::string(12, '\xFF');
+  EXPECT_THROW(read_gz(huge), Error);
+  huge[4] = huge[5] = huge[6] = huge[7] = 0;  // a size of zero among sizes that overflow
   EXPECT_THROW(read_gz(huge), Error);
 }
 

@@ -1,8 +1,10 @@
 #include "data/feature_store.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "tests/data/store_fixture.h"
 #include "tests/message_of.h"
+#include "tests/tensor/torch_archive_bytes.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -76,6 +78,24 @@ TEST(FeatureStore, ReadsOtherPrograms) {
   EXPECT_EQ(clam.features_ND.sizes(), (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(clam.coords_N2[1][0].item<int64_t>(), 256);
   EXPECT_EQ(clam.meta.name, "clam");
+}
+
+TEST(FeatureStore, ReadsClamsPtFiles) {
+  const TemporaryFolder folder;
+  const auto tensor = [](std::vector<float> values) {
+    const auto rows = static_cast<int32_t>(values.size() / 2);
+    return torch_archive(pickled::tensor({"0", "FloatStorage", 2 * rows, 0, {rows, 2}, {2, 1}}), {{"0", floats(values)}});
+  };
+  write_file(folder / "slide_1.pt", tensor({1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(list_features(folder.path()), std::vector<std::string>{folder / "slide_1.pt"});
+  const SlideFeatures got = read_features(folder / "slide_1.pt");
+  EXPECT_EQ(got.features_ND.sizes(), (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(got.coords_N2.sizes(), (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(got.meta.name, "slide_1");
+  write_file(folder / "slide_2.pt", tensor({1, NAN}));
+  EXPECT_THAT(message_of([&] { read_features(folder / "slide_2.pt"); }, ErrorKind::Data), HasSubstr("1 of 2"));
+  write_file(folder / "slide_3.pt", small_torch_archive());
+  EXPECT_THAT(message_of([&] { read_slide_file(folder / "slide_3.pt"); }, ErrorKind::Data), HasSubstr("2 named tensors"));
 }
 
 TEST(FeatureStore, RefusesWhatIsNotSound) {

@@ -43,6 +43,7 @@ struct Skip : std::runtime_error {
 };
 
 // One file an area; main.cpp joins the tables.
+std::vector<Row> data_files_rows();   // data_files.cpp
 std::vector<Row> data_slides_rows();  // data_slides.cpp
 std::vector<Row> data_store_rows();   // data_store.cpp
 std::vector<Row> data_views_rows();   // data_views.cpp

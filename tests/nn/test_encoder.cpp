@@ -3,6 +3,7 @@
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
 #include "tests/message_of.h"
+#include "tests/tensor/torch_archive_bytes.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -122,11 +123,80 @@ TEST_F(EncoderFiles, AFlippedBitInAnExportIsNamed) {
   }
 }
 
+/// One dictionary of a checkpoint as a pickle, and the bytes of its storages.
+struct PickledWeights {
+  std::string items;
+  std::vector<ZipEntry> records;
+
+  void add(const std::string& dictionary, const TensorMap& weights, const std::string& prefix = "") {
+    std::string inner;
+    for (const auto& [name, t] : weights) {
+      const Tensor dense = t.detach().contiguous();
+      const auto sizes = dense.sizes().vec(), strides = dense.strides().vec();
+      const std::string key = std::to_string(records.size());
+      records.push_back({key, {static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}});
+      inner += pickled::text(prefix + name) +
+               pickled::tensor(
+                   {key, "FloatStorage", static_cast<int32_t>(dense.numel()), 0, {sizes.begin(), sizes.end()}, {strides.begin(), strides.end()}});
+    }
+    items += pickled::text(dictionary) + pickled::dict(inner);
+  }
+  void write(const std::string& path) const { std::ofstream(path, std::ios::binary) << torch_archive(pickled::dict(items), records); }
+};
+
+TEST_F(EncoderFiles, TorchCheckpointsAreSearchedForTheEncoder) {
+  const TensorMap teacher = named_weights(*model());
+  TensorMap student;
+  for (const auto& [name, t] : teacher) student.emplace(name, t.detach() + 1);
+  EncoderSource source;
+  source.target.num_heads = 2;
+  source.target.source_size = {35, 21};
+  PickledWeights dino;
+  dino.add("student", student, "module.backbone.");
+  dino.add("teacher", teacher, "backbone.");
+  dino.add("optimizer", {{"0", at::ones({3})}});
+  dino.write(path("dino.pth"));
+  EncoderWeights found = read_encoder(path("dino.pth"), source);
+  EXPECT_EQ(found.origin, "dino");
+  EXPECT_EQ(weights_hash(found.weights), weights_hash(teacher));
+  source.network = "student";
+  EXPECT_EQ(weights_hash(read_encoder(path("dino.pth"), source).weights), weights_hash(student));
+
+  PickledWeights flat;  // DINOv2's training checkpoints
+  TensorMap both;
+  for (const auto& [name, t] : teacher) both.emplace("teacher.backbone." + name, t), both.emplace("student.backbone." + name, student.at(name));
+  flat.add("model", both);
+  flat.write(path("dinov2.pth"));
+  EXPECT_EQ(weights_hash(read_encoder(path("dinov2.pth"), source).weights), weights_hash(student));
+  source.network = "teacher";
+  EXPECT_EQ(weights_hash(read_encoder(path("dinov2.pth"), source).weights), weights_hash(teacher));
+
+  PickledWeights timm;
+  timm.add("state_dict", teacher);
+  timm.add("state_dict_ema", student);
+  timm.write(path("timm.pth"));
+  EXPECT_THAT(message_of([&] { read_encoder(path("timm.pth"), source); }, ErrorKind::Config),
+              HasSubstr("'state_dict' (42 tensors), 'state_dict_ema'"));
+  source.key = "state_dict_ema";
+  EXPECT_EQ(weights_hash(read_encoder(path("timm.pth"), source).weights), weights_hash(student));
+  source.key = "state_dct";
+  EXPECT_THAT(message_of([&] { read_encoder(path("timm.pth"), source); }, ErrorKind::Config), HasSubstr("did you mean 'state_dict'?"));
+  write_encoder(path("out"), spec_, teacher);
+  EXPECT_THAT(message_of([&] { read_encoder(path("out"), source); }, ErrorKind::Config), HasSubstr("torch.save"));
+
+  PickledWeights other;
+  other.add("model", {{"conv1.weight", at::ones({3})}});
+  other.add("head", {{"weight", at::ones({3})}});
+  other.write(path("other.pth"));
+  source.key.clear();
+  EXPECT_THAT(message_of([&] { read_encoder(path("other.pth"), source); }, ErrorKind::Data), HasSubstr("no vision transformer"));
+}
+
 TEST_F(EncoderFiles, BadPathsAndFilesAreNamed) {
   EXPECT_THAT(message_of([&] { load_encoder(path("none")); }, ErrorKind::Io), HasSubstr("none"));
   EXPECT_THAT(message_of([&] { load_encoder(folder_.string()); }, ErrorKind::Data), HasSubstr("neither"));
   std::ofstream(path("vit.pth")) << "pickle";
-  EXPECT_THAT(message_of([&] { load_encoder(path("vit.pth")); }, ErrorKind::Data), HasSubstr("save_file"));
+  EXPECT_THAT(message_of([&] { load_encoder(path("vit.pth")); }, ErrorKind::Data), HasSubstr("no file of torch.save"));
   write_encoder(path("out"), spec_, named_weights(*model()));
   std::ofstream(path("out/config.json")) << "{";
   EXPECT_THAT(message_of([&] { load_encoder(path("out")); }, ErrorKind::Data), HasSubstr("not JSON"));

@@ -139,6 +139,25 @@ TEST_F(Hdf5, RowsConversionAndGrowth) {
   EXPECT_THAT(data_error([&] { g.read<float>("absent"); }), HasSubstr("absent: is not in this file"));
 }
 
+/// libhdf5 would walk such a heap for ever.
+TEST_F(Hdf5, AHeapWithAnObjectOfNoSizeIsNamed) {
+  File f = File::create(path("a.h5"));
+  f.write_text("texts", {"abc"});
+  f.set_text("texts", "note", "of variable length", true);
+  f.close();
+  std::ifstream in(path("a.h5"), std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const size_t heap = bytes.find("GCOL");
+  ASSERT_NE(heap, std::string::npos);
+  size_t at = heap + 16;
+  while (bytes[at] != 0) at += 16 + (static_cast<size_t>(static_cast<unsigned char>(bytes[at + 8])) + 7) / 8 * 8;  // to the free space
+  bytes.replace(at + 8, 8, std::string(8, '\0'));
+  std::ofstream(path("a.h5"), std::ios::binary) << bytes;
+  const File g = File::open(path("a.h5"));
+  EXPECT_THAT(data_error([&] { g.text("texts", "note"); }), HasSubstr("heap of texts"));
+  EXPECT_THAT(data_error([&] { g.read_text("texts"); }), HasSubstr("heap of texts"));
+}
+
 TEST_F(Hdf5, TextOfEveryKind) {
   File f = File::create(path("a.h5"));
   f.write_text("fixed", {"", "abc"}, {.text_bytes = 3});

@@ -114,24 +114,27 @@ TEST(Safetensors, AnyFlippedBitIsAnErrorOrAWellFormedFile) {
 TEST(Safetensors, RefusedHeaders) {
   const std::string good = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", data(4, '\0');
   ASSERT_TRUE(parse(with_header(good, data)));
-  for (const std::string& header : {
-           std::string("[]"),
-           std::string(""),
-           std::string(" ") + good,
-           std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[9223372036854775807,9223372036854775807],"data_offsets":[0,4]}})"),
-           std::string(R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"extra":1}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[1]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})"),
-           std::string(R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})"),
-           std::string(R"({"__metadata__":{"k":1},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
-           std::string(10'000, '['),
-           std::string(R"({"a":)") + std::string(10'000, '{'),
-       })
+  for (
+      const std::string& header : {
+          std::string("[]"),
+          std::string(""),
+          std::string(" ") + good,
+          std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[9223372036854775807,9223372036854775807],"data_offsets":[0,4]}})"),
+          std::string(
+              R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[0,9223372036854775807,9],"data_offsets":[4,4]}})"),
+          std::string(R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"extra":1}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[1]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})"),
+          std::string(R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})"),
+          std::string(R"({"__metadata__":{"k":1},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
+          std::string(10'000, '['),
+          std::string(R"({"a":)") + std::string(10'000, '{'),
+      })
     EXPECT_FALSE(parse(with_header(header, data))) << header.substr(0, 80);
   const uint64_t huge = ~uint64_t{0};
   EXPECT_FALSE(parse(std::string(reinterpret_cast<const char*>(&huge), 8) + good + data));

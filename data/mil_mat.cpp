@@ -1,0 +1,74 @@
+#include "data/mil_mat.h"
+
+#include "core/base/error.h"
+#include "data/mat5.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <map>
+#include <string_view>
+
+namespace eosin::data {
+namespace {
+
+const Tensor& require(const TensorMap& tensors, const std::string& name, const std::string& where) {
+  const auto it = tensors.find(name);
+  EOSIN_CHECK(it != tensors.end(), Data, "[{}] has no '{}'; this is no MIL set of PRTools", where, name);
+  return it->second;
+}
+
+/// One finite number an instance.
+std::vector<double> column(const Tensor& t, int64_t n, const std::string& name, const std::string& where) {
+  EOSIN_CHECK(t.scalar_type() == at::kDouble && t.dim() == 2 && t.numel() == n && (t.size(0) == 1 || t.size(1) == 1), Data,
+              "[{}] '{}' of shape [{}] (need {} numbers)", where, name, fmt::join(t.sizes().vec(), ", "), n);
+  const std::vector<double> values(t.const_data_ptr<double>(), t.const_data_ptr<double>() + n);
+  for (const double v : values) EOSIN_CHECK(std::isfinite(v), Data, "[{}] '{}' holds {}", where, name, v);
+  return values;
+}
+
+/// Rows of text without their padding.
+std::vector<std::string> rows_of(const Tensor& text, int64_t n, const std::string& name, const std::string& where) {
+  std::string_view left(reinterpret_cast<const char*>(text.const_data_ptr<uint8_t>()), static_cast<size_t>(text.numel()));
+  std::vector<std::string> rows;
+  while (true) {
+    const std::string_view row = left.substr(0, left.find('\n'));
+    rows.emplace_back(row.substr(0, row.find_last_not_of(' ') + 1));
+    if (row.size() == left.size()) break;
+    left.remove_prefix(row.size() + 1);
+  }
+  EOSIN_CHECK(static_cast<int64_t>(rows.size()) == n, Data, "[{}] '{}' has {} rows (need {})", where, name, rows.size(), n);
+  return rows;
+}
+
+template <class Id>
+std::vector<int64_t> number_by_appearance(const std::vector<Id>& ids) {
+  std::map<Id, int64_t> known;
+  std::vector<int64_t> numbers;
+  for (const Id& id : ids) numbers.push_back(known.emplace(id, static_cast<int64_t>(known.size())).first->second);
+  return numbers;
+}
+
+}  // namespace
+
+BagSet read_mil_mat(const std::string& path) {
+  const TensorMap tensors = read_mat5(path);
+  BagSet set;
+  set.instances_ND = require(tensors, "x/data", path);
+  EOSIN_CHECK(set.instances_ND.scalar_type() == at::kDouble && set.instances_ND.dim() == 2 && at::isfinite(set.instances_ND).all().item<bool>(), Data,
+              "[{}] 'x/data' of shape [{}] (need a matrix of finite numbers)", path, fmt::join(set.instances_ND.sizes().vec(), ", "));
+  const int64_t n = set.instances_ND.size(0);
+  const Tensor& bags = require(tensors, "x/ident/milbag", path);
+  set.bag_index = bags.scalar_type() == at::kByte ? number_by_appearance(rows_of(bags, n, "x/ident/milbag", path))
+                                                  : number_by_appearance(column(bags, n, "x/ident/milbag", path));
+  const std::vector<double> labels = column(require(tensors, "x/nlab", path), n, "x/nlab", path);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    EOSIN_CHECK(labels[i] >= 0 && labels[i] == std::floor(labels[i]), Data, "[{}] 'x/nlab' holds {} (need row numbers of lablist)", path, labels[i]);
+    const auto bag = static_cast<size_t>(set.bag_index[i]);
+    if (bag == set.bag_label.size()) set.bag_label.push_back(0);
+    if (labels[i] == 2) set.bag_label[bag] = 1;
+  }
+  return set;
+}
+
+}  // namespace eosin::data
