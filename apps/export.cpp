@@ -36,8 +36,8 @@ std::string folder_for(const ExportConfig& config, const std::string& path) {
 }
 
 int run(const Invocation& in) {
-  EOSIN_CHECK(in.words.size() == 1, Config, "[export] got {} paths (need 1: a run folder, checkpoint, exported folder, safetensors or torch.save file)",
-              in.words.size());
+  EOSIN_CHECK(in.words.size() == 1, Config,
+              "[export] got {} paths (need 1: a run folder, checkpoint, exported folder, safetensors or torch.save file)", in.words.size());
   const ExportConfig config = read_config(in);
   nn::EncoderSource source;
   source.network = config.network;

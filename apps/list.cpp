@@ -2,8 +2,10 @@
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
+#include "data/import_formats.h"
 #include "data/slide_reader.h"
 #include "data/stain.h"
+#include "data/tile_grids.h"
 #include "data/tissue.h"
 #include "data/view_presets.h"
 #include "eval/metrics.h"
@@ -43,6 +45,8 @@ const std::vector<Kind>& kinds() {
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
       {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
       {"stain", "stain normalisation (stain.method)", [] { return rows_of(data::stain_methods()); }},
+      {"grid", "where tiles lie (grid)", [] { return rows_of(data::tile_grid_rows()); }},
+      {"import", "what store import takes (format)", [] { return rows_of(data::import_formats()); }},
       {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
       {"probe", "protocols of eval (protocol.name)", [] { return rows_of(eval::protocols()); }},
       {"metric", "what reports print", [] { return rows_of(eval::metrics()); }},

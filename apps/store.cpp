@@ -1,6 +1,7 @@
 // `eosin store`: look into tile stores, check, join, take out and bring in pictures.
 #include "apps/verb.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/progress_line.h"
 #include "data/image_import.h"
 #include "data/stain_fit.h"
@@ -46,9 +47,15 @@ struct MergeConfig {
 struct ExportConfig {
   std::string out;
   std::string format = "jpeg";
+  int64_t shard_tiles = 10'000;
+  int64_t shard_mib = 1024;
   void visit(config::Visitor& v) {
-    v("out", out, "new folder for the pictures and tiles.csv");
-    v("format", format, "of the pictures", config::OneOf{{"jpeg", "png"}});
+    v("out", out, "new folder");
+    v("format", format,
+      "jpeg, png: a picture file a tile, and tiles.csv; webdataset: tars of pictures and JSON (PNG where the store holds raw pixels)",
+      config::OneOf{{"jpeg", "png", "webdataset"}});
+    v("shard_tiles", shard_tiles, "most tiles of a tar", config::Range{1, 1e9});
+    v("shard_mib", shard_mib, "a tar is closed by the tile that reaches this size", config::Range{1, 1e6});
   }
   void validate(config::Problems& p) const {
     if (out.empty()) p.add("out", "need a folder");
@@ -145,6 +152,7 @@ int merge(const Invocation& in) {
   const bool one_file = fs::path(config.out).extension() == ".h5";
   const std::string out = one_file ? config.out : (fs::path(config.out) / "shard-00000.h5").string();
   EOSIN_CHECK(!fs::exists(out), Config, "[store merge] {} exists; give another name", out);
+  if (in.dry_run) return print_result(in, {{"shards_merged", shards.size()}, {"path", out}}), 0;
   if (!one_file) fs::create_directories(config.out);
   const data::ShardHeader header =
       data::merge_shards(shards, out, config.shuffle_seed ? std::optional(static_cast<uint64_t>(*config.shuffle_seed)) : std::nullopt);
@@ -158,25 +166,53 @@ int export_pictures(const Invocation& in) {
   const std::string path = one_path(in, "export");
   const ExportConfig config = read_config<ExportConfig>(in);
   const data::TileStore store(path);
+  Json result = {{"tiles", store.n_tiles()}, {"path", config.out}};
+  if (in.dry_run) return print_result(in, result), 0;
   ProgressLine line("store export", "tiles", static_cast<int64_t>(store.n_tiles()));
-  data::export_tiles(store, config.out, config.format == "png" ? data::PictureFormat::kPng : data::PictureFormat::kJpeg,
-                     [&](int64_t done) { line.update(done); });
-  print_result(in, {{"tiles", store.n_tiles()}, {"path", config.out}, {"table", (fs::path(config.out) / "tiles.csv").string()}});
+  const auto progress = [&](int64_t done) { line.update(done); };
+  if (config.format == "webdataset") {
+    const auto format = store.format().codec == data::Codec::kRaw ? data::PictureFormat::kPng : data::PictureFormat::kJpeg;
+    result["tars"] = data::export_webdataset(store, config.out, format, {config.shard_tiles, config.shard_mib << 20}, progress);
+  } else {
+    data::export_tiles(store, config.out, config.format == "png" ? data::PictureFormat::kPng : data::PictureFormat::kJpeg, progress);
+    result["table"] = (fs::path(config.out) / "tiles.csv").string();
+  }
+  print_result(in, result);
+  return 0;
+}
+
+int dry_run(const Invocation& in, const std::string& path, data::ImportConfig config) {
+  const data::ImportAmounts amounts = data::measure_import(path, config);
+  print_result(in, {{"format", amounts.format},
+                    {"pictures", amounts.pictures},
+                    {"slides", amounts.slides},
+                    {"columns", amounts.columns},
+                    {"failures", amounts.failures},
+                    {"config", config::to_json(config::visit_of(config))}});
   return 0;
 }
 
 int import_pictures(const Invocation& in) {
   const std::string path = one_path(in, "import");
   const auto config = read_config<data::ImportConfig>(in);
+  if (in.dry_run) return dry_run(in, path, config);
   std::optional<ProgressLine> line;
   const data::ImportResult r = data::import_images(path, config, [&](int64_t done, int64_t total) {
-    if (!line) line.emplace("store import", "pictures", total);
+    if (!line) line.emplace("store import", config.slides.empty() ? "pictures" : "slides", total);
     line->update(done);
   });
   line.reset();
-  print_result(
-      in, {{"tiles", r.tiles}, {"slides", r.slides}, {"copied", r.copied}, {"encoded", r.encoded}, {"resized", r.resized}, {"stores", r.shards}});
-  return 0;
+  print_result(in, {{"tiles", r.tiles},
+                    {"slides", r.slides},
+                    {"copied", r.copied},
+                    {"encoded", r.encoded},
+                    {"resized", r.resized},
+                    {"bad", r.bad},
+                    {"failures", r.failures},
+                    {"stores", r.shards}});
+  if (!r.stopped) return 0;
+  log::warn("[store import] stopped on request; the same command goes on");
+  return kExitStopped;
 }
 
 int stain_fit(const Invocation& in) {
@@ -224,9 +260,13 @@ int run(const Invocation& in) {
 Verb store_verb() {
   Verb verb;
   verb.name = "store";
-  verb.usage = "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]";
+  verb.usage =
+      "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]\n"
+      "  merge: out= shuffle_seed=    export: out= format=jpeg|png|webdataset shard_tiles= shard_mib=    stain-fit: out= ...    import: the keys "
+      "below; eosin list import";
   verb.one_line =
-      "looks into tile stores, checks every record, merges shards, exports and imports pictures, fits stain references (keys below: those of import)";
+      "looks into tile stores, checks every record, merges shards, exports and imports pictures and coordinates, fits stain references (keys below: "
+      "those of import)";
   verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
   verb.flags = {"--decode verify: decodes every tile as well"};
   verb.run = run;

@@ -90,7 +90,7 @@ Verb tile_verb() {
   Verb verb;
   verb.name = "tile";
   verb.usage = "tile [CONFIG.yaml] [key=value ...]";
-  verb.one_line = "slides -> tissue mask -> grid -> tile store; a QC picture per slide";
+  verb.one_line = "slides -> tissue mask -> grid -> tile store, or coordinates for other programs; a QC picture per slide";
   verb.example = "eosin tile slides=demo-cohort/cohort.csv store=demo-tiles tile.size_px=256 tile.mpp=0.5";
   verb.run = run;
   verb.make_config = make_config<data::TileConfig>();

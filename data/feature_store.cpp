@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/version.h"
 #include "core/tensor/torch_archive.h"
+#include "data/slide_coords.h"
 #include "data/tile_store.h"
 
 #include <ATen/ATen.h>
@@ -192,8 +193,6 @@ void write_meta(h5::File& file, const FeatureMeta& m) {
   file.set_attribute("coords", "level0_width", m.level0_width);
   file.set_attribute("coords", "level0_height", m.level0_height);
 }
-
-int64_t magnification_of(double mpp) { return mpp > 0 ? std::lround(10 / mpp) : 0; }
 
 }  // namespace
 

@@ -58,9 +58,15 @@ std::vector<int64_t> origins(int64_t pixels, const Grid& grid, bool partial) {
   return found;
 }
 
+struct Axes {
+  std::vector<int64_t> xs, ys;
+};
+
+Axes axes_of(Size slide, const Grid& grid, bool partial) { return {origins(slide.width, grid, partial), origins(slide.height, grid, partial)}; }
+
 }  // namespace
 
-Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
+Grid empty_grid(Size slide, const Mask& mask, const GridSpec& spec) {
   EOSIN_CHECK(mask.height > 0 && mask.width > 0, Shape, "[grid] the tissue mask has no cells");
   EOSIN_CHECK(slide.width > 0 && slide.height > 0, Shape, "[grid] the slide has no pixels (got {} x {})", slide.width, slide.height);
   check_scales("grid", spec.mpp, spec.target_mpp, spec.tile_size);
@@ -70,11 +76,17 @@ Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
   Grid grid;
   grid.tile_level0 = round_half_up(static_cast<double>(spec.tile_size) * s);
   grid.step_level0 = std::max<int64_t>(1, round_half_up(static_cast<double>(spec.tile_size - spec.overlap) * s));
-  const auto xs = origins(slide.width, grid, spec.partial), ys = origins(slide.height, grid, spec.partial);
+  const Axes axes = axes_of(slide, grid, spec.partial);
+  grid.candidates = static_cast<int64_t>(axes.xs.size() * axes.ys.size());
+  return grid;
+}
+
+Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
+  Grid grid = empty_grid(slide, mask, spec);
+  const auto [xs, ys] = axes_of(slide, grid, spec.partial);
   std::vector<Overlap> across;
   for (int64_t x : xs) across.push_back(overlap(x, x + grid.tile_level0, slide.width, mask.width));
   const double area = static_cast<double>(grid.tile_level0) * static_cast<double>(grid.tile_level0);
-  grid.candidates = static_cast<int64_t>(xs.size() * ys.size());
   for (int64_t y : ys) {
     const Overlap down = overlap(y, y + grid.tile_level0, slide.height, mask.height);
     for (size_t i = 0; i < xs.size(); ++i) {
@@ -83,6 +95,13 @@ Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec) {
     }
   }
   return grid;
+}
+
+double tissue_fraction(Size slide, const Mask& mask, Point tile, int64_t tile_level0) {
+  const double edge = static_cast<double>(tile_level0);
+  return covered_area(mask, overlap(tile.x, tile.x + tile_level0, slide.width, mask.width),
+                      overlap(tile.y, tile.y + tile_level0, slide.height, mask.height)) /
+         (edge * edge);
 }
 
 ReadPlan read_plan(std::span<const double> downsamples, double mpp, double target_mpp, int64_t tile_size) {

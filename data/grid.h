@@ -36,6 +36,11 @@ struct Grid {
 /// Checked  golden data.grid; tests/data/test_grid.cpp.
 Grid make_grid(Size slide, const Mask& mask, const GridSpec& spec);
 
+/// The same grid's lengths and number of candidates, without tiles. Errors as make_grid().
+Grid empty_grid(Size slide, const Mask& mask, const GridSpec& spec);
+/// Share of a tile's area that is tissue, as in make_grid().
+double tissue_fraction(Size slide, const Mask& mask, Point tile, int64_t tile_level0);
+
 struct ReadPlan {
   int level = 0;            // largest downsample <= 1.01 s
   int64_t tile_level0 = 0;  // edge in level-0 pixels

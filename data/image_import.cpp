@@ -2,197 +2,204 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/sha256.h"
-#include "data/idx.h"
+#include "core/base/stop.h"
+#include "data/coords_import.h"
 #include "data/image_table.h"
-#include "data/jpeg.h"
-#include "data/picture.h"
-#include "data/resize.h"
+#include "data/import_formats.h"
+#include "data/picture_record.h"
 #include "data/tile_store_writer.h"
-
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
 
-std::span<const uint8_t> span_of(const std::string& bytes) { return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}; }
+/// A picture file's name among others' where it is not its own.
+std::string name_of(const ImageEntry& e) { return e.where.starts_with(e.file) ? e.where : e.where + ": " + e.file; }
 
-/// Turns pictures into records of the store's size and codec.
-class RecordMaker {
- public:
-  RecordMaker(const ImportConfig& config, const TileFormat& format, ImportResult& counts) : config_(config), format_(format), counts_(counts) {}
+void check_listed(const ImageEntry& e) { EOSIN_CHECK(e.fault.empty(), Data, "[{}] {}", e.where, e.fault); }
 
-  /// A picture file: copied where that loses nothing. It is decoded in any case, so that no damaged one gets into the store.
-  const std::vector<uint8_t>& from_file(std::span<const uint8_t> bytes, const std::string& where) {
-    const Image image = decode_picture(bytes, where);
-    const bool fits = image.height == format_.tile_height && image.width == format_.tile_width;
-    if (!fits || format_.codec != Codec::kJpeg || !is_jpeg(bytes) || !read_jpeg_info(bytes).baseline) return from_picture(image, where);
-    ++counts_.copied;
-    record_.assign(bytes.begin(), bytes.end());
-    return record_;
-  }
+constexpr uintmax_t kLargestHashed = 64u << 20;
 
-  const std::vector<uint8_t>& from_picture(const Image& image, const std::string& where) {
-    const bool fits = image.height == format_.tile_height && image.width == format_.tile_width;
-    EOSIN_CHECK(fits || config_.resize, Data, "[{}] is {} x {} pixels, the store's tiles are {} x {}; set resize: true, or tile_size_px", where,
-                image.width, image.height, format_.tile_width, format_.tile_height);
-    if (fits) return encode(image);
-    ++counts_.resized;
-    return encode(resize(image, format_.tile_height, format_.tile_width, Filter::kBicubic));
-  }
-
- private:
-  const std::vector<uint8_t>& encode(const Image& image) {
-    ++counts_.encoded;
-    if (format_.codec == Codec::kRaw)
-      record_ = image.rgb;
-    else
-      encode_jpeg(image, static_cast<int>(config_.encoding.quality), subsampling_from(config_.encoding.subsampling), record_);
-    return record_;
-  }
-
-  const ImportConfig& config_;
-  const TileFormat& format_;
-  ImportResult& counts_;
-  std::vector<uint8_t> record_;
-};
-
-/// What decides the store's content: a begun import with another is refused.
+/// What decides the store's content: a begun import with another is refused. Large files are told apart by place and size.
 std::string identity_of(const ImportConfig& config, const std::string& path) {
   ImportConfig copy = config;
   copy.out.clear();
-  const std::string content = fs::is_directory(path) ? fs::absolute(path).string() : sha256_file(path);
-  return sha256(config::to_yaml(config::visit_of(copy)) + content);
+  copy.run = {};
+  copy.max_bad_fraction = 0;
+  const bool small = !fs::is_directory(path) && fs::file_size(path) <= kLargestHashed;
+  const std::string size = fs::is_directory(path) ? "" : std::to_string(fs::file_size(path));
+  return sha256(config::to_yaml(config::visit_of(copy)) + (small ? sha256_file(path) : fs::absolute(path).string() + size));
 }
 
-StoreSettings settings_of(const ImportConfig& config, const std::string& path, Codec automatic, int64_t height, int64_t width, double mpp) {
+StoreSettings settings_of(const ImportConfig& config, const std::string& path, const ImageTable& table, const Image& first) {
+  const auto& entries = table.entries;
+  const bool one_mpp = std::all_of(entries.begin(), entries.end(), [&](const ImageEntry& e) { return e.mpp == entries[0].mpp; });
   StoreSettings s;
-  s.codec = config.encoding.codec == "auto" ? automatic : config.encoding.codec == "raw" ? Codec::kRaw : Codec::kJpeg;
-  s.tile_height = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : height);
-  s.tile_width = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : width);
+  s.codec = config.encoding.codec == "raw" || (config.encoding.codec == "auto" && table.raw) ? Codec::kRaw : Codec::kJpeg;
+  s.tile_height = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : first.height);
+  s.tile_width = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : first.width);
   s.jpeg_subsampling = s.codec == Codec::kJpeg ? "mixed" : config.encoding.subsampling;  // copied streams have their own
-  s.target_mpp = mpp;
+  s.target_mpp = one_mpp ? entries[0].mpp : config.mpp;
   s.max_shard_bytes = static_cast<uint64_t>(config.shard_mib) << 20;
   s.identity = identity_of(config, path);
   return s;
 }
 
 /// A place of its own for the k-th tile of a slide without coordinates: side by side in one row.
-TileRow place(size_t k, const std::optional<int64_t>& x, const std::optional<int64_t>& y, const TileFormat& format, const std::string& where) {
+TileRow place(size_t k, const ImageEntry& e, const TileFormat& format) {
   TileRow tile;
-  const int64_t along = x.value_or(static_cast<int64_t>(k) * format.tile_width);
-  EOSIN_CHECK(std::in_range<int32_t>(along), Data, "[{}] too many tiles without coordinates in one slide", where);
+  const int64_t along = e.x.value_or(static_cast<int64_t>(k) * format.tile_width);
+  EOSIN_CHECK(std::in_range<int32_t>(along), Data, "[{}] too many tiles without coordinates in one slide", e.where);
   tile.x = static_cast<int32_t>(along);
-  tile.y = static_cast<int32_t>(y.value_or(0));
-  tile.level0_size = format.tile_width;
+  tile.y = static_cast<int32_t>(e.y.value_or(0));
+  tile.level0_size = static_cast<uint32_t>(e.level0_size.value_or(format.tile_width));
   tile.tissue = 255;
   return tile;
 }
 
-void import_slide(TileStoreWriter& writer, std::span<const ImageEntry> entries, const std::vector<std::string>& columns, const TileFormat& format,
-                  RecordMaker& maker, const std::function<void()>& one_done) {
-  SlidePart part = writer.begin(entries[0].slide);
-  part.restart();
-  TextColumns texts;
-  try {
-    for (size_t k = 0; k < entries.size(); ++k) {
-      const ImageEntry& e = entries[k];
-      const std::string bytes = read_file(e.file);
-      part.append(place(k, e.x, e.y, format, e.where), maker.from_file(span_of(bytes), e.where == e.file ? e.file : e.where + ": " + e.file));
-      for (const auto& column : columns) texts[column].push_back(column_value(e, column));
-      one_done();
+/// Pictures that are left out: counted, written down, and too many of them an error.
+class BadPictures {
+ public:
+  BadPictures(const ImportConfig& config, size_t pictures, ImportResult& counts)
+      : folder_(config.out), most_(config.max_bad_fraction * static_cast<double>(pictures)), pictures_(pictures), counts_(counts) {}
+
+  void add(const ImageEntry& e, const std::string& reason) {
+    log::warn("[store import] left out: {}", reason);
+    ++counts_.bad;
+    counts_.failures[e.id] = reason;
+    if (!file_) file_.emplace((fs::path(folder_) / "failures.jsonl").string());
+    file_->append(nlohmann::ordered_json{{"id", e.id}, {"stage", "import"}, {"message", reason}}.dump());
+    check(reason);
+  }
+
+  /// Those that an earlier run left out of a slide that it finished.
+  void add_earlier(int64_t n) {
+    counts_.bad += n;
+    if (n > 0) check("see failures.jsonl");
+  }
+
+ private:
+  void check(const std::string& reason) const {
+    EOSIN_CHECK(static_cast<double>(counts_.bad) <= most_, Data,
+                "[store import] {} of {} pictures are bad, more than max_bad_fraction allows; the last: {}", counts_.bad, pictures_, reason);
+  }
+
+  const std::string folder_;
+  const double most_;
+  const size_t pictures_;
+  ImportResult& counts_;
+  std::optional<AppendFile> file_;
+};
+
+/// The first picture that can be read decides the store's size.
+Image first_picture(const ImageTable& table) {
+  std::string reason;
+  for (const ImageEntry& e : table.entries) {
+    try {
+      check_listed(e);
+      return pixels_of(table.read(e), name_of(e));
+    } catch (const Error& error) {
+      if (reason.empty()) reason = error.what();
     }
-  } catch (const Error&) {
-    part.abandon();  // what mends the error may be other settings
-    throw;
   }
-  SlideRow row;
-  row.id = entries[0].slide;
-  row.patient = entries[0].patient;
-  row.mpp_x = row.mpp_y = entries[0].mpp;
-  writer.finish(std::move(part), row, texts);
+  fail(ErrorKind::Data, "[store import] none of {} pictures can be read; the first: {}", table.entries.size(), reason);
 }
 
-ImportResult import_table(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress) {
-  const ImageTable table = read_image_table(path, config);
-  const auto& entries = table.entries;
-  const std::string first = read_file(entries[0].file);
-  const Image picture = decode_picture(span_of(first), entries[0].where + ": " + entries[0].file);
-  const bool one_mpp = std::all_of(entries.begin(), entries.end(), [&](const ImageEntry& e) { return e.mpp == entries[0].mpp; });
-  const StoreSettings settings = settings_of(config, path, Codec::kJpeg, picture.height, picture.width, one_mpp ? entries[0].mpp : config.mpp);
+/// One import: slide by slide, each finished before the next.
+class Import {
+ public:
+  Import(const std::string& path, const ImportConfig& config, const ImageTable& table, const std::function<void(int64_t, int64_t)>& progress)
+      : table_(table),
+        progress_(progress),
+        settings_(settings_of(config, path, table, first_picture(table))),
+        maker_(config, settings_, result_),
+        writer_(config.out, settings_, slides_of(table)),
+        bad_(config, table.entries.size(), result_) {}
 
-  std::vector<std::string> slides;
-  for (const auto& e : entries)
-    if (slides.empty() || slides.back() != e.slide) slides.push_back(e.slide);
-  ImportResult result;
-  result.tiles = static_cast<int64_t>(entries.size());
-  result.slides = static_cast<int64_t>(slides.size());
-  RecordMaker maker(config, settings, result);
-  TileStoreWriter writer(config.out, settings, slides);
-  int64_t done = 0;
-  for (auto at = entries.begin(); at != entries.end();) {
-    const auto end = std::find_if(at, entries.end(), [&](const ImageEntry& e) { return e.slide != at->slide; });
-    if (writer.is_complete(at->slide))
-      done += end - at;
-    else
-      import_slide(writer, {at, end}, table.columns, settings, maker, [&] {
-        if (progress) progress(++done, result.tiles);
-      });
-    at = end;
+  ImportResult run() {
+    const auto& entries = table_.entries;
+    for (auto at = entries.begin(); at != entries.end() && !result_.stopped;) {
+      const auto end = std::find_if(at, entries.end(), [&](const ImageEntry& e) { return e.slide != at->slide; });
+      const std::span<const ImageEntry> slide(at, end);
+      writer_.is_complete(at->slide) ? pass_over(slide) : import(slide);
+      at = end;
+    }
+    if (!result_.stopped) result_.shards = writer_.close();
+    return std::move(result_);
   }
-  result.shards = writer.close();
-  return result;
-}
 
-/// Picture i of an IDX array [N, H, W] (grey) or [N, H, W, 3].
-Image idx_picture(const Tensor& pictures, int64_t i) {
-  Image image(pictures.size(1), pictures.size(2));
-  const int64_t channels = pictures.dim() == 4 ? 3 : 1;
-  const uint8_t* from = pictures.const_data_ptr<uint8_t>() + i * image.height * image.width * channels;
-  for (size_t k = 0; k < image.rgb.size(); ++k) image.rgb[k] = channels == 3 ? from[k] : from[k / 3];
-  return image;
-}
-
-ImportResult import_idx(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress) {
-  const Tensor pictures = read_idx(path, uint64_t{8} << 30);
-  const bool grey = pictures.dim() == 3, colour = pictures.dim() == 4 && pictures.size(3) == 3;
-  EOSIN_CHECK(pictures.scalar_type() == at::kByte && (grey || colour) && pictures.numel() > 0, Data,
-              "[{}] has shape [{}] of {}, need pictures [N, H, W] or [N, H, W, 3] of uint8", path, fmt::join(pictures.sizes().vec(), ", "),
-              c10::toString(pictures.scalar_type()));
-  const int64_t n = pictures.size(0);
-  Tensor labels;
-  if (!config.labels.empty()) {
-    labels = read_idx(config.labels).to(at::kLong);
-    EOSIN_CHECK(labels.dim() == 1 && labels.size(0) == n, Data, "[{}] has {} labels, {} has {} pictures", config.labels, labels.numel(), path, n);
+ private:
+  static std::vector<std::string> slides_of(const ImageTable& table) {
+    std::vector<std::string> slides;
+    for (const auto& e : table.entries)
+      if (slides.empty() || slides.back() != e.slide) slides.push_back(e.slide);
+    return slides;
   }
-  const StoreSettings settings = settings_of(config, path, Codec::kRaw, pictures.size(1), pictures.size(2), config.mpp);
-  const std::string slide = fs::path(path).filename().string();
-  ImportResult result;
-  result.tiles = n, result.slides = 1;
-  RecordMaker maker(config, settings, result);
-  TileStoreWriter writer(config.out, settings, {slide});
-  if (!writer.is_complete(slide)) {
-    SlidePart part = writer.begin(slide);
+
+  void pass_over(std::span<const ImageEntry> slide) {
+    const auto have = static_cast<int64_t>(writer_.complete_slide(slide[0].slide).count);
+    done_ += static_cast<int64_t>(slide.size());
+    result_.tiles += have;
+    ++result_.slides;
+    bad_.add_earlier(static_cast<int64_t>(slide.size()) - have);
+  }
+
+  void import(std::span<const ImageEntry> slide) {
+    SlidePart part = writer_.begin(slide[0].slide);
     part.restart();
     TextColumns texts;
-    for (int64_t i = 0; i < n; ++i) {
-      part.append(place(static_cast<size_t>(i), {}, {}, settings, path), maker.from_picture(idx_picture(pictures, i), path));
-      texts["id"].push_back(std::to_string(i));
-      if (labels.defined()) texts["class"].push_back(std::to_string(labels[i].item<int64_t>()));
-      if (progress) progress(i + 1, n);
+    try {
+      for (size_t k = 0; k < slide.size(); ++k) {
+        if ((result_.stopped = stop::requested())) return part.abandon();
+        if (const auto* record = record_of(slide[k])) {
+          part.append(place(k, slide[k], settings_), *record);
+          for (const auto& column : table_.columns) texts[column].push_back(column_value(slide[k], column));
+        }
+        if (progress_) progress_(++done_, static_cast<int64_t>(table_.entries.size()));
+      }
+    } catch (const Error&) {
+      part.abandon();  // what mends the error may be other settings
+      throw;
     }
+    result_.tiles += static_cast<int64_t>(part.n_tiles());
+    ++result_.slides;
     SlideRow row;
-    row.id = slide;
-    row.mpp_x = row.mpp_y = config.mpp;
-    writer.finish(std::move(part), row, texts);
+    row.id = slide[0].slide;
+    row.patient = slide[0].patient;
+    row.mpp_x = row.mpp_y = slide[0].mpp;
+    writer_.finish(std::move(part), row, texts);
   }
-  result.shards = writer.close();
-  return result;
-}
+
+  /// Nothing if the picture is bad.
+  const std::vector<uint8_t>* record_of(const ImageEntry& e) {
+    const std::string where = name_of(e);
+    std::string reason;
+    try {
+      check_listed(e);
+      return &maker_.record_of(table_.read(e), where);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+    bad_.add(e, reason);
+    return nullptr;
+  }
+
+  const ImageTable& table_;
+  const std::function<void(int64_t, int64_t)>& progress_;
+  ImportResult result_;
+  const StoreSettings settings_;
+  RecordMaker maker_;
+  TileStoreWriter writer_;
+  BadPictures bad_;
+  int64_t done_ = 0;
+};
 
 }  // namespace
 
@@ -200,10 +207,29 @@ void ImportConfig::validate(config::Problems& p) const {
   if (out.empty()) p.add("out", "need the folder of the new store");
 }
 
+ImportAmounts measure_import(const std::string& path, const ImportConfig& config) {
+  EOSIN_CHECK(fs::exists(path), Io, "[{}] does not exist", path);
+  const ImportFormat& format = import_format(path, config.format);
+  if (!format.list) return measure_coords(path, config);
+  ImageTable table = format.list(path, config);
+  complete_table(table);
+  ImportAmounts amounts{format.name, static_cast<int64_t>(table.entries.size()), 0, table.columns, {}};
+  const std::string* slide = nullptr;
+  for (const ImageEntry& e : table.entries) {
+    amounts.slides += slide == nullptr || *slide != e.slide;
+    slide = &e.slide;
+    if (!e.fault.empty()) amounts.failures[e.id] = e.fault;
+  }
+  return amounts;
+}
+
 ImportResult import_images(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress) {
   EOSIN_CHECK(fs::exists(path), Io, "[{}] does not exist", path);
-  const bool table = fs::is_directory(path) || fs::path(path).extension() == ".csv";
-  return table ? import_table(path, config, progress) : import_idx(path, config, progress);
+  const ImportFormat& format = import_format(path, config.format);
+  if (!format.list) return import_coords(path, config, progress);
+  ImageTable table = format.list(path, config);
+  complete_table(table);
+  return Import(path, config, table, progress).run();
 }
 
 }  // namespace eosin::data

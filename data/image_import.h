@@ -1,9 +1,10 @@
 #pragma once
-// Pictures that somebody else cut (image folders with a table, MNIST-like IDX files) into a tile store.
+// Pictures that somebody else cut (folders, tables, WebDataset tars, HDF5, IDX files), or the coordinates of tiles, into a tile store.
 #include "core/base/config.h"
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace eosin::data {
 struct ImportColumns {
   std::string file, label, group, patient, slide, split, x, y, mpp;
   void visit(config::Visitor& v) {
-    v("file", file, "path of the picture, relative to `images`; empty: file, path, image, filename or id");
+    v("file", file, "path of the picture, relative to `images`; empty: file, path, image, filename or id; of HDF5: the data set of JPEG streams");
     v("label", label, "class of the picture; empty: label or class");
     v("group", group, "pictures of one group must not be split; empty: group");
     v("patient", patient, "empty: patient or case");
@@ -36,8 +37,20 @@ struct ImportEncoding {
   }
 };
 
+struct ImportRunConfig {
+  int64_t threads = 0;
+  void visit(config::Visitor& v) {
+    v("threads", threads, "CPU threads that cut tiles from slides (format coords); 0 = all cores that this process may use", config::Range{0, 4096});
+  }
+};
+
+/// Names of what can be imported, as import_formats() has them, after "auto".
+std::vector<std::string> import_format_names();
+
 struct ImportConfig {
   std::string out;
+  std::string format = "auto";
+  std::vector<std::string> slides;
   std::string images;
   std::string labels;
   ImportColumns columns;
@@ -45,9 +58,13 @@ struct ImportConfig {
   int64_t tile_size_px = 0;
   bool resize = false;
   double mpp = 0;
+  double max_bad_fraction = 0.01;
   int64_t shard_mib = 8192;
+  ImportRunConfig run;
   void visit(config::Visitor& v) {
     v("out", out, "folder of the new store");
+    v("format", format, "what is imported; auto: by what PATH is and holds", config::OneOf{import_format_names()});
+    v("slides", slides, "of coordinates: the slides, as `eosin tile` takes them; a slide's id names its file of coordinates");
     v("images", images, "folder that the table's paths are relative to; empty: the table's own");
     v("labels", labels, "IDX file with one label a picture, when the pictures are an IDX file");
     v("columns", columns, "names of the table's columns");
@@ -55,24 +72,44 @@ struct ImportConfig {
     v("tile_size_px", tile_size_px, "0: the first picture's size", config::Range{0, 1024});
     v("resize", resize, "resize pictures of another size (bicubic, antialiased) instead of refusing them");
     v("mpp", mpp, "micrometres a pixel where the table has none; 0: unknown", config::Range{0, 50});
+    v("max_bad_fraction", max_bad_fraction, "more bad pictures (of coordinates: failed slides) than this share end the import with exit code 3",
+      config::Range{0, 1});
     v("shard_mib", shard_mib, "a shard is closed by the slide that reaches it", config::Range{64, 65536});
+    v("run", run, "threads");
   }
   void validate(config::Problems& p) const;
 };
 
 struct ImportResult {
-  int64_t tiles = 0, slides = 0;
-  int64_t copied = 0, encoded = 0, resized = 0;  // pictures copied unchanged, encoded anew (or stored raw), resized before that
+  int64_t tiles = 0, slides = 0;                 // in the store
+  int64_t copied = 0, encoded = 0, resized = 0;  // by this run: pictures copied unchanged, encoded anew (or stored raw), resized before that
+  int64_t bad = 0;                               // pictures left out, or slides that failed
+  std::map<std::string, std::string> failures;   // of this run: picture or slide -> reason
+  bool stopped = false;                          // on request; the same command goes on
   std::vector<std::string> shards;
 };
 
-/// Imports `path`: a CSV table, a folder (every JPEG and PNG below it, its folder being its class), or an IDX file.
+/// Imports `path` in the format that `config.format` names, or that it shows: a CSV table, a folder (every JPEG and PNG below it, its folder
+/// being its class), WebDataset tars, CLAM's bags or JPEG streams in HDF5, an IDX file, or coordinates of TRIDENT or CLAM (import_coords()).
 ///
-/// The store gets the text columns id (the path as the table gives it, or the IDX index), class, group, patient, split: those that are there.
-/// `progress` is called with the pictures done and their number.
-/// Errors   Config: no `out`; Io; Data naming table and line or file: no such column, a picture twice, two pictures at one place, neither
-///          JPEG nor PNG, a PNG of 16 bits, damaged, another size than the store's (without `resize`), two patients in one slide, not a number.
-/// Checked  tests/data/test_image_import.cpp.
+/// The store gets the text columns id (the path as the table gives it, a tar's key...), class, group, patient, split, caption: those that are
+/// known. JPEGs of the right size are copied byte for byte. A picture that cannot be used is left out, counted and written to
+/// failures.jsonl in `out`; the import goes on unless more than `max_bad_fraction` are bad. Finished slides are not imported again.
+/// `progress` is called with the pictures (slides) done and their number.
+/// Errors   Config: no `out`; Io; Data naming table and line or file: no such column, a picture twice, two pictures at one place, two
+///          patients in one slide, not a number; too many bad pictures (neither JPEG nor PNG, a PNG of 16 bits, damaged, missing, another size
+///          than the store's without `resize`), with the last one's reason.
+/// Checked  tests/data/test_image_import.cpp, test_webdataset.cpp, test_picture_hdf5.cpp, test_slide_coords.cpp.
 ImportResult import_images(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress = nullptr);
+
+/// What an import would do, without reading a picture.
+struct ImportAmounts {
+  std::string format;
+  int64_t pictures = 0, slides = 0;
+  std::vector<std::string> columns;             // of the store
+  std::map<std::string, std::string> failures;  // picture or slide -> why it would be left out, as far as listing tells
+};
+/// Errors   as import_images, apart from those of the pictures themselves.
+ImportAmounts measure_import(const std::string& path, const ImportConfig& config);
 
 }  // namespace eosin::data

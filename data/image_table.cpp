@@ -1,5 +1,6 @@
 #include "data/image_table.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -13,6 +14,8 @@ namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr size_t kLongestSlide = 128, kLongestPatient = 64;  // of a shard's slide table
+
 template <class T>
 T number(const std::string& text, const std::string& where, const std::string& column) {
   T value{};
@@ -23,7 +26,7 @@ T number(const std::string& text, const std::string& where, const std::string& c
 
 /// The table's columns by meaning.
 struct Columns {
-  std::optional<size_t> file, label, group, patient, slide, split, x, y, mpp;
+  std::optional<size_t> file, label, group, patient, slide, split, x, y, level0_size, mpp;
 
   Columns(const CsvTable& table, const ImportColumns& names)
       : file(table.choose(names.file, {"file", "path", "image", "filename", "id"})),
@@ -34,6 +37,7 @@ struct Columns {
         split(table.choose(names.split, {"split"})),
         x(table.choose(names.x, {"x"})),
         y(table.choose(names.y, {"y"})),
+        level0_size(table.find("level0_size")),
         mpp(table.choose(names.mpp, {"mpp"})) {
     EOSIN_CHECK(file, Data, "[{}] has no column with the pictures' paths (columns: {}); name it with columns.file", table.where(0),
                 fmt::join(table.header(), ", "));
@@ -54,24 +58,12 @@ ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs:
   for (const std::string& next : {e.group, e.patient, fs::path(e.id).parent_path().string(), std::string("images")})
     if (e.slide.empty()) e.slide = next;
   if (c.x) e.x = number<int32_t>(row[*c.x], e.where, table.header()[*c.x]), e.y = number<int32_t>(row[*c.y], e.where, table.header()[*c.y]);
+  if (c.x && c.level0_size) e.level0_size = number<int32_t>(row[*c.level0_size], e.where, table.header()[*c.level0_size]);
   e.mpp = c.mpp && !row[*c.mpp].empty() ? number<double>(row[*c.mpp], e.where, table.header()[*c.mpp]) : mpp;
   return e;
 }
 
-ImageTable from_csv(const std::string& path, const ImportConfig& config) {
-  const CsvTable csv = CsvTable::read(path);
-  EOSIN_CHECK(csv.size() > 0, Data, "[{}] has no rows", path);
-  const Columns columns(csv, config.columns);
-  const fs::path images = config.images.empty() ? fs::path(path).parent_path() : fs::path(config.images);
-  ImageTable table;
-  for (size_t i = 0; i < csv.size(); ++i) table.entries.push_back(entry_of(csv, i, columns, images, config.mpp));
-  table.columns = {"id"};
-  if (columns.label) table.columns.push_back("class");
-  if (columns.group) table.columns.push_back("group");
-  if (columns.patient) table.columns.push_back("patient");
-  if (columns.split) table.columns.push_back("split");
-  return table;
-}
+Picture read_picture_file(const ImageEntry& entry) { return read_file(entry.file); }
 
 bool is_picture(const fs::path& path) {
   std::string extension = path.extension().string();
@@ -88,27 +80,6 @@ void point_to_tables(const std::string& folder) {
   for (const auto& table : tables)
     log::warn("[store import] '{}' is not used when its folder is imported (classes are the folders' names); to use it: eosin store import {}", table,
               table);
-}
-
-ImageTable from_folder(const std::string& path, const ImportConfig& config) {
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(path))
-    if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
-  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG or PNG files", path);
-  point_to_tables(path);
-  std::sort(files.begin(), files.end());
-  ImageTable table;
-  table.columns = {"id", "class"};
-  for (const auto& file : files) {
-    ImageEntry e;
-    e.id = file;
-    e.where = e.file = (fs::path(path) / file).string();
-    e.label = fs::path(file).parent_path().string();
-    e.slide = e.label.empty() ? "images" : e.label;
-    e.mpp = config.mpp;
-    table.entries.push_back(std::move(e));
-  }
-  return table;
 }
 
 void check_entries(const std::vector<ImageEntry>& entries) {
@@ -133,14 +104,56 @@ void sort_by_slide(std::vector<ImageEntry>& entries) {
   std::stable_sort(entries.begin(), entries.end(), [&](const ImageEntry& a, const ImageEntry& b) { return rank.at(a.slide) < rank.at(b.slide); });
 }
 
+/// Those columns that at least one entry fills.
+std::vector<std::string> known_columns(const std::vector<ImageEntry>& entries) {
+  std::vector<std::string> columns = {"id"};
+  for (const char* column : {"class", "group", "patient", "split", "caption"})
+    if (std::any_of(entries.begin(), entries.end(), [&](const ImageEntry& e) { return !column_value(e, column).empty(); })) columns.push_back(column);
+  return columns;
+}
+
 }  // namespace
 
-ImageTable read_image_table(const std::string& path, const ImportConfig& config) {
-  EOSIN_CHECK(fs::exists(path), Io, "[{}] does not exist", path);
-  ImageTable table = fs::is_directory(path) ? from_folder(path, config) : from_csv(path, config);
+ImageTable read_image_csv(const std::string& path, const ImportConfig& config) {
+  const CsvTable csv = CsvTable::read(path);
+  EOSIN_CHECK(csv.size() > 0, Data, "[{}] has no rows", path);
+  const Columns columns(csv, config.columns);
+  const fs::path images = config.images.empty() ? fs::path(path).parent_path() : fs::path(config.images);
+  ImageTable table;
+  table.read = read_picture_file;
+  for (size_t i = 0; i < csv.size(); ++i) table.entries.push_back(entry_of(csv, i, columns, images, config.mpp));
+  return table;
+}
+
+ImageTable read_image_folder(const std::string& path, const ImportConfig& config) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path))
+    if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
+  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG or PNG files", path);
+  point_to_tables(path);
+  std::sort(files.begin(), files.end());
+  ImageTable table;
+  table.read = read_picture_file;
+  for (const auto& file : files) {
+    ImageEntry e;
+    e.id = file;
+    e.where = e.file = (fs::path(path) / file).string();
+    e.label = fs::path(file).parent_path().string();
+    e.slide = e.label.empty() ? "images" : e.label;
+    e.mpp = config.mpp;
+    table.entries.push_back(std::move(e));
+  }
+  return table;
+}
+
+void complete_table(ImageTable& table) {
+  for (const ImageEntry& e : table.entries)
+    EOSIN_CHECK(e.slide.size() <= kLongestSlide && e.patient.size() <= kLongestPatient, Data,
+                "[{}] the slide '{}' or patient '{}' has too long a name (need at most {} and {} bytes)", e.where, e.slide, e.patient, kLongestSlide,
+                kLongestPatient);
   check_entries(table.entries);
   sort_by_slide(table.entries);
-  return table;
+  table.columns = known_columns(table.entries);
 }
 
 const std::string& column_value(const ImageEntry& entry, const std::string& column) {
@@ -148,7 +161,8 @@ const std::string& column_value(const ImageEntry& entry, const std::string& colu
          : column == "class"   ? entry.label
          : column == "group"   ? entry.group
          : column == "patient" ? entry.patient
-                               : entry.split;
+         : column == "split"   ? entry.split
+                               : entry.caption;
 }
 
 }  // namespace eosin::data

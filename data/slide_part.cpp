@@ -222,7 +222,7 @@ uint64_t SlidePart::n_tiles() const { return impl_->n_tiles; }
 uint64_t SlidePart::bytes() const { return impl_->bytes; }
 
 void SlidePart::append(const TileRow& tile, std::span<const uint8_t> stored_bytes) {
-  EOSIN_ASSERT(!stored_bytes.empty() && stored_bytes.size() <= kMaxTileBytes);
+  EOSIN_ASSERT(stored_bytes.size() <= kMaxTileBytes);
   impl_->write(Head{kTile, 0, tile}, stored_bytes);
   ++impl_->n_tiles;
   impl_->bytes += stored_bytes.size();

@@ -44,7 +44,7 @@ class SlidePart {
   /// Removes the file: nothing of the slide is worth going on with.
   void abandon();
 
-  /// Appends one tile. `tile.slide` and `tile.crc32c` are ignored: the part knows them.
+  /// Appends one tile; no bytes if only its coordinates are kept. `tile.slide` and `tile.crc32c` are ignored: the part knows them.
   /// Errors   Io naming the part, the bytes needed and free if it cannot be written.
   void append(const TileRow& tile, std::span<const uint8_t> stored_bytes);
   uint64_t n_tiles() const;

@@ -21,14 +21,10 @@ std::string why_empty(const SlidePlan& plan) {
   return plan.tissue.mask.any() ? "no tile reaches min_tissue" : "no tissue found";
 }
 
-bool are_streams_of_the_slide(const SlidePlan& plan, const TileGridConfig& tile) {
-  const auto level = static_cast<size_t>(plan.read.level);
-  const double mpp = plan.scale.mpp * plan.slide->info().downsamples[level];
-  if (plan.read.read_size != tile.size_px || std::abs(mpp / tile.mpp - 1) > kSameScale) return false;
-  const Size size{tile.size_px, tile.size_px};
-  return std::all_of(plan.grid.tiles.begin(), plan.grid.tiles.end(), [&](const GridTile& at) {
-    return plan.slide->has_jpeg_stream({at.x, at.y}, plan.read.level, size);
-  });
+/// Whether tiles are pixels of a level as they are.
+bool is_scale_of_level(const SlidePlan& plan, double mpp) {
+  const double level = plan.scale.mpp * plan.slide->info().downsamples[static_cast<size_t>(plan.read.level)];
+  return std::abs(level / mpp - 1) <= kSameScale;
 }
 
 /// A tile that cannot be read gives no pixels here; it is named when it is cut.
@@ -80,11 +76,10 @@ SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::sha
   }
   plan.tissue = segment_tissue(config.tissue, {*plan.slide, entry.id, plan.scale.mpp});
   const TileGridConfig& tile = config.tile;
-  plan.grid = make_grid(info.size(), plan.tissue.mask, {plan.scale.mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial});
+  plan.grid = lay_grid(config.grid, {info.size(), plan.tissue, grid_spec(tile, plan.scale.mpp)});
   plan.no_tiles = why_empty(plan);
-  if (stain && plan.no_tiles.empty()) plan.stain = estimate_stain(plan, tile.size_px, std::move(stain));
-  plan.copies =
-      config.encoding.codec == "jpeg" && config.encoding.copy && !plan.stain && plan.no_tiles.empty() && are_streams_of_the_slide(plan, tile);
+  if (stain && config.keeps_pixels() && plan.no_tiles.empty()) plan.stain = estimate_stain(plan, tile.size_px, std::move(stain));
+  plan.copies = is_scale_of_level(plan, tile.mpp) && can_copy(plan, config);
   return plan;
 }
 
@@ -94,6 +89,15 @@ Image read_square(const SlidePlan& plan, const GridTile& at) {
 
 Image scale_square(Image square, int64_t size_px) {
   return square.width == size_px ? std::move(square) : resize(square, size_px, size_px, Filter::kBicubic);
+}
+
+bool can_copy(const SlidePlan& plan, const TileConfig& config) {
+  const bool wanted = !plan.stain && config.keeps_pixels() && config.encoding.codec == "jpeg" && config.encoding.copy;
+  if (!wanted || plan.grid.tiles.empty() || plan.read.read_size != config.tile.size_px) return false;
+  const Size size{config.tile.size_px, config.tile.size_px};
+  return std::all_of(plan.grid.tiles.begin(), plan.grid.tiles.end(), [&](const GridTile& at) {
+    return plan.slide->has_jpeg_stream({at.x, at.y}, plan.read.level, size);
+  });
 }
 
 Image draw_plan(const SlidePlan& plan) {

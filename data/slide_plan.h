@@ -37,6 +37,9 @@ Image scale_square(Image square, int64_t size_px);
 /// Errors   Data if tiles of a slide of this scale would be blown up.
 void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig& tile);
 
+/// Whether the slide holds every tile of the plan's grid as a JPEG stream, and the config wants streams.
+bool can_copy(const SlidePlan& plan, const TileConfig& config);
+
 /// The overview with the tissue's outline and the tiles that are cut.
 Image draw_plan(const SlidePlan& plan);
 

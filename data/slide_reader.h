@@ -15,6 +15,7 @@ namespace eosin::data {
 /// Level-0 pixels, x to the right, y down.
 struct Point {
   int64_t x = 0, y = 0;
+  bool operator==(const Point&) const = default;
 };
 
 struct Size {

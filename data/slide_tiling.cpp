@@ -25,8 +25,8 @@ void write_overview(const SlidePlan& plan, const std::string& folder, const std:
 
 class SlideTiling final : public SlideJob {
  public:
-  SlideTiling(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain, TilingSinks sinks)
-      : entry_(entry), config_(config), stain_(std::move(stain)), sinks_(std::move(sinks)) {
+  SlideTiling(const SlideEntry& entry, const TileConfig& config, const TilingJob& job, TilingSinks sinks)
+      : entry_(entry), config_(config), job_(job), sinks_(std::move(sinks)) {
     record_.id = entry.id;
   }
 
@@ -34,7 +34,7 @@ class SlideTiling final : public SlideJob {
     started_ = std::chrono::steady_clock::now();
     const TileStageTimer timer(sinks_.times, TileStage::kPlan);
     try {
-      plan_ = plan_slide(entry_, config_, stain_);
+      plan_ = job_.plan(entry_);
       if (config_.sha256) sha256_ = sha256_file(entry_.path);
     } catch (const std::exception& e) {
       failure_ = e.what();
@@ -42,7 +42,7 @@ class SlideTiling final : public SlideJob {
     }
     describe();
     write_overview(plan_, sinks_.journal.folder(), entry_.id);
-    part_.emplace(sinks_.store.begin(entry_.id));
+    part_.emplace(sinks_.sink.begin(entry_.id));
     first_ = resume();
     return plan_.grid.tiles.size() - first_;
   }
@@ -77,7 +77,7 @@ class SlideTiling final : public SlideJob {
     record_.reader = plan_.slide->info().reader;
     record_.copied = plan_.copies;
     record_.filtered["tissue"] = plan_.grid.candidates - static_cast<int64_t>(plan_.grid.tiles.size());
-    if (stain_) record_.stain = stain_->description();
+    if (job_.stain) record_.stain = job_.stain->description();
     if (plan_.stain) record_.stain_from = plan_.stain->estimate();
     if (plan_.stain && plan_.stain->fault()) record_.warnings.push_back(fmt::format("the slide keeps its colours: {}", name(*plan_.stain->fault())));
     for (const auto& w : record_.warnings) log::warn("[tile] {}: {}", entry_.id, w);
@@ -138,7 +138,7 @@ class SlideTiling final : public SlideJob {
     return r;
   }
 
-  /// The record goes first: a slide that the store calls complete has one.
+  /// The record goes first: a slide that the sink calls complete has one.
   void complete() {
     record_.tiles = static_cast<int64_t>(part_->n_tiles());
     record_.bytes = static_cast<int64_t>(part_->bytes());
@@ -146,7 +146,7 @@ class SlideTiling final : public SlideJob {
     record_.reason = record_.tiles > 0 ? "" : plan_.no_tiles.empty() ? "every tile was filtered" : plan_.no_tiles;
     if (record_.tiles == 0) log::warn("[tile] slide '{}' gives no tiles: {}", entry_.id, record_.reason);
     sinks_.journal.add(record_);
-    sinks_.store.finish(std::move(*part_), row());
+    sinks_.sink.finish(std::move(*part_), row(), plan_);
   }
 
   void give_up() {
@@ -156,12 +156,12 @@ class SlideTiling final : public SlideJob {
     sinks_.journal.add_failure(entry_.id, plan_.slide ? "tile" : "open", failure_);
     sinks_.journal.add(record_);
     part_.reset();
-    sinks_.store.skip(entry_.id);
+    sinks_.sink.skip(entry_.id);
   }
 
   const SlideEntry entry_;
   const TileConfig& config_;
-  const std::shared_ptr<const StainReference> stain_;
+  const TilingJob& job_;
   TilingSinks sinks_;
   std::chrono::steady_clock::time_point started_;
   SlidePlan plan_;
@@ -174,9 +174,8 @@ class SlideTiling final : public SlideJob {
 
 }  // namespace
 
-std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain,
-                                         TilingSinks sinks) {
-  return std::make_unique<SlideTiling>(entry, config, std::move(stain), std::move(sinks));
+std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, const TilingJob& job, TilingSinks sinks) {
+  return std::make_unique<SlideTiling>(entry, config, job, std::move(sinks));
 }
 
 }  // namespace eosin::data

@@ -4,7 +4,7 @@
 #include "data/tile_config.h"
 #include "data/tile_journal.h"
 #include "data/tile_pipeline.h"
-#include "data/tile_store_writer.h"
+#include "data/tile_sink.h"
 
 #include <functional>
 #include <memory>
@@ -13,16 +13,15 @@ namespace eosin::data {
 
 /// Where a slide's results go; outlives the jobs. `cut` and `done` may be called by any thread.
 struct TilingSinks {
-  TileStoreWriter& store;
+  TileSink& sink;
   TileJournal& journal;
   TileStageTimes& times;
   std::function<void(int64_t tiles, int64_t bytes)> made;
   std::function<void(const SlideRecord&)> done;
 };
 
-/// A slide that cannot be used, or of which more than 1 % of the tiles are damaged, is recorded as failed and left out of the store; an
-/// error of the store itself leaves the job as an exception.
-std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain,
-                                         TilingSinks sinks);
+/// A slide that cannot be used, or of which more than 1 % of the tiles are damaged, is recorded as failed and left out of the sink; an
+/// error of the sink itself leaves the job as an exception. `job` outlives what is returned.
+std::unique_ptr<SlideJob> make_slide_job(const SlideEntry& entry, const TileConfig& config, const TilingJob& job, TilingSinks sinks);
 
 }  // namespace eosin::data

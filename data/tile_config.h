@@ -3,6 +3,7 @@
 #include "core/base/config.h"
 #include "data/stain.h"
 #include "data/tile_filter.h"
+#include "data/tile_grids.h"
 #include "data/tissue.h"
 
 #include <optional>
@@ -22,8 +23,8 @@ struct TileGridConfig {
     v("size_px", size_px, "edge of a tile", config::Range{1, 1024});
     v("mpp", mpp, "micrometres a pixel of the tiles", config::Range{0.02, 50});
     v("overlap_px", overlap_px, "overlap of neighbours, pixels of the tile", config::Range{0, 1023});
-    v("min_tissue", min_tissue, "smallest share of a tile that is tissue", config::Range{0, 1});
-    v("partial", partial, "tiles that hang over the right and lower edge too, filled with white");
+    v("min_tissue", min_tissue, "smallest share of a tile that is tissue (grid global)", config::Range{0, 1});
+    v("partial", partial, "tiles that hang over the right and lower edge too, filled with white (grid global)");
     v("allow_upsample", allow_upsample, "accept slides that are coarser than mpp by more than 5 %");
   }
   void validate(config::Problems& p) const;
@@ -56,7 +57,9 @@ struct TileRunConfig {
 struct TileConfig {
   std::vector<std::string> slides;
   std::string store = "tiles";
+  std::string output = "store";
   TileGridConfig tile;
+  config::Choice grid{tile_grid_rows(), "global"};
   TissueConfig tissue;
   TileFilterConfig filter;
   StainConfig stain;
@@ -66,13 +69,18 @@ struct TileConfig {
   bool sha256 = false;
   bool keep_scanner = true;
   TileRunConfig run;
+  /// False: only coordinates are written.
+  bool keeps_pixels() const { return output == "store"; }
   /// Where slides.jsonl, failures.jsonl, qc/ and the run's own records go.
   const std::string& records_folder() const { return run.dir.empty() ? store : run.dir; }
   void visit(config::Visitor& v) {
     v("slides", slides,
       "slides: path, glob, folder, list of these, .txt with a path a line, or cohort CSV (path; slide, patient, centre, stain, mpp)");
-    v("store", store, "folder of the tile store: shards and store.json");
-    v("tile", tile, "size and grid of the tiles");
+    v("store", store, "folder of the tile store (shards and store.json), or of the coordinates");
+    v("output", output, "store: tiles with their pixels; trident, clam: coordinates alone, in that program's layout",
+      config::OneOf{{"store", "trident", "clam"}});
+    v("tile", tile, "size of the tiles");
+    v("grid", grid, "where they lie");
     v("tissue", tissue, "where the tissue is");
     v("filter", filter, "tests of a tile's own pixels");
     v("stain", stain, "bringing the colours of the tiles to a reference's");
@@ -84,6 +92,11 @@ struct TileConfig {
     v("run", run, "threads, and where the records go");
   }
 };
+
+/// What a grid needs of the config, for a slide whose level 0 has `mpp`.
+inline GridSpec grid_spec(const TileGridConfig& tile, double mpp) {
+  return {mpp, tile.mpp, tile.size_px, tile.overlap_px, tile.min_tissue, tile.partial};
+}
 
 /// Identity of the tiles that a config makes: a store begun with another is refused. Keys that decide where, how fast and how strictly are left
 /// out; of a stain reference its values count, not its path. `stain` is null where the tiles keep their colours.

@@ -33,6 +33,7 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
   const GridTile& at = plan.grid.tiles[index];
   CutTile cut;
   cut.row = row_of(at, plan.grid.tile_level0);
+  if (!config.keeps_pixels() && !looks_at_pixels(config.filter)) return cut;
   Image tile;
   try {
     const TileStageTimer timer(times, TileStage::kRead);
@@ -58,7 +59,7 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
     }
   }
   if (!cut.dropped.empty()) cut.stored.clear();
-  if (!cut.dropped.empty() || plan.copies) return cut;
+  if (!cut.dropped.empty() || plan.copies || !config.keeps_pixels()) return cut;
   if (plan.stain) {
     const TileStageTimer timer(times, TileStage::kStain);
     if (plan.stain->normalize(tile)) cut.row.qc |= kQcStainLeft;

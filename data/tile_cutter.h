@@ -12,7 +12,7 @@ namespace eosin::data {
 
 struct CutTile {
   TileRow row;                  // slide and crc32c are the writer's
-  std::vector<uint8_t> stored;  // JPEG stream or raw pixels; empty if the tile is not kept
+  std::vector<uint8_t> stored;  // JPEG stream or raw pixels; empty if the tile is not kept, or only its coordinates are
   std::string dropped;          // "hsv", "white", "black" or "damaged"; empty if it is kept
   std::string message;          // of a damaged tile
 };

@@ -6,6 +6,7 @@
 #include "core/base/machine.h"
 #include "core/base/stop.h"
 #include "data/slide_tiling.h"
+#include "data/tile_sink.h"
 
 #include <opencv2/core/utility.hpp>
 
@@ -17,21 +18,6 @@ namespace eosin::data {
 namespace fs = std::filesystem;
 namespace {
 
-StoreSettings store_settings(const TileConfig& config, const StainReference* stain) {
-  StoreSettings s;
-  const bool jpeg = config.encoding.codec == "jpeg";
-  s.codec = jpeg ? Codec::kJpeg : Codec::kRaw;
-  s.tile_height = s.tile_width = static_cast<uint32_t>(config.tile.size_px);
-  s.overlap = static_cast<uint32_t>(config.tile.overlap_px);
-  s.jpeg_quality = jpeg ? static_cast<uint32_t>(config.encoding.quality) : 0;
-  s.jpeg_subsampling = jpeg ? config.encoding.subsampling : "444";
-  s.target_mpp = config.tile.mpp;
-  s.max_shard_bytes = static_cast<uint64_t>(config.encoding.shard_mib) << 20;
-  if (stain) s.stain = stain->description();
-  s.identity = tiling_identity(config, stain);
-  return s;
-}
-
 int thread_count(const TileConfig& config) {
   if (config.run.threads > 0) return static_cast<int>(config.run.threads);
   return usable_cores();
@@ -40,15 +26,11 @@ int thread_count(const TileConfig& config) {
 /// One run: yields the jobs and adds up what they report.
 class Tiling {
  public:
-  Tiling(const TileConfig& config, std::vector<SlideEntry> slides, const std::function<void(const TilingProgress&)>& progress)
-      : config_(config),
-        slides_(std::move(slides)),
-        progress_(progress),
-        stain_(open_stain_reference(config.stain)),
-        journal_(config.records_folder()) {
+  Tiling(const TileConfig& config, const TilingJob& job, const std::function<void(const TilingProgress&)>& progress)
+      : config_(config), job_(job), slides_(job.slides), progress_(progress), journal_(config.records_folder()) {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
     for (const auto& s : slides_) ids_.push_back(s.id);
-    store_ = std::make_unique<TileStoreWriter>(config.store, store_settings(config, stain_.get()), ids_);
+    sink_ = make_tile_sink(config, job);
     totals_.slides = now_.slides = static_cast<int64_t>(slides_.size());
   }
 
@@ -59,8 +41,8 @@ class Tiling {
     totals_.stopped = !run_pipeline([this] { return next_job(); }, settings, [] { return stop::requested(); });
     if (!totals_.stopped) {
       const TileStageTimer timer(times_, TileStage::kWrite);
-      journal_.close(ids_, [this](const std::string& id) { return store_->is_complete(id); });
-      totals_.stores = store_->close();
+      journal_.close(ids_, [this](const std::string& id) { return sink_->is_complete(id); });
+      totals_.stores = sink_->close();
     }
     totals_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     for (size_t k = 0; k < times_.size(); ++k) totals_.stage_cpu_seconds[kTileStageNames[k]] = static_cast<double>(times_[k]) * 1e-9;
@@ -70,16 +52,16 @@ class Tiling {
 
  private:
   std::unique_ptr<SlideJob> next_job() {
-    for (; next_ < slides_.size() && store_->is_complete(slides_[next_].id); ++next_) skip(slides_[next_].id);
+    for (; next_ < slides_.size() && sink_->is_complete(slides_[next_].id); ++next_) skip(slides_[next_].id);
     if (next_ >= slides_.size()) return nullptr;
-    const TilingSinks sinks{*store_, journal_, times_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
+    const TilingSinks sinks{*sink_, journal_, times_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
                             [this](const SlideRecord& r) { done(r); }};
-    return make_slide_job(slides_[next_++], config_, stain_, sinks);
+    return make_slide_job(slides_[next_++], config_, job_, sinks);
   }
 
   /// A slide that is complete: its row as the earlier run wrote it, or as the store has it.
   void skip(const std::string& id) {
-    const SlideRow row = store_->complete_slide(id);
+    const SlideRow row = sink_->complete_slide(id);
     SlideRecord record = journal_.find(id).value_or(SlideRecord{});
     if (record.id.empty()) {
       record.id = id;
@@ -104,6 +86,7 @@ class Tiling {
 
   void done(const SlideRecord& record) {
     const std::lock_guard lock(mutex_);
+    if (record.copied) totals_.tiles_copied += record.tiles;
     add(record);
   }
 
@@ -123,11 +106,11 @@ class Tiling {
   }
 
   const TileConfig& config_;
-  const std::vector<SlideEntry> slides_;
+  const TilingJob& job_;
+  const std::vector<SlideEntry>& slides_;
   const std::function<void(const TilingProgress&)>& progress_;
-  const std::shared_ptr<const StainReference> stain_;
   TileJournal journal_;
-  std::unique_ptr<TileStoreWriter> store_;
+  std::unique_ptr<TileSink> sink_;
   std::vector<std::string> ids_;
   size_t next_ = 0;
   TileStageTimes times_{};
@@ -146,8 +129,9 @@ TilingAmounts measure_tiling(const TileConfig& config) {
       const auto slide = open_slide(entry.path);
       const double mpp = resolve_scale(slide->info(), entry.mpp, config.assume_mpp).mpp;
       check_resolution(entry, mpp, config.tile);
-      const TileGridConfig& t = config.tile;
-      amounts.grid_tiles += make_grid(slide->info().size(), Mask(1, 1), {mpp, t.mpp, t.size_px, t.overlap_px, t.min_tissue, t.partial}).candidates;
+      Tissue unknown;
+      unknown.mask = Mask(1, 1);
+      amounts.grid_tiles += lay_grid(config.grid, {slide->info().size(), unknown, grid_spec(config.tile, mpp)}).candidates;
       ++amounts.readable;
     } catch (const Error& e) {
       amounts.failures[entry.id] = e.what();
@@ -156,9 +140,15 @@ TilingAmounts measure_tiling(const TileConfig& config) {
   return amounts;
 }
 
-TilingResult tile_slides(const TileConfig& config, const std::function<void(const TilingProgress&)>& progress) {
+TilingResult tile_slides(const TileConfig& config, const TilingJob& job, const std::function<void(const TilingProgress&)>& progress) {
   cv::setNumThreads(1);  // the threads of the pipeline are the ones to keep busy
-  return Tiling(config, list_slides(config.slides), progress).run();
+  return Tiling(config, job, progress).run();
+}
+
+TilingResult tile_slides(const TileConfig& config, const std::function<void(const TilingProgress&)>& progress) {
+  const auto stain = open_stain_reference(config.stain);
+  const auto plan = [&](const SlideEntry& entry) { return plan_slide(entry, config, stain); };
+  return tile_slides(config, {list_slides(config.slides), plan, stain, tiling_identity(config, stain.get())}, progress);
 }
 
 }  // namespace eosin::data

@@ -1,7 +1,6 @@
 #pragma once
 // Slides to a tile store: the work behind `eosin tile`.
-#include "data/slide_list.h"
-#include "data/tile_config.h"
+#include "data/tiling_job.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +20,7 @@ struct TilingResult {
   int64_t slides_skipped = 0;                   // of the above, complete before this run
   int64_t tiles = 0, bytes = 0;                 // of all slides named, skipped ones included
   int64_t tiles_made = 0;                       // by this run
+  int64_t tiles_copied = 0;                     // of slides finished by this run: their own JPEG streams
   std::map<std::string, int64_t> filtered;      // by cause, over all slides
   int64_t stain_left = 0;                       // tiles whose colours could not be estimated, over all slides
   std::map<std::string, std::string> failures;  // slide -> reason
@@ -39,12 +39,15 @@ struct TilingAmounts {
 };
 TilingAmounts measure_tiling(const TileConfig& config);
 
-/// Cuts all slides into `config.store`. Slides that the store holds are skipped, and a killed run is continued: the store is, uuid and time
-/// aside, bit for bit that of an undisturbed run, for any number of threads. Slides.jsonl, failures.jsonl and qc/<slide>.jpg
-/// go to run.dir, or to the store's folder if that is empty. A slide that fails is recorded and does not stop the others.
-/// Errors   Config: no slides, a store begun with other keys. Data: two slides with one id.
+/// Cuts all slides into `config.store`, a tile store or files of coordinates (config.output). Slides that it holds are skipped, and a killed run is
+/// continued: it is, uuid and time aside, bit for bit that of an undisturbed run, for any number of threads. Slides.jsonl, failures.jsonl and
+/// qc/<slide>.jpg go to run.dir, or to the store's folder if that is empty. A slide that fails is recorded and does not stop the others. Errors
+/// Config: no slides, a store begun with other keys. Data: two slides with one id.
 ///          Io: the store or the records cannot be written (a full disk; what was written stays for the next run).
 /// Checked  tests/data/test_tiler.cpp: thread counts, kill -9 and resume, failures, real slides.
 TilingResult tile_slides(const TileConfig& config, const std::function<void(const TilingProgress&)>& progress = {});
+
+/// The same for a job of the caller's; `config.slides`, `grid` and `tissue` are not looked at.
+TilingResult tile_slides(const TileConfig& config, const TilingJob& job, const std::function<void(const TilingProgress&)>& progress = {});
 
 }  // namespace eosin::data

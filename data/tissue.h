@@ -2,6 +2,7 @@
 // Where the tissue is: methods by name, each with its own keys.
 #include "core/base/config.h"
 #include "data/mask.h"
+#include "data/outline.h"
 #include "data/slide_reader.h"
 
 #include <functional>
@@ -11,11 +12,12 @@
 namespace eosin::data {
 
 struct Tissue {
-  Mask mask;              // covers the whole slide
-  Mask binary;            // the thresholded picture before regions were chosen
-  int64_t n_regions = 0;  // kept outer borders
-  int64_t n_holes = 0;    // kept holes
-  int level = 0;          // pyramid level that was looked at
+  Mask mask;                          // covers the whole slide
+  Mask binary;                        // the thresholded picture before regions were chosen
+  int64_t n_regions = 0;              // kept outer borders
+  int64_t n_holes = 0;                // kept holes
+  std::vector<TissueRegion> regions;  // those of CLAM's choice, in mask pixels; empty with the other methods
+  int level = 0;                      // pyramid level that was looked at
 };
 
 /// What a method may look at.

@@ -60,6 +60,18 @@ std::vector<Region> find_regions(const cv::Mat& binary) {
   return regions;
 }
 
+Outline to_outline(const Contour& contour) {
+  Outline outline;
+  for (const cv::Point& p : contour) outline.push_back({p.x, p.y});
+  return outline;
+}
+
+TissueRegion to_tissue_region(const Region& region) {
+  TissueRegion result{to_outline(region.border), {}};
+  for (const Contour& hole : region.holes) result.holes.push_back(to_outline(hole));
+  return result;
+}
+
 /// CLAM's choice: regions by net area, then of each the largest holes. `unit` is the area that a_t and a_h count in.
 std::vector<Region> choose(std::vector<Region> regions, const ClamConfig& config, double unit) {
   std::vector<Region> kept;
@@ -147,9 +159,17 @@ Tissue clam_tissue(const Image& picture, const ClamConfig& config, double downsa
     paint(region, mask);
     ++result.n_regions;
     result.n_holes += static_cast<int64_t>(region.holes.size());
+    result.regions.push_back(to_tissue_region(region));
   }
   result.mask = to_mask(mask);
   return result;
+}
+
+std::vector<TissueRegion> tissue_regions(const Mask& mask) {
+  const cv::Mat cells(static_cast<int>(mask.height), static_cast<int>(mask.width), CV_8UC1, const_cast<uint8_t*>(mask.cells.data()));
+  std::vector<TissueRegion> regions;
+  for (const Region& region : find_regions(cells)) regions.push_back(to_tissue_region(region));
+  return regions;
 }
 
 Tissue segment_clam(const ClamConfig& config, const TissueInput& input) {

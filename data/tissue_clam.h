@@ -61,4 +61,7 @@ Tissue segment_clam(const ClamConfig& config, const TissueInput& input);
 Tissue hsv_otsu_tissue(const Image& picture, const HsvOtsuConfig& config);
 Tissue segment_hsv_otsu(const HsvOtsuConfig& config, const TissueInput& input);
 
+/// Every connected piece of a mask with its holes, in mask pixels.
+std::vector<TissueRegion> tissue_regions(const Mask& mask);
+
 }  // namespace eosin::data

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 
 namespace eosin::h5 {
 namespace {
@@ -59,18 +58,6 @@ H5T_conv_ret_t refuse_loss(H5T_conv_except_t problem, hid_t, hid_t, void*, void*
 
 bool is_float(Type t) { return t == Type::kF16 || t == Type::kF32 || t == Type::kF64; }
 
-/// Variable-length text is allocated by HDF5 while it reads: a counted budget, so that a small file cannot ask for all memory.
-struct TextBudget {
-  uint64_t left = kBudget;
-  static void* allocate(size_t bytes, void* self) {
-    auto& left = static_cast<TextBudget*>(self)->left;
-    if (bytes > left) return nullptr;
-    left -= bytes;
-    return std::malloc(bytes);
-  }
-  static void release(void* p, void*) { std::free(p); }
-};
-
 /// Refuses data that were never written, chunks too large to decode, and sizes that the file does not vouch for.
 void check_readable(const Info& info, hid_t dataset, size_t stored_element, uint64_t bytes, const std::string& path, const std::string& name) {
   const uint64_t logical = checked_product(info.shape, stored_element, path, name);
@@ -120,6 +107,7 @@ size_t element_size(Type type) {
     case Type::kF64:
       return 8;
     case Type::kText:
+    case Type::kBytes:
     case Type::kOther:
       return 0;
   }
@@ -269,7 +257,7 @@ size_t File::elements_to_read(const std::string& dataset, size_t element_bytes, 
 void File::read_into(const std::string& dataset, Type memory, void* out, size_t bytes, uint64_t first, uint64_t rows) const {
   const size_t n = elements_to_read(dataset, element_size(memory), first, rows);
   const Info i = info(dataset);
-  if (i.type == Type::kText || i.type == Type::kOther || (is_float(i.type) && !is_float(memory)))
+  if (i.type == Type::kText || i.type == Type::kBytes || i.type == Type::kOther || (is_float(i.type) && !is_float(memory)))
     impl_->fail_at(ErrorKind::Data, dataset, "holds elements of another kind than the numbers wanted");
   EOSIN_CHECK(bytes == n * element_size(memory), Data, "[{}] {}: has {} elements of {} bytes, the buffer holds {} bytes", impl_->path, dataset, n,
               element_size(memory), bytes);
@@ -294,27 +282,24 @@ std::vector<std::string> File::read_text(const std::string& dataset) const {
   const Info i = info(dataset);
   if (i.type != Type::kText) impl_->fail_at(ErrorKind::Data, dataset, "is not text");
   if (n == 0) return {};
-  const Handle h = impl_->open_dataset(dataset);
-  const Handle type(H5Dget_type(h), H5Tclose), space(H5Dget_space(h), H5Sclose), plist(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
   if (i.text_bytes > 0) {
+    const Handle h = impl_->open_dataset(dataset), type(H5Dget_type(h), H5Tclose);
     const uint64_t bytes = n * i.text_bytes;
     check_readable(i, h, i.text_bytes, bytes, impl_->path, dataset);
     std::vector<char> buffer(bytes);
-    if (H5Dread(h, type, H5S_ALL, H5S_ALL, plist, buffer.data()) < 0) fail_hdf5(ErrorKind::Data, impl_->path, dataset, "cannot read");
+    if (H5Dread(h, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer.data()) < 0) fail_hdf5(ErrorKind::Data, impl_->path, dataset, "cannot read");
     return split_fixed_text(buffer, i.text_bytes, H5Tget_strpad(type));
   }
-  TextBudget budget;
-  impl_->check_heaps();
-  check_readable(i, h, 16, n * sizeof(char*), impl_->path, dataset);
-  H5Pset_vlen_mem_manager(plist, TextBudget::allocate, &budget, TextBudget::release, &budget);
-  std::vector<char*> pointers(n, nullptr);
-  const herr_t read = H5Dread(h, type, H5S_ALL, H5S_ALL, plist, pointers.data());
-  std::vector<std::string> out;
-  if (read >= 0)
-    for (const char* p : pointers) out.emplace_back(p == nullptr ? "" : p);
-  for (char* p : pointers) std::free(p);
-  if (read < 0) fail_hdf5(ErrorKind::Data, impl_->path, dataset, "cannot read its text (damaged, or more than 256 MiB)");
+  EOSIN_CHECK(i.shape.size() <= 1 && n == (i.shape.empty() ? 1 : i.shape[0]), Data, "[{}] {}: text of more than one dimension", impl_->path, dataset);
+  std::vector<std::string> out = impl_->read_lists(dataset, i, 0, n);
+  for (auto& text : out) text.resize(std::min(text.size(), text.find('\0')));
   return out;
+}
+
+std::vector<std::string> File::read_bytes(const std::string& dataset, uint64_t first, uint64_t rows) const {
+  const Info i = info(dataset);
+  if (i.type != Type::kBytes || i.shape.size() != 1) impl_->fail_at(ErrorKind::Data, dataset, "is no list of byte lists");
+  return impl_->read_lists(dataset, i, first, elements_to_read(dataset, 1, first, rows));
 }
 
 }  // namespace eosin::h5

@@ -17,10 +17,11 @@
 
 namespace eosin::h5 {
 
-/// Element types; kOther is what a file may hold and we do not read (compounds, references). An enumeration counts as its integer.
-enum class Type { kU8, kI8, kU16, kI16, kU32, kI32, kU64, kI64, kF16, kF32, kF64, kText, kOther };
+/// Element types; kBytes is a list of bytes of any length (h5py: vlen_dtype(uint8)), kOther is what a file may hold and we do not read (compounds,
+/// references). An enumeration counts as its integer.
+enum class Type { kU8, kI8, kU16, kI16, kU32, kI32, kU64, kI64, kF16, kF32, kF64, kText, kBytes, kOther };
 
-/// Bytes of an element in memory (0 for kText and kOther).
+/// Bytes of an element in memory (0 for kText, kBytes and kOther).
 size_t element_size(Type type);
 
 template <class T>
@@ -101,6 +102,9 @@ class File {
   /// Fixed- or variable-length text without its padding.
   std::vector<std::string> read_text(const std::string& dataset) const;
 
+  /// Byte lists of rows [first, first + rows) of a one-dimensional data set of kBytes, together at most 256 MiB.
+  std::vector<std::string> read_bytes(const std::string& dataset, uint64_t first = 0, uint64_t rows = kAll) const;
+
   /// Names of an object's attributes, in name order.
   std::vector<std::string> attributes(const std::string& object = "/") const;
   /// Empty where the object has no such attribute.
@@ -108,6 +112,8 @@ class File {
   /// The scalar (or list of one) as integer, number, text; empty where absent. Data error if it is of another type.
   std::optional<int64_t> integer(const std::string& object, const std::string& name) const;
   std::optional<double> number(const std::string& object, const std::string& name) const;
+  /// A list of numbers of any type; empty where absent.
+  std::optional<std::vector<double>> numbers(const std::string& object, const std::string& name) const;
   std::optional<std::string> text(const std::string& object, const std::string& name) const;
 
   void create_group(const std::string& group);

@@ -86,6 +86,7 @@ std::optional<Attribute> File::attribute(const std::string& object, const std::s
       if (H5Tis_variable_str(type) != 0) impl_->check_heaps();
       out.values = read_texts(h, type, n, impl_->path, where);
       break;
+    case Type::kBytes:
     case Type::kOther:
       break;
   }
@@ -106,6 +107,19 @@ std::optional<double> File::number(const std::string& object, const std::string&
   if (!a) return std::nullopt;
   if (const auto* v = std::get_if<std::vector<double>>(&a->values); v != nullptr && v->size() == 1) return v->front();
   return static_cast<double>(*integer(object, name));
+}
+
+std::optional<std::vector<double>> File::numbers(const std::string& object, const std::string& name) const {
+  const auto a = attribute(object, name);
+  if (!a) return std::nullopt;
+  return std::visit(
+      [&](const auto& values) -> std::vector<double> {
+        if constexpr (std::is_same_v<std::decay_t<decltype(values)>, std::vector<std::string>>)
+          fail(ErrorKind::Data, "[{}] {} is not a list of numbers", impl_->path, name_of(object, name));
+        else
+          return {values.begin(), values.end()};
+      },
+      a->values);
 }
 
 std::optional<std::string> File::text(const std::string& object, const std::string& name) const {

@@ -103,6 +103,7 @@ Handle file_type(Type type) {
     case Type::kF64:
       return {H5Tcopy(H5T_IEEE_F64LE), H5Tclose};
     case Type::kText:
+    case Type::kBytes:
     case Type::kOther:
       break;
   }
@@ -131,6 +132,8 @@ Type classify(hid_t type) {
       return Type::kText;
     case H5T_ENUM:
       return classify_integer(Handle(H5Tget_super(type), H5Tclose));
+    case H5T_VLEN:
+      return classify(Handle(H5Tget_super(type), H5Tclose)) == Type::kU8 ? Type::kBytes : Type::kOther;
     default:
       return Type::kOther;
   }

@@ -43,8 +43,10 @@ struct File::Impl {
   void check_links(const std::string& object) const;
   Handle open_object(const std::string& object) const;
   Handle open_dataset(const std::string& dataset) const;
-  /// Before text of variable length is read: throws if a global heap of the file is damaged.
+  /// Before an attribute of variable length is read by the library: throws if a global heap of the file is damaged (hdf5_heap_check.cpp).
   void check_heaps() const;
+  /// Texts or byte lists of variable length: rows that exist of a one-dimensional data set (hdf5_heap.cpp).
+  std::vector<std::string> read_lists(const std::string& dataset, const Info& info, uint64_t first, uint64_t rows) const;
 };
 
 /// Throws `kind` with HDF5's innermost reason (errno's text where there is one) behind `what`.
@@ -57,7 +59,7 @@ void prepare_library();
 void keep_attributes_in_header(hid_t creation_plist);
 void keep_in_header(hid_t group_creation_plist);
 
-/// Little-endian type for files and native type for memory; kText and kOther have none.
+/// Little-endian type for files and native type for memory; kText, kBytes and kOther have none.
 Handle file_type(Type type);
 Handle memory_type(Type type);
 /// Fixed-length null-padded ASCII, or variable-length UTF-8 for 0 bytes.

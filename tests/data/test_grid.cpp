@@ -1,14 +1,18 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
+#include "data/clam_grid.h"
 #include "data/grid.h"
 #include "data/shard.h"
 #include "data/tile_filter.h"
+#include "data/tile_grids.h"
 #include "tests/data/slide_fixture.h"
 
 #include <gtest/gtest.h>
+#include <opencv2/imgproc.hpp>
 
 #include <cmath>
 #include <numeric>
+#include <set>
 
 namespace eosin::data {
 namespace {
@@ -82,6 +86,73 @@ TEST(Grid, RefusesWhatMakesNoGrid) {
     EXPECT_EQ(kind_of(slide, spec), ErrorKind::Config) << spec.mpp << " " << spec.target_mpp << " " << spec.tile_size << " " << spec.overlap;
   for (const Size none : {Size{0, 700}, Size{1000, 0}, Size{-5, 700}}) EXPECT_EQ(kind_of(none, {0.5, 0.5, 100}), ErrorKind::Shape);
   EXPECT_EQ(kind_of(slide, {0.5, 1e12, 100}), ErrorKind::Shape);
+}
+
+TEST(OutlineIndex, AgreesWithOpenCV) {
+  RandomStream random(3, 0, 0, RandomOp::kSynthetic);
+  for (const int vertices : {1, 2, 3, 7, 40, 300}) {
+    Outline outline;
+    std::vector<cv::Point2f> same;
+    for (int i = 0; i < vertices; ++i) {
+      outline.push_back({random.below(61), random.below(53)});
+      same.emplace_back(static_cast<float>(outline.back().x), static_cast<float>(outline.back().y));
+    }
+    const OutlineIndex index(outline);
+    for (int64_t y = -3; y < 110; ++y)
+      for (int64_t x = -3; x < 126; ++x) {
+        const double want = cv::pointPolygonTest(same, {static_cast<float>(x) / 2, static_cast<float>(y) / 2}, false);
+        ASSERT_EQ(index.side({x, y}), static_cast<int>(want)) << vertices << " vertices, " << x << ", " << y;
+      }
+  }
+  EXPECT_THROW(OutlineIndex(Outline{}), Error);
+  EXPECT_THROW(OutlineIndex(Outline{{0, int64_t{1} << 40}}), Error);
+}
+
+TEST(ClamGrid, TestsPaddingAndHoles) {
+  // A square region of 10 x 10 mask pixels with a hole of 4 x 4 in its middle.
+  const std::vector<TissueRegion> regions = {{{{0, 0}, {9, 0}, {9, 9}, {0, 9}}, {{{3, 3}, {6, 3}, {6, 6}, {3, 6}}}}};
+  const auto tiles = [&](const std::string& test, bool padding, Size slide = {1000, 1000}) {
+    return clam_coords(slide, regions, 10, 10, {20, 20, 1, 1, test, padding}).size();
+  };
+  EXPECT_EQ(tiles("basic", true), 25u - 1u);   // the box has 5 x 5 candidates; the centre of one lies inside the hole
+  EXPECT_EQ(tiles("center", true), 25u - 1u);  // those of the last row and column lie on the border
+  EXPECT_EQ(tiles("four_pt", true), 25u - 1u);
+  EXPECT_EQ(tiles("four_pt_hard", true), 16u - 1u);
+  EXPECT_EQ(tiles("basic", false, {90, 90}), 16u - 1u);
+  EXPECT_EQ(clam_coords({1000, 1000}, regions, 10, 10, {5, 5, 4.9, 4.9, "basic", true}).size(), 24u);  // 4.9 counts as 4
+}
+
+TEST(ClamGrid, RefusesWhatMakesNoGrid) {
+  const auto kind_of = [](Size slide, double downsample, const ClamGridSpec& spec) {
+    try {
+      clam_coords(slide, {}, downsample, 10, spec);
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return ErrorKind::Internal;
+  };
+  EXPECT_EQ(kind_of({100, 100}, 10, {0, 20}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({100, 100}, 10, {20, -1}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({100, 100}, 10, {20, 20, 0.5, 1}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({100, 100}, 10, {20, 20, 1, std::nan("")}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({100, 100}, 0, {20, 20}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({100, 100}, 10, {20, 20, 1, 1, "five_pt"}), ErrorKind::Config);
+  EXPECT_EQ(kind_of({0, 100}, 10, {20, 20}), ErrorKind::Shape);
+}
+
+TEST(TileGrids, ClamsGridFollowsTheRegionsOfAnyMask) {
+  Tissue tissue;
+  tissue.mask = Mask(50, 50);
+  for (int64_t v = 7; v < 20; ++v) std::fill_n(tissue.mask.row(v) + 11, 30, uint8_t{1});
+  config::Choice clam{tile_grid_rows(), "clam"};
+  const Grid grid = lay_grid(clam, {{1000, 1000}, tissue, {0.5, 0.5, 100}});
+  ASSERT_FALSE(grid.tiles.empty());
+  EXPECT_EQ(grid.tiles[0].x, 220);
+  EXPECT_EQ(grid.tiles[0].y, 140);
+  EXPECT_EQ(grid.tiles[0].fraction, 1);
+  std::set<std::pair<int64_t, int64_t>> places;
+  for (const GridTile& t : grid.tiles) EXPECT_TRUE(places.emplace(t.x, t.y).second);
+  EXPECT_GE(grid.candidates, static_cast<int64_t>(grid.tiles.size()));
 }
 
 TEST(ReadPlan, RefusesWhatIsNoScale) {

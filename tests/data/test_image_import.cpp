@@ -179,6 +179,34 @@ TEST(ImageImport, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(error_of("file\ncut.jpg\n"), HasSubstr("cut.jpg"));
 }
 
+TEST(ImageImport, BadPicturesAreLeftOutUpToALimit) {
+  const TemporaryFolder folder;
+  ImportConfig config = write_pictures(folder);
+  config.max_bad_fraction = 0.25;
+  write_text(folder / "pictures/a.jpg", "not a picture");  // the first: the next one gives the size
+  const ImportResult result = import_images(folder / "table.csv", config);
+  EXPECT_EQ(result.tiles, 3);
+  EXPECT_EQ(result.bad, 1);
+  EXPECT_THAT(result.failures.at("a.jpg"), testing::AllOf(HasSubstr("table.csv:2"), HasSubstr("a.jpg"), HasSubstr("neither")));
+  EXPECT_EQ(TileStore(folder / "store").column("id"), (std::vector<std::string>{"sub/b.jpeg", "d.png", "c.JPG"}));
+  fs::remove(folder / "pictures/c.JPG");
+  config.out = folder / "other";
+  EXPECT_THAT(import_error(folder / "table.csv", config), testing::AllOf(HasSubstr("2 of 4"), HasSubstr("c.JPG")));
+}
+
+TEST(ImageImport, FormatsAreFoundOrNamed) {
+  const TemporaryFolder folder;
+  ImportConfig config = write_pictures(folder);
+  EXPECT_EQ(measure_import(folder / "table.csv", config).format, "table");
+  EXPECT_EQ(measure_import(folder / "pictures", config).format, "folder");
+  write_text(folder / "pictures/set.tar", "no tar");
+  EXPECT_THROW(measure_import(folder / "pictures", config), Error);
+  config.format = "folder";
+  EXPECT_EQ(measure_import(folder / "pictures", config).pictures, 4);
+  config.format = "lmdb";
+  EXPECT_THAT(import_error(folder / "pictures", config), HasSubstr("webdataset"));
+}
+
 TEST(ImageImport, IdxBecomesARawStore) {
   const TemporaryFolder folder;
   std::string pictures = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 5}, labels = {0, 0, 8, 1, 0, 0, 0, 2, 4, 9};

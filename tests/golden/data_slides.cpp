@@ -1,6 +1,7 @@
 // Slides, tissue masks, grids and tile filters.
 #include "tests/golden/runner.h"
 
+#include "data/clam_grid.h"
 #include "data/grid.h"
 #include "data/slide_reader.h"
 #include "data/tile_filter.h"
@@ -97,6 +98,45 @@ Results tissue_mask(const Case& c) {
   return {{"out.iou", scalar_f64(data::mask_iou(t.mask, mask_of(c.at("in.reference"))))}, {"out.level", scalar_i64(t.level)}};
 }
 
+data::ClamGridSpec clam_grid_spec(const json& j) {
+  data::ClamGridSpec k;
+  k.patch_size = j.at("patch_size");
+  k.step_size = j.at("step_size");
+  k.contour_fn = j.at("contour_fn");
+  k.use_padding = j.at("use_padding");
+  if (j.contains("patch_level_downsample")) {
+    k.patch_level_downsample_x = j["patch_level_downsample"].at(0);
+    k.patch_level_downsample_y = j["patch_level_downsample"].at(1);
+  }
+  return k;
+}
+
+Tensor tensor_of(const std::vector<data::Point>& points) {
+  std::vector<int64_t> values;
+  for (const data::Point& p : points) values.insert(values.end(), {p.x, p.y});
+  return tensor_of(values, {static_cast<int64_t>(points.size()), 2});
+}
+
+std::vector<data::Point> points_of(const Tensor& t) {
+  const Tensor rows = t.contiguous();
+  const int64_t* xy = rows.const_data_ptr<int64_t>();
+  std::vector<data::Point> points;
+  for (int64_t i = 0; i < rows.size(0); ++i) points.push_back({xy[2 * i], xy[2 * i + 1]});
+  return points;
+}
+
+Results clam_coords(const Case& c) {
+  const json& k = c.config;
+  if (c.has("in.rgb"))
+    return {{"out.coords", tensor_of(data::clam_coords({k.at("width"), k.at("height")}, image_of(c.at("in.rgb")), clam_config(k),
+                                                       k.at("downsample").at(0), k.at("downsample").at(1), clam_grid_spec(k)))}};
+  const auto reader = data::open_slide(c.find_file(k.at("slide")));
+  const int64_t patch_level = k.at("patch_level"), edge = data::clam_tile_level0(*reader, patch_level, k.at("patch_size"));
+  const data::Size size = reader->info().size();
+  const auto tiles = data::clam_coords(*reader, clam_config(k), patch_level, clam_grid_spec(k)), reference = points_of(c.at("in.reference"));
+  return {{"out.coverage_iou", scalar_f64(data::mask_iou(data::covered_cells(size, tiles, edge), data::covered_cells(size, reference, edge)))}};
+}
+
 Results tile_filter(const Case& c) {
   data::TileFilterConfig k;
   k.hsv_low = c.config.at("hsv_low").get<std::vector<int64_t>>();
@@ -145,11 +185,8 @@ Results read_plan(const Case& c) {
 }  // namespace
 
 std::vector<Row> data_slides_rows() {
-  return {{"data.slide_info", slide_info},
-          {"data.read_region", read_region},
-          {"data.tissue_mask", tissue_mask},
-          {"data.tile_filter", tile_filter},
-          {"data.grid", grid},
+  return {{"data.slide_info", slide_info},   {"data.read_region", read_region}, {"data.tissue_mask", tissue_mask},
+          {"data.clam_coords", clam_coords}, {"data.tile_filter", tile_filter}, {"data.grid", grid},
           {"data.read_plan", read_plan}};
 }
 
