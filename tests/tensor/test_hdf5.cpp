@@ -155,7 +155,7 @@ TEST_F(Hdf5, AHeapWithAnObjectOfNoSizeIsNamed) {
   std::ofstream(path("a.h5"), std::ios::binary) << bytes;
   const File g = File::open(path("a.h5"));
   EXPECT_THAT(data_error([&] { g.text("texts", "note"); }), HasSubstr("heap of texts"));
-  EXPECT_THAT(data_error([&] { g.read_text("texts"); }), HasSubstr("heap of texts"));
+  EXPECT_EQ(g.read_text("texts"), std::vector<std::string>{"abc"});  // read without the library
 }
 
 TEST_F(Hdf5, TextOfEveryKind) {
