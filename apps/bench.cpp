@@ -8,6 +8,7 @@
 #include "core/tensor/comm.h"
 #include "core/tensor/device.h"
 #include "data/loader.h"
+#include "data/store_source.h"
 #include "data/tiler.h"
 #include "optim/adamw.h"
 #include "optim/clip.h"
@@ -71,7 +72,7 @@ Json view_keys(data::MultiCropConfig config) {
 
 Cases loader_cases(const LoaderBench& c, bool peers) {
   const auto views = data::view_preset(c.views);
-  const auto store = std::make_shared<const data::TileStore>(c.data.store);
+  const auto store = std::make_shared<const data::StoreSource>(std::vector<std::string>{c.data.store});
   Cases cases = {[=] {
     return timed("eosin", [&] {
       data::ViewLoader loader(store, views, c.data.loader,

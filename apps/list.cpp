@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "data/slide_reader.h"
+#include "data/tile_order.h"
 #include "data/tissue.h"
 #include "data/view_presets.h"
 #include "eval/metrics.h"
@@ -40,6 +41,7 @@ const std::vector<Kind>& kinds() {
       {"optim", "optimizers (optim.name)", [] { return rows_of(optim::optimizer_table()); }},
       {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
+      {"order", "in which order tiles are drawn (data.order)", [] { return rows_of(data::tile_orders()); }},
       {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
       {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
       {"probe", "protocols of eval (protocol.name)", [] { return rows_of(eval::protocols()); }},
