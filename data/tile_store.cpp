@@ -81,9 +81,10 @@ std::vector<std::string> shards_in(const fs::path& folder) {
 struct TileStore::Impl {
   std::string path;
   std::vector<std::unique_ptr<Slot>> slots;
-  mutable std::once_flag numbers_once, slides_once;
+  mutable std::once_flag numbers_once, slides_once, digest_once;
   mutable SlideNumbers numbers;
   mutable std::vector<SlideRow> slides;
+  mutable std::string digest;
 
   void add(std::string shard_path, std::optional<ShardEntry> expected);
   void list(const std::string& store_path);
@@ -311,12 +312,15 @@ std::vector<std::string> TileStore::column(const std::string& name) const {
 }
 
 std::string TileStore::digest() const {
-  std::vector<ShardEntry> entries;
-  for (size_t k = 0; k < n_shards(); ++k) {
-    const Slot& slot = *impl_->slots[k];
-    entries.push_back(slot.expected ? *slot.expected : entry_of(impl_->shard(k), ""));
-  }
-  return digest_of(entries);
+  std::call_once(impl_->digest_once, [this] {
+    std::vector<ShardEntry> entries;
+    for (size_t k = 0; k < n_shards(); ++k) {
+      const auto& e = impl_->slots[k]->expected;
+      entries.push_back(e ? ShardEntry{e->path, e->uuid, e->bytes, e->n_tiles, e->index_crc32c} : entry_of(impl_->shard(k), ""));
+    }
+    impl_->digest = digest_of(entries);
+  });
+  return impl_->digest;
 }
 
 }  // namespace eosin::data
