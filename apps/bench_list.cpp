@@ -145,7 +145,7 @@ class TileList {
 
 struct Start {
   double open_seconds = 0, batch_seconds = 0;
-  uint64_t open_bytes = 0, batch_bytes = 0;
+  uint64_t before_bytes = 0, open_bytes = 0, batch_bytes = 0;
 };
 
 /// A run's start: opens the list, takes the state if there is one, makes a batch.
@@ -153,6 +153,8 @@ Start start(const ListBench& c, const std::string& folder, const std::string& or
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); };
   Start result;
+  ::malloc_trim(0);  // what the start before this one has left
+  result.before_bytes = resident_bytes();
   const auto begin = Clock::now();
   const auto source = std::make_shared<const data::StoreSource>(std::vector<std::string>{folder});
   const int64_t threads = c.threads > 0 ? c.threads : usable_cores();
@@ -170,14 +172,21 @@ Start start(const ListBench& c, const std::string& folder, const std::string& or
   return result;
 }
 
-Json row_of(const std::string& name, std::vector<double> seconds, uint64_t bytes, uint64_t before) {
+struct Series {
+  std::vector<double> seconds;
+  uint64_t bytes = 0, before = 0;
+  void add(double s, uint64_t b, uint64_t then) { seconds.push_back(s), bytes = std::max(bytes, b), before = std::max(before, then); }
+};
+
+Json row_of(const std::string& name, Series series) {
+  auto& seconds = series.seconds;
   std::sort(seconds.begin(), seconds.end());
   return {{"name", name},
           {"wall_seconds", seconds[seconds.size() / 2]},
           {"lowest_seconds", seconds.front()},
           {"highest_seconds", seconds.back()},
-          {"resident_bytes", bytes},
-          {"resident_bytes_before", before}};
+          {"resident_bytes", series.bytes},
+          {"resident_bytes_before", series.before}};
 }
 
 }  // namespace
@@ -191,21 +200,18 @@ Json bench_list(const ListBench& c) {
   const std::string folder = scratch.path() + "/list";
   log::info("[bench] making a list of {} tiles in {} shards", c.tiles, c.shards);
   { const TileList list(c, folder); }
-  ::malloc_trim(0);
   Json rows = Json::array();
   for (const std::string order : {"uniform", "quota"}) {
-    std::vector<double> open, first, resumed;
-    uint64_t open_bytes = 0, first_bytes = 0, resumed_bytes = 0;
-    const uint64_t before = resident_bytes();
+    Series open, first, resumed;
     for (int64_t r = 0; r < c.repeats; ++r) {
       const Start a = start(c, folder, order, std::nullopt), b = start(c, folder, order, c.resume_at);
-      open.push_back(a.open_seconds), first.push_back(a.batch_seconds), resumed.push_back(b.batch_seconds);
-      open_bytes = std::max(open_bytes, a.open_bytes), first_bytes = std::max(first_bytes, a.batch_bytes);
-      resumed_bytes = std::max(resumed_bytes, b.batch_bytes);
+      open.add(a.open_seconds, a.open_bytes, a.before_bytes);
+      first.add(a.batch_seconds, a.batch_bytes, a.before_bytes);
+      resumed.add(b.batch_seconds, b.batch_bytes, b.before_bytes);
     }
-    rows.push_back(row_of(order + ": open", open, open_bytes, before));
-    rows.push_back(row_of(order + ": open and first batch", first, first_bytes, before));
-    rows.push_back(row_of(fmt::format("{}: open and batch at position {}", order, c.resume_at), resumed, resumed_bytes, before));
+    rows.push_back(row_of(order + ": open", open));
+    rows.push_back(row_of(order + ": open and first batch", first));
+    rows.push_back(row_of(fmt::format("{}: open and batch at position {}", order, c.resume_at), resumed));
   }
   return rows;
 }

@@ -7,7 +7,8 @@
 namespace eosin::apps {
 
 void PretrainData::validate(config::Problems& p) const {
-  if (from_slides() && !store.empty()) p.add("slides", "tiles come from a store or from slides, not from both; leave one of data.store and data.slides out");
+  if (from_slides() && !store.empty())
+    p.add("slides", "tiles come from a store or from slides, not from both; leave one of data.store and data.slides out");
 }
 
 void PretrainConfig::visit(config::Visitor& v) {

@@ -18,7 +18,8 @@ struct PretrainData {
   config::Choice crops{data::view_presets(), "dino"};
   data::LoaderConfig loader;
   void visit(config::Visitor& v) {
-    v("store", store, "tile store (a folder with store.json, a folder of shards, or one shard), or a list of them: order quota by store weights them");
+    v("store", store,
+      "tile store (a folder with store.json, a folder of shards, or one shard), or a list of them: order quota by store weights them");
     online.visit(v);
     v("crops", crops, "the views of a tile: a preset, any key of which may be changed");
     loader.visit(v);

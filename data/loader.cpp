@@ -219,8 +219,7 @@ void ViewLoader::load_state(const State& state) {
   const auto store = v.at("store").get<std::string>();
   EOSIN_CHECK(seed == place_.seed, Data, "[loader] the state belongs to another seed (got {}, need {})", seed, place_.seed);
   EOSIN_CHECK(store == source_->digest(), Data,
-              "[loader] the state belongs to other tiles (got digest {}, need {}); train on those it was begun with", store,
-              source_->digest());
+              "[loader] the state belongs to other tiles (got digest {}, need {}); train on those it was begun with", store, source_->digest());
   if (const auto order = v.value("order", order_.digest()); order != order_.digest())
     log::warn("[loader] the order is not that of the state (got {}, now {}); it goes on at the same position of the new one", order, order_.digest());
   pipeline_.reset();

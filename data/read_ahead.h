@@ -42,9 +42,9 @@ class ReadAhead {
   const TileOrder& order_;
   StallWatch& watch_;
   const uint64_t rank_, world_;
-  uint64_t whole_until_ = 0;    // the windows of earlier positions are announced
-  uint64_t window_begin_ = 0;   // of the window in use
-  size_t blocks_of_next_ = 0;   // announced already
+  uint64_t whole_until_ = 0;   // the windows of earlier positions are announced
+  uint64_t window_begin_ = 0;  // of the window in use
+  size_t blocks_of_next_ = 0;  // announced already
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> batches_;

@@ -18,7 +18,7 @@
 namespace eosin::data {
 namespace {
 
-constexpr uint32_t kLargestEdge = 65'500;  // of a JPEG
+constexpr uint32_t kLargestEdge = 65'500;          // of a JPEG
 constexpr const char* kClusterColumn = "cluster";  // the one optional column without the prefix
 
 /// A column of the index in the mapping, read within ShardFile::look(). Data sets may begin at any byte.

@@ -49,8 +49,7 @@ SlidePlaces look_at(const SlideEntry& entry, const TileConfig& config) {
     places.step = plan.grid.step_level0;
     if (places.step == 0) return places;
     places.columns = places.size.width / places.step + 1;
-    for (const GridTile& t : plan.grid.tiles)
-      places.cells.add({static_cast<uint64_t>(t.y / places.step * places.columns + t.x / places.step), 1});
+    for (const GridTile& t : plan.grid.tiles) places.cells.add({static_cast<uint64_t>(t.y / places.step * places.columns + t.x / places.step), 1});
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Io) throw;
     places.reason = e.what();

@@ -80,7 +80,8 @@ SlideSource::Cut SlideSource::cut(const TileDraw& draw) const {
   const double downsample = p.downsamples[static_cast<size_t>(read.level)];
   const bool whole = std::abs(downsample - std::round(downsample)) < kWholeDownsample;
   const int64_t unit = tile_.random && whole ? std::llround(downsample) : 1;
-  return {slide, {corner_of(x, read.tile_level0, p.size.width, unit), corner_of(y, read.tile_level0, p.size.height, unit)}, read.level, read.read_size};
+  return {
+      slide, {corner_of(x, read.tile_level0, p.size.width, unit), corner_of(y, read.tile_level0, p.size.height, unit)}, read.level, read.read_size};
 }
 
 SampleId SlideSource::id(const TileDraw& draw) const {

@@ -5,6 +5,8 @@
 #include "core/base/error.h"
 #include "core/base/sha256.h"
 
+#include <malloc.h>
+
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -52,7 +54,7 @@ ShardEntry shard_from(const json& j) {
   ShardEntry s{j.at("path"), j.at("uuid"), j.at("bytes"), j.at("n_tiles"), j.at("index_crc32c")};
   if (!j.contains("slides")) return s;
   s.ordered_by_slide = j.at("order") == "slide";
-  s.slides.emplace();
+  s.slides.emplace().reserve(j.at("slides").size());
   for (const auto& row : j.at("slides")) s.slides->push_back(slide_from(row));
   return s;
 }
@@ -116,7 +118,9 @@ std::string digest_of(const std::vector<ShardEntry>& shards) {
   return sha256(lines);
 }
 
-std::vector<ShardEntry> read_manifest(const std::string& path) {
+namespace {
+
+std::vector<ShardEntry> read_shards(const std::string& path) {
   const std::string text = read_file(path);
   std::vector<ShardEntry> shards;
   std::string digest;
@@ -133,6 +137,14 @@ std::vector<ShardEntry> read_manifest(const std::string& path) {
     fail(ErrorKind::Data, "[{}] is not a store manifest: {}", path, e.what());
   }
   EOSIN_CHECK(digest == digest_of(shards), Data, "[{}] is damaged: its digest does not fit its list of shards", path);
+  return shards;
+}
+
+}  // namespace
+
+std::vector<ShardEntry> read_manifest(const std::string& path) {
+  std::vector<ShardEntry> shards = read_shards(path);
+  ::malloc_trim(0);  // the text of thousands of shards is many times what is kept of them
   return shards;
 }
 

@@ -93,8 +93,8 @@ const std::vector<Row>& table() {
       row("uniform", "each pass a permutation of its own over all tiles", "this project: a keyed bijection, nothing is stored", make_uniform),
       row("block", "blocks of neighbours in random order, shuffled inside windows: for disks that hate random reads, and for slides", "this project",
           make_block),
-      row("quota", "exact shares of groups (slides, patients, clusters, stores), each group without repetition", "Dippel 2024, arXiv:2401.04079 (RudolfV)",
-          make_quota),
+      row("quota", "exact shares of groups (slides, patients, clusters, stores), each group without repetition",
+          "Dippel 2024, arXiv:2401.04079 (RudolfV)", make_quota),
       row("schedule", "the tiles that a file lists, in its order", "this project", make_schedule),
   };
   return rows;

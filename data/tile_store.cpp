@@ -30,7 +30,7 @@ struct SlideNumbers {
   size_t count = 0;
 };
 
-constexpr rlim_t kOtherDescriptors = 256;  // beside the shards: slides, logs, checkpoints, sockets
+constexpr rlim_t kOtherDescriptors = 256;              // beside the shards: slides, logs, checkpoints, sockets
 constexpr uint64_t kGap = 64 << 10, kPiece = 8 << 20;  // pieces nearer than kGap are fetched as one, up to kPiece
 
 /// Every shard stays open once it was read.
@@ -58,8 +58,8 @@ void check_against_manifest(const Shard& shard, const ShardEntry& want) {
   for (size_t i = 0; i < want.slides->size(); ++i) {
     const SlideRow &g = shard.slides()[i], &w = (*want.slides)[i];
     EOSIN_CHECK(g.id == w.id && g.first == w.first && g.count == w.count, Data,
-                "[{}] is not the shard of the manifest: its slide {} is '{}' with tiles {} + {}, the manifest says '{}' with {} + {}", shard.path(), i,
-                g.id, g.first, g.count, w.id, w.first, w.count);
+                "[{}] is not the shard of the manifest: its slide {} is '{}' with tiles {} + {}, the manifest says '{}' with {} + {}", shard.path(),
+                i, g.id, g.first, g.count, w.id, w.first, w.count);
   }
 }
 

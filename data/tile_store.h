@@ -16,7 +16,8 @@ namespace eosin::data {
 ///
 /// With a manifest a shard is opened and checked when its first tile is asked for (or by slides(), which needs them all), so that a list of
 /// thousands of shards is there at once.
-/// Errors   Io, Data: as Shard; Config if the system does not let one process hold so many shards; Data if a shard differs from the manifest (both values are named), if shards disagree in tile size
+/// Errors   Io, Data: as Shard; Config if the system does not let one process hold so many shards; Data if a shard differs from the manifest (both
+/// values are named), if shards disagree in tile size
 ///          or codec, or if a shard is in the list twice.
 class TileStore {
  public:

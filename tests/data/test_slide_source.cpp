@@ -102,7 +102,9 @@ TEST(SlideSource, DrawsSeveralScalesByWeight) {
   // On the grid of 0.5 um a tile of 2 um begins 1.5 cells (of 64 pixels) before its cell, one of 0.5 um at it.
   const auto places = slides.places();
   uint64_t inner = 0;  // a cell that is far enough from the edges
-  while (places[0].cells[inner] % static_cast<uint64_t>(places[0].columns) < 3 || places[0].cells[inner] < 3 * static_cast<uint64_t>(places[0].columns)) ++inner;
+  while (places[0].cells[inner] % static_cast<uint64_t>(places[0].columns) < 3 ||
+         places[0].cells[inner] < 3 * static_cast<uint64_t>(places[0].columns))
+    ++inner;
   const auto cell = static_cast<int64_t>(places[0].cells[inner]);
   int fine = 0, coarse = 0;
   for (uint64_t position = 0; position < 600; ++position) {

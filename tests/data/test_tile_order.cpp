@@ -127,7 +127,11 @@ TEST(StoreSource, JoinsStoresAndTheirSlides) {
   EXPECT_EQ(tile.rgb, want.rgb);
   both.will_read({{0, 22}, {3, 1}});
   EXPECT_NE(both.digest(), StoreSource({stores.folder / "two", stores.folder / "one"}).digest());
-  EXPECT_THAT(message_of([&] { StoreSource({stores.folder / "one", stores.folder / "one/shard-00000.h5"}); }, ErrorKind::Config),
+  EXPECT_THAT(message_of(
+                  [&] {
+                    StoreSource({stores.folder / "one", stores.folder / "one/shard-00000.h5"});
+                  },
+                  ErrorKind::Config),
               HasSubstr("hold the same tiles"));
 }
 
@@ -221,7 +225,11 @@ TEST(TileOrder, AScheduleIsFollowed) {
   EXPECT_FALSE(order.digest().empty());
   npy[npy.size() - 4] = 22;
   write_bytes(path, npy);
-  EXPECT_THAT(message_of([&] { TileOrder(choice({"order.name=schedule", "order.file=" + path}), both, 5); }, ErrorKind::Data),
+  EXPECT_THAT(message_of(
+                  [&] {
+                    TileOrder(choice({"order.name=schedule", "order.file=" + path}), both, 5);
+                  },
+                  ErrorKind::Data),
               HasSubstr("names tile 22, but there are 22"));
 }
 
