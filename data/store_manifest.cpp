@@ -69,15 +69,15 @@ uint32_t checksum_of(json rest, const std::string& shards) {
   return crc32c({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-struct Manifest {
+/// What the file says, taken shard by shard: thousands of them would take ten times their size as one tree.
+struct Parsed {
   json rest;  // with an empty list of shards
   std::vector<ShardEntry> shards;
-  std::string shard_texts;
+  std::string shard_texts;  // compact
 };
 
-/// Shard by shard: a manifest of thousands would take ten times its size as one tree.
-Manifest parse_manifest(const std::string& text) {
-  Manifest m;
+Parsed parse(const std::string& text) {
+  Parsed m;
   std::string key;
   m.rest = json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
     if (depth == 1 && event == json::parse_event_t::key) key = parsed.get<std::string>();
@@ -87,6 +87,33 @@ Manifest parse_manifest(const std::string& text) {
     return false;
   });
   return m;
+}
+
+TileFormat format_from(const json& j) {
+  TileFormat format;
+  format.codec = j.at("codec") == name(Codec::kRaw) ? Codec::kRaw : Codec::kJpeg;
+  format.tile_height = j.at("tile_height"), format.tile_width = j.at("tile_width");
+  format.target_mpp = j.at("target_mpp");
+  return format;
+}
+
+StoreManifest read_checked(const std::string& path) {
+  StoreManifest manifest;
+  std::string digest;
+  try {
+    Parsed m = parse(read_file(path));
+    const json& j = m.rest;
+    EOSIN_CHECK(j.at("format") == "eosin-store" && j.at("format_version").at(0) == 1, Data, "[{}] is not a store manifest of version 1", path);
+    if (j.contains(kChecksum))
+      EOSIN_CHECK(j.at(kChecksum) == checksum_of(j, m.shard_texts), Data, "[{}] is damaged: its checksum does not fit its text", path);
+    EOSIN_CHECK(j.at("shards").empty(), Data, "[{}] is not a store manifest: its list of shards holds something else", path);
+    manifest = {format_from(j), std::move(m.shards)};
+    digest = j.at("digest");
+  } catch (const json::exception& e) {
+    fail(ErrorKind::Data, "[{}] is not a store manifest: {}", path, e.what());
+  }
+  EOSIN_CHECK(digest == digest_of(manifest.shards), Data, "[{}] is damaged: its digest does not fit its list of shards", path);
+  return manifest;
 }
 
 }  // namespace
@@ -118,34 +145,10 @@ std::string digest_of(const std::vector<ShardEntry>& shards) {
   return sha256(lines);
 }
 
-namespace {
-
-std::vector<ShardEntry> read_shards(const std::string& path) {
-  const std::string text = read_file(path);
-  std::vector<ShardEntry> shards;
-  std::string digest;
-  try {
-    Manifest m = parse_manifest(text);
-    const json& j = m.rest;
-    EOSIN_CHECK(j.at("format") == "eosin-store" && j.at("format_version").at(0) == 1, Data, "[{}] is not a store manifest of version 1", path);
-    if (j.contains(kChecksum))
-      EOSIN_CHECK(j.at(kChecksum) == checksum_of(j, m.shard_texts), Data, "[{}] is damaged: its checksum does not fit its text", path);
-    EOSIN_CHECK(j.at("shards").empty(), Data, "[{}] is not a store manifest: its list of shards holds something else", path);
-    shards = std::move(m.shards);
-    digest = j.at("digest");
-  } catch (const json::exception& e) {
-    fail(ErrorKind::Data, "[{}] is not a store manifest: {}", path, e.what());
-  }
-  EOSIN_CHECK(digest == digest_of(shards), Data, "[{}] is damaged: its digest does not fit its list of shards", path);
-  return shards;
-}
-
-}  // namespace
-
-std::vector<ShardEntry> read_manifest(const std::string& path) {
-  std::vector<ShardEntry> shards = read_shards(path);
+StoreManifest read_manifest(const std::string& path) {
+  StoreManifest manifest = read_checked(path);
   ::malloc_trim(0);  // the text of thousands of shards is many times what is kept of them
-  return shards;
+  return manifest;
 }
 
 /// One line a shard: thousands of them stay readable by eye.

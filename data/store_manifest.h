@@ -29,10 +29,15 @@ SlideRow manifest_row(const SlideRow& row);
 /// Identity of the content: SHA-256 (hex) of the shards' uuids, numbers of tiles and index checksums, in order.
 std::string digest_of(const std::vector<ShardEntry>& shards);
 
+struct StoreManifest {
+  TileFormat format;  // codec, size and scale of the tiles
+  std::vector<ShardEntry> shards;
+};
+
 /// Reads store.json.
 /// Errors   Io if it cannot be read; Data if it is not a manifest of version 1, its checksum does not fit its text (where it has one), or its
 ///          digest does not fit its shards.
-std::vector<ShardEntry> read_manifest(const std::string& path);
+StoreManifest read_manifest(const std::string& path);
 /// Writes <folder>/store.json atomically, with the digest.
 void write_manifest(const std::string& folder, const TileFormat& format, const std::vector<ShardEntry>& shards);
 

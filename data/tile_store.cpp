@@ -63,6 +63,13 @@ void check_against_manifest(const Shard& shard, const ShardEntry& want) {
   }
 }
 
+void check_format(const Shard& shard, const TileFormat& want) {
+  const TileFormat& got = shard.header();
+  EOSIN_CHECK(got.codec == want.codec && got.tile_height == want.tile_height && got.tile_width == want.tile_width, Data,
+              "[{}] holds {} tiles of {} x {} pixels, but its store {} of {} x {}; one store has one tile format", shard.path(), name(got.codec),
+              got.tile_width, got.tile_height, name(want.codec), want.tile_width, want.tile_height);
+}
+
 std::vector<std::string> shards_in(const fs::path& folder) {
   std::vector<std::string> shards;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -81,6 +88,7 @@ std::vector<std::string> shards_in(const fs::path& folder) {
 struct TileStore::Impl {
   std::string path;
   std::vector<std::unique_ptr<Slot>> slots;
+  std::optional<TileFormat> format;  // what every shard must hold: of the manifest, else of the first shard
   mutable std::once_flag numbers_once, slides_once, digest_once;
   mutable SlideNumbers numbers;
   mutable std::vector<SlideRow> slides;
@@ -109,7 +117,9 @@ void TileStore::Impl::add(std::string shard_path, std::optional<ShardEntry> expe
 
 void TileStore::Impl::list_manifest(const fs::path& manifest) {
   std::set<std::string> uuids;
-  for (auto& entry : read_manifest(manifest.string())) {
+  StoreManifest read = read_manifest(manifest.string());
+  format = read.format;
+  for (auto& entry : read.shards) {
     EOSIN_CHECK(uuids.insert(entry.uuid).second, Data, "[{}] lists the shard {} (uuid {}) twice", manifest.string(), entry.path, entry.uuid);
     const fs::path file = manifest.parent_path() / entry.path;
     std::error_code code;
@@ -128,7 +138,10 @@ void TileStore::Impl::list(const std::string& store_path) {
   if (fs::is_directory(p) && fs::exists(p / kManifestName)) return list_manifest(p / kManifestName);
   if (p.extension() == ".json") return list_manifest(p);
   if (!fs::is_directory(p)) return add(store_path, std::nullopt);
-  for (auto& shard_path : shards_in(p)) add(shard_path, std::nullopt);
+  for (auto& shard_path : shards_in(p)) {
+    add(shard_path, std::nullopt);
+    if (!format) format = shard(0).header();
+  }
 }
 
 const Shard& TileStore::Impl::shard(size_t k) const {
@@ -136,12 +149,7 @@ const Shard& TileStore::Impl::shard(size_t k) const {
   std::call_once(slot.once, [&] {
     auto opened = std::make_unique<Shard>(slot.path);
     if (slot.expected) check_against_manifest(*opened, *slot.expected);
-    if (k > 0) {
-      const TileFormat &a = shard(0).header(), &b = opened->header();
-      EOSIN_CHECK(a.codec == b.codec && a.tile_height == b.tile_height && a.tile_width == b.tile_width, Data,
-                  "[{}] holds {} tiles of {} x {} pixels, but {} holds {} of {} x {}; one store has one tile format", slot.path, name(b.codec),
-                  b.tile_width, b.tile_height, slots[0]->path, name(a.codec), a.tile_width, a.tile_height);
-    }
+    if (format) check_format(*opened, *format);
     slot.shard = std::move(opened);
   });
   return *slot.shard;

@@ -207,7 +207,7 @@ TEST(Store, ADamagedManifestIsRefused) {
 TEST(Store, AManifestThatMistakesItsSlidesIsFound) {
   const TemporaryFolder folder;
   write_store(folder / "store", {2, 3});
-  auto entries = read_manifest(folder / "store/store.json");
+  auto entries = read_manifest(folder / "store/store.json").shards;
   (*entries[0].slides)[1].id = "Q";
   write_manifest(folder / "store", test_settings(), entries);
   const TileStore store(folder / "store");

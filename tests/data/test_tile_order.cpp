@@ -162,7 +162,7 @@ TEST(StoreSource, GroupsOfShuffledTilesAreCountedOneByOne) {
 TEST(StoreSource, GroupsByTheManifestOpenNoShard) {
   const Stores stores;
   fs::resize_file(stores.folder / "one/shard-00000.h5", fs::file_size(stores.folder / "one/shard-00000.h5"));
-  const auto before = read_manifest(stores.folder / "one/store.json");
+  const auto before = read_manifest(stores.folder / "one/store.json").shards;
   ASSERT_EQ(before.size(), 1u);
   ASSERT_TRUE(before[0].slides.has_value());
   EXPECT_EQ((*before[0].slides)[1].patient, "patient of B");
