@@ -1,5 +1,7 @@
 // `eosin bench`: timed pieces, each beside the Python stack's figure of the same run (--peer).
+#include "apps/bench_list.h"
 #include "apps/figure.h"
+#include "apps/scratch_folder.h"
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/base/machine.h"
@@ -8,6 +10,7 @@
 #include "core/tensor/comm.h"
 #include "core/tensor/device.h"
 #include "data/loader.h"
+#include "data/store_source.h"
 #include "data/tiler.h"
 #include "optim/adamw.h"
 #include "optim/clip.h"
@@ -16,9 +19,10 @@
 
 #include <ATen/ATen.h>
 
-#include <cerrno>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 namespace eosin::apps {
@@ -71,7 +75,7 @@ Json view_keys(data::MultiCropConfig config) {
 
 Cases loader_cases(const LoaderBench& c, bool peers) {
   const auto views = data::view_preset(c.views);
-  const auto store = std::make_shared<const data::TileStore>(c.data.store);
+  const auto store = std::make_shared<const data::StoreSource>(std::vector<std::string>{c.data.store});
   Cases cases = {[=] {
     return timed("eosin", [&] {
       data::ViewLoader loader(store, views, c.data.loader,
@@ -97,30 +101,59 @@ struct StoreOnlyConfig {
 
 struct StoreBench {
   StoreOnlyConfig data;
-  int64_t records = 100000, repeats = 3;
+  int64_t records = 100000, repeats = 5;
   int64_t seed = 0;
   void visit(config::Visitor& v) {
     v("data", data, "where the tiles come from");
-    v("records", records, "records a repeat, in random order, one thread, checksums on", config::Range{1, 1e9});
+    v("records", records, "records a repeat, in random order, one thread, checksums off and on", config::Range{1, 1e9});
     v("repeats", repeats, "repeats; the median is reported", config::Range{1, 1000});
     v("seed", seed, "seed of the order", config::Range{0, 9.2e18});
   }
 };
 
+/// Where a record lies, for whom reading costs nothing but the read.
+struct BareRecord {
+  int descriptor;
+  off_t offset;
+  size_t size;
+};
+
+BareRecord bare_record(const data::TileStore& store, uint64_t index) {
+  size_t k = 0;
+  while (k + 1 < store.n_shards() && store.shard_first(k + 1) <= index) ++k;
+  const data::Shard& shard = store.shard(k);
+  const uint64_t i = index - store.shard_first(k);
+  return {shard.descriptor(), static_cast<off_t>(shard.payload_offset() + shard.offset(i)), shard.size(i)};
+}
+
+int64_t read_bare(const std::vector<BareRecord>& records) {
+  size_t longest = 0;
+  for (const BareRecord& r : records) longest = std::max(longest, r.size);
+  std::vector<uint8_t> buffer(longest);
+  for (const BareRecord& r : records)
+    EOSIN_CHECK(::pread(r.descriptor, buffer.data(), r.size, r.offset) == static_cast<ssize_t>(r.size), Io, "[bench] a record cannot be read");
+  return static_cast<int64_t>(records.size());
+}
+
 Cases store_cases(const StoreBench& c, bool peers) {
   const auto store = std::make_shared<const data::TileStore>(c.data.store);
   EOSIN_CHECK(store->n_tiles() > 0, Data, "[bench] the tile store {} is empty", c.data.store);
-  Cases cases = {[=] {
-    return timed("eosin: pread + crc32c", [&] {
-      RandomStream random(static_cast<uint64_t>(c.seed), 0, 0, RandomOp::kSubset);
-      std::vector<uint8_t> buffer;
-      for (int64_t i = 0; i < c.records; ++i) {
-        const uint64_t index = random.below(static_cast<uint32_t>(store->n_tiles()));
-        store->read(index, buffer);
-      }
-      return c.records;
-    });
-  }};
+  const auto order = std::make_shared<std::vector<uint64_t>>();
+  const auto places = std::make_shared<std::vector<BareRecord>>();
+  RandomStream random(static_cast<uint64_t>(c.seed), 0, 0, RandomOp::kSubset);
+  for (int64_t i = 0; i < c.records; ++i) {
+    order->push_back(random.below(static_cast<uint32_t>(store->n_tiles())));
+    places->push_back(bare_record(*store, order->back()));
+  }
+  read_bare(*places);  // warm
+  const auto read_all = [=](auto read) {
+    std::vector<uint8_t> buffer;
+    for (const uint64_t index : *order) ((*store).*read)(index, buffer);
+    return c.records;
+  };
+  Cases cases = {[=] { return timed("eosin, checksum off", [&] { return read_all(&data::TileStore::read_unchecked); }); },
+                 [=] { return timed("eosin, checksum on", [&] { return read_all(&data::TileStore::read); }); },
+                 [=] { return timed("bare pread loop", [&] { return read_bare(*places); }); }};
   if (peers) cases.push_back([=] { return run_peer("store.py", {"--store", c.data.store, "--records", std::to_string(c.records)}); });
   return cases;
 }
@@ -139,26 +172,6 @@ struct TileBench {
     v("repeats", repeats, "repeats, each into an empty store; the median is reported", config::Range{1, 1000});
     v("run", run, "threads");
   }
-};
-
-/// A folder for the stores of a bench, removed with it.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "eosin-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) fail_errno("[bench] cannot make a folder " + name, errno);
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  std::string store() const { return (path_ / "store").string(); }
-
- private:
-  std::filesystem::path path_;
 };
 
 Cases tile_cases(const TileBench& c, bool peers) {
@@ -272,6 +285,16 @@ int measure(const Invocation& in, Cases make(const Config&, bool)) {
   return 0;
 }
 
+int measure_list(const Invocation& in) {
+  ListBench c;
+  config::read(in.source(), c, "bench");
+  const Json keys = config::to_json(config::visit_of(c));
+  Json result = {{"config", keys}};
+  if (!in.dry_run) result = {{"machine", machine()}, {"config", keys}, {"rows", bench_list(c)}};
+  print_result(in, result);
+  return 0;
+}
+
 struct Bench {
   std::string name;
   std::function<int(const Invocation&)> run;
@@ -280,6 +303,7 @@ const std::vector<Bench>& benches() {
   static const std::vector<Bench> table = {
       {"loader", [](const Invocation& in) { return measure<LoaderBench>(in, loader_cases); }},
       {"store", [](const Invocation& in) { return measure<StoreBench>(in, store_cases); }},
+      {"list", measure_list},
       {"tile", [](const Invocation& in) { return measure<TileBench>(in, tile_cases); }},
       {"step", [](const Invocation& in) { return measure<StepBench>(in, step_cases); }},
   };
@@ -301,7 +325,7 @@ int run(const Invocation& in) {
 
 Verb bench_verb() {
   return {"bench",
-          "bench loader|store|tile|step [CONFIG.yaml] [key=value ...] [--peer]",
+          "bench loader|store|list|tile|step [CONFIG.yaml] [key=value ...] [--peer]",
           "timed pieces; --peer runs the Python side too",
           "eosin bench loader data.store=tiles views=dinov2 --peer",
           {"--peer also runs the Python side, in turns, and prints the ratio"},

@@ -89,23 +89,31 @@ nlohmann::ordered_json compare(const std::vector<std::function<Figure()>>& cases
       log::info("[bench] {}: {:.1f} items a CPU second ({} of {})", figures[c].back().name, figures[c].back().per_cpu_second(), r + 1, repeats);
     }
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  double first_rate = 0;
+  double first_rate = 0, first_wall = 0;
   for (auto& all : figures) {
+    std::vector<double> wall;
+    for (const Figure& f : all) wall.push_back(static_cast<double>(f.items) / f.wall_seconds);
+    std::sort(wall.begin(), wall.end());
     std::sort(all.begin(), all.end(), [](const Figure& a, const Figure& b) { return a.per_cpu_second() < b.per_cpu_second(); });
     const Figure& median = all[all.size() / 2];
+    const double wall_rate = wall[wall.size() / 2];
     nlohmann::ordered_json row = {{"name", median.name},
                                   {"items", median.items},
                                   {"cpu_seconds", median.cpu_seconds},
                                   {"wall_seconds", median.wall_seconds},
                                   {"items_per_cpu_second", median.per_cpu_second()},
-                                  {"items_per_second", static_cast<double>(median.items) / median.wall_seconds},
                                   {"lowest", all.front().per_cpu_second()},
                                   {"highest", all.back().per_cpu_second()},
+                                  {"items_per_second", wall_rate},
+                                  {"lowest_per_second", wall.front()},
+                                  {"highest_per_second", wall.back()},
                                   {"peak_bytes", median.peak_bytes}};
-    if (rows.empty())
-      first_rate = median.per_cpu_second();
-    else
+    if (rows.empty()) {
+      first_rate = median.per_cpu_second(), first_wall = wall_rate;
+    } else {
       row["ratio"] = first_rate / median.per_cpu_second();
+      row["ratio_wall"] = first_wall / wall_rate;
+    }
     rows.push_back(row);
   }
   return rows;

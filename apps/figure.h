@@ -27,7 +27,8 @@ Figure timed(const std::string& name, const std::function<int64_t()>& work);
 Figure run_peer(const std::string& script, const std::vector<std::string>& arguments);
 
 /// Repeats the cases in turn, so that what disturbs the machine disturbs all; each row is the median by items a CPU second, with lowest and
-/// highest. From the second case on they are peers: `ratio` is the first case's rate over theirs.
+/// highest, and the same of items a second. From the second case on they are compared: `ratio` and `ratio_wall` are the first case's rates over
+/// theirs.
 nlohmann::ordered_json compare(const std::vector<std::function<Figure()>>& cases, int64_t repeats);
 
 }  // namespace eosin::apps

@@ -6,6 +6,7 @@
 #include "data/slide_reader.h"
 #include "data/stain.h"
 #include "data/tile_grids.h"
+#include "data/tile_order.h"
 #include "data/tissue.h"
 #include "data/view_presets.h"
 #include "eval/metrics.h"
@@ -43,6 +44,7 @@ const std::vector<Kind>& kinds() {
       {"optim", "optimizers (optim.name)", [] { return rows_of(optim::optimizer_table()); }},
       {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},
+      {"order", "in which order tiles are drawn (data.order)", [] { return rows_of(data::tile_orders()); }},
       {"tissue", "tissue masks (tissue.method)", [] { return rows_of(data::tissue_method_rows()); }},
       {"stain", "stain normalisation (stain.method)", [] { return rows_of(data::stain_methods()); }},
       {"grid", "where tiles lie (grid)", [] { return rows_of(data::tile_grid_rows()); }},

@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace eosin::apps {
+
+void PretrainData::validate(config::Problems& p) const {
+  if (from_slides() && !store.empty())
+    p.add("slides", "tiles come from a store or from slides, not from both; leave one of data.store and data.slides out");
+}
+
 void PretrainConfig::visit(config::Visitor& v) {
   v("data", data, "what is trained on");
   v("model", model, "the encoder");
@@ -28,6 +34,8 @@ void PretrainConfig::validate(config::Problems& p) const {
   } catch (const Error& e) {
     p.add("schedule", e.what());
   }
+  if (data.from_slides() && eval.every > 0 && eval.store.empty())
+    p.add("eval.store", "need a tile store to measure on: data.slides has none (or eval.every=0)");
   if (train.freeze_last_layer_steps > train.total_steps())
     p.add("train.freeze_last_layer_steps", fmt::format("{} is longer than the run of {} steps", train.freeze_last_layer_steps, train.total_steps()));
 }
@@ -47,7 +55,10 @@ optim::Schedule PretrainConfig::weight_decay_schedule() const { return optim::we
 PretrainConfig read_pretrain_config(const config::Source& source) {
   PretrainConfig config;
   config::read(source, config, "pretrain");
-  EOSIN_CHECK(!config.data.store.empty(), Config, "[data.store] no tile store is given; write data.store=PATH (eosin tile makes one)");
+  const auto& stores = config.data.store;
+  const bool none = std::all_of(stores.begin(), stores.end(), [](const std::string& s) { return s.empty(); });
+  EOSIN_CHECK(!none || config.data.from_slides(), Config,
+              "[data.store] no tile store is given; write data.store=PATH (eosin tile makes one), or data.slides=PATH to train from slides");
   return config;
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/run_config.h"
 #include "core/nn/backbones.h"
 #include "data/loader.h"
+#include "data/slide_places.h"
 #include "data/view_presets.h"
 #include "optim/optimizers.h"
 #include "ssl/methods.h"
@@ -10,16 +11,21 @@
 
 namespace eosin::apps {
 
-/// The `data` block of a pretraining run.
+/// The `data` block of a pretraining run: tiles of stores, or of slides directly.
 struct PretrainData {
-  std::string store;
+  std::vector<std::string> store;
+  data::SlideSourceConfig online;
   config::Choice crops{data::view_presets(), "dino"};
   data::LoaderConfig loader;
   void visit(config::Visitor& v) {
-    v("store", store, "tile store: a folder with store.json, a folder of shards, or one shard");
+    v("store", store,
+      "tile store (a folder with store.json, a folder of shards, or one shard), or a list of them: order quota by store weights them");
+    online.visit(v);
     v("crops", crops, "the views of a tile: a preset, any key of which may be changed");
     loader.visit(v);
   }
+  void validate(config::Problems& p) const;
+  bool from_slides() const { return !online.slides.empty(); }
 };
 
 /// Everything that `eosin pretrain` reads.

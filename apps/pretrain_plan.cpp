@@ -3,7 +3,9 @@
 #include "core/base/log.h"
 #include "core/base/machine.h"
 #include "core/tensor/device.h"
-#include "data/tile_store.h"
+#include "data/store_source.h"
+#include "data/tile_order.h"
+#include "data/tiler.h"
 
 namespace eosin::apps {
 namespace {
@@ -37,17 +39,53 @@ MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch) {
   return plan;
 }
 
+namespace {
+
+/// What is known of slides before any is looked at closely.
+void plan_slides(const PretrainConfig& config, nlohmann::ordered_json& plan) {
+  data::TileConfig tiling;
+  tiling.slides = config.data.online.slides;
+  tiling.tile.size_px = config.data.online.tile.size_px;
+  tiling.tile.mpp = config.data.online.tile.finest();
+  tiling.tile.allow_upsample = config.data.online.tile.allow_upsample;
+  tiling.assume_mpp = config.data.online.assume_mpp;
+  const data::TilingAmounts amounts = data::measure_tiling(tiling);
+  plan["slides"] = amounts.slides;
+  plan["slides_readable"] = amounts.readable;
+  plan["tiles_at_most"] = amounts.grid_tiles;  // tissue is looked for when the run starts
+}
+
+void plan_store(const PretrainConfig& config, int64_t samples, nlohmann::ordered_json& plan) {
+  const data::StoreSource source(config.data.store);
+  const data::TileOrder order(config.data.loader.order, source, static_cast<uint64_t>(config.run.seed));
+  plan["tiles"] = source.n_tiles();
+  plan["passes_over_the_tiles"] = static_cast<double>(samples) / static_cast<double>(source.n_tiles());
+  if (order.quotas().empty()) return;
+  uint64_t round = 0;
+  for (const auto& q : order.quotas()) round += q.quota;
+  plan["quota_round"] = round;
+  plan["quotas"] = nlohmann::ordered_json::array();
+  for (const auto& q : order.quotas()) {
+    const double drawn = static_cast<double>(samples) * static_cast<double>(q.quota) / static_cast<double>(round);
+    plan["quotas"].push_back(
+        {{"group", q.name}, {"tiles", q.tiles}, {"quota", q.quota}, {"passes", q.tiles > 0 ? drawn / static_cast<double>(q.tiles) : 0}});
+  }
+}
+
+}  // namespace
+
 nlohmann::ordered_json plan_of(const PretrainConfig& config, int world) {
   PretrainConfig copy = config;
-  const data::TileStore store(config.data.store);
   const int64_t micro_batch = config.train.micro_batch(world), steps = config.train.total_steps();
   const MemoryPlan memory = predict_memory(config, micro_batch);
   nlohmann::ordered_json plan;
   plan["config"] = config::to_json(config::visit_of(copy));
-  plan["tiles"] = store.n_tiles();
+  if (config.data.from_slides())
+    plan_slides(config, plan);
+  else
+    plan_store(config, steps * config.train.batch_size, plan);
   plan["steps"] = steps;
   plan["samples"] = steps * config.train.batch_size;
-  plan["passes_over_the_tiles"] = static_cast<double>(steps * config.train.batch_size) / static_cast<double>(store.n_tiles());
   plan["ranks"] = world;
   plan["micro_batch"] = micro_batch;
   plan["views"] = data::describe(config.views());

@@ -2,6 +2,7 @@
 
 #include "apps/online_probe.h"
 #include "core/base/atomic_file.h"
+#include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/machine.h"
@@ -10,6 +11,8 @@
 #include "core/tensor/device.h"
 #include "data/contact_sheet.h"
 #include "data/jpeg.h"
+#include "data/slide_source.h"
+#include "data/store_source.h"
 #include "train/checkpoint_hook.h"
 #include "train/probe_hook.h"
 
@@ -17,6 +20,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <set>
 
 namespace eosin::apps {
@@ -76,13 +80,14 @@ std::shared_ptr<ssl::ViewObjective> build_objective(const PretrainConfig& config
 }
 
 /// pictures/views.jpg, once a run, and the same for TensorBoard: the first tiles with their crops, for the eye. A run can do without it.
-void draw_views(const PretrainConfig& config, const data::TileStore& store, const RunFolder& folder, train::EventWriter& events) {
+void draw_views(const PretrainConfig& config, const data::TileSource& source, const data::TileOrder& order, const RunFolder& folder,
+                train::EventWriter& events) {
   constexpr int64_t kTiles = 4;
   const std::string path = folder.path("pictures/views.jpg");
   if (std::filesystem::exists(path)) return;
   try {
     const auto seed = static_cast<uint64_t>(config.run.seed);
-    const data::Image sheet = data::view_sheet(store, *data::make_sampler(config.data.loader, store.n_tiles(), seed), config.views(), seed, kTiles);
+    const data::Image sheet = data::view_sheet(source, order, config.views(), seed, kTiles);
     std::vector<uint8_t> jpeg;
     data::encode_jpeg(sheet, 90, data::Subsampling::k444, jpeg);
     std::filesystem::create_directories(folder.path("pictures"));
@@ -91,6 +96,33 @@ void draw_views(const PretrainConfig& config, const data::TileStore& store, cons
   } catch (const std::exception& e) {
     log::warn("[pretrain] no picture of the views: {}", e.what());
   }
+}
+
+std::vector<data::SlidePlaces> places_of(const PretrainConfig& config, const RunPlace& place) {
+  std::optional<ProgressLine> line;
+  auto places = data::find_places(config.data.online, place.dir + "/slides", loader_threads(config, place.env), [&](int64_t done, int64_t slides) {
+    if (!line) line.emplace("tissue", "slides", slides);
+    line->update(done);
+  });
+  if (!place.folder || place.folder->resumed()) return places;
+  for (const data::SlidePlaces& p : places)
+    if (p.failed) place.folder->add_failure({p.entry.id, "open", p.reason});
+  return places;
+}
+
+/// In the log the largest shares, in quotas.csv all.
+void show_quotas(const std::vector<data::GroupQuota>& quotas, const RunFolder& folder) {
+  constexpr size_t kShown = 20;
+  if (quotas.empty()) return;
+  const uint64_t round = std::accumulate(quotas.begin(), quotas.end(), uint64_t{0}, [](uint64_t n, const auto& q) { return n + q.quota; });
+  std::string csv = "group,tiles,quota\n";
+  for (const auto& q : quotas) csv += csv_line({q.name, std::to_string(q.tiles), std::to_string(q.quota)});
+  write_file(folder.path("quotas.csv"), csv);
+  auto largest = quotas;
+  std::stable_sort(largest.begin(), largest.end(), [](const auto& a, const auto& b) { return a.quota > b.quota; });
+  log::info("[data] of every {} tiles there come from {} groups (quotas.csv):", round, quotas.size());
+  for (size_t i = 0; i < std::min(kShown, largest.size()); ++i)
+    log::info("[data]   {} of '{}', which has {}", largest[i].quota, largest[i].name, largest[i].tiles);
 }
 
 /// The live line: loss beside the counts.
@@ -111,8 +143,8 @@ std::string shared_text(Comm& comm, const std::string& text) {
 }
 
 Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : config_(config), place_(place) {
-  store_ = std::make_shared<data::TileStore>(config_.data.store);
-  loader_ = std::make_shared<data::ViewLoader>(store_, config_.views(), config_.data.loader, loader_place(config_, place_));
+  open_source();
+  loader_ = std::make_shared<data::ViewLoader>(source_, config_.views(), config_.data.loader, loader_place(config_, place_));
   objective_ = build_objective(config_, place_);
   task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(loader_, objective_, place_.device);
   optimizer_ = optim::make_optimizer(config_.optim, task_->param_groups());
@@ -127,6 +159,22 @@ Pretraining::~Pretraining() = default;
 std::optional<int64_t> Pretraining::stain_left() const {
   if (config_.views().macenko_p == 0) return {};
   return loader_->counters().stain_left;
+}
+
+void Pretraining::open_source() {
+  if (!config_.data.from_slides()) {
+    const auto stores = std::make_shared<data::StoreSource>(config_.data.store);
+    source_ = stores, store_ = stores->first_store();
+    return;
+  }
+  std::vector<data::SlidePlaces> places;
+  if (place_.folder) places = places_of(config_, place_);
+  shared_text(*place_.comm, "");  // the other ranks wait, and take what rank 0 has written
+  if (!place_.folder) places = places_of(config_, place_);
+  const auto slides = static_cast<int64_t>(places.size()), open = config_.data.online.open_slides;
+  if (slides > open && config_.data.loader.order.name() != "block")
+    log::warn("[data] {} slides and {} of them open at a time: most tiles will open one; data.order=block keeps to a few at a time", slides, open);
+  source_ = std::make_shared<data::SlideSource>(config_.data.online, std::move(places), static_cast<uint64_t>(config_.run.seed));
 }
 
 /// Rank 0 says from where, so that every rank goes on from the same checkpoint.
@@ -144,16 +192,25 @@ void Pretraining::resume() {
   log::info("[pretrain] goes on after step {} from {}", from, found->path);
 }
 
+void Pretraining::note_data() {
+  const char* const from = config_.data.from_slides() ? "slides" : "store";
+  const auto& paths = config_.data.from_slides() ? config_.data.online.slides : config_.data.store;
+  nlohmann::ordered_json names = paths;
+  if (paths.size() == 1) names = paths.front();
+  place_.folder->note("data", {{from, names}, {"tiles", source_->n_tiles()}, {"digest", source_->digest()}});
+  show_quotas(loader_->order().quotas(), *place_.folder);
+}
+
 void Pretraining::add_hooks() {
   train::LogSinks sinks;
   if (place_.folder) {
-    place_.folder->note("data", {{"store", config_.data.store}, {"tiles", store_->n_tiles()}, {"digest", store_->digest()}});
+    note_data();
     sinks.row = [this](nlohmann::ordered_json row) {
       if (const auto left = stain_left()) row["stain_left"] = *left;
       place_.folder->add_metrics(row);
     };
     sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
-    draw_views(config_, *store_, *place_.folder, *sinks.events);
+    draw_views(config_, *source_, loader_->order(), *place_.folder, *sinks.events);
     sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);
     trainer_->add(std::make_shared<QuarantineHook>(loader_, *place_.folder));
     if (config_.eval.every > 0) {
@@ -163,7 +220,7 @@ void Pretraining::add_hooks() {
       trainer_->add(std::make_shared<train::ProbeHook>(config_.eval.every, [probe] { return probe->measure(); }));
     }
   }
-  log_ = std::make_shared<train::LogHook>(sinks, config_.train.batch_size, static_cast<int64_t>(store_->n_tiles()),
+  log_ = std::make_shared<train::LogHook>(sinks, config_.train.batch_size, static_cast<int64_t>(source_->n_tiles()),
                                           [this] { return task_->data_wait_seconds(); });
   trainer_->add(log_);
   train::CheckpointHook::Plan plan{place_.dir + "/checkpoints", config_.train.checkpoint_every, config_.train.keep};

@@ -43,12 +43,15 @@ class Pretraining {
   double images_per_second() const { return log_->images_per_second(); }
 
  private:
+  void open_source();
   void add_hooks();
   void resume();
+  void note_data();
 
   PretrainConfig config_;
   RunPlace place_;
-  std::shared_ptr<const data::TileStore> store_;
+  std::shared_ptr<const data::TileSource> source_;
+  std::shared_ptr<const data::TileStore> store_;  // that the probe measures on; null without one
   std::shared_ptr<data::ViewLoader> loader_;
   std::shared_ptr<ssl::ViewObjective> objective_;
   std::unique_ptr<train::Task> task_;

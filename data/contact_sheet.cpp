@@ -1,6 +1,7 @@
 #include "data/contact_sheet.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "core/base/error.h"
@@ -22,11 +23,12 @@ Image denormalized(ConstPlanes view, const MultiCropConfig& views) {
   return out;
 }
 
-std::optional<Image> readable_tile(const TileStore& store, uint64_t index) {
+/// The tile that `read` gives; nothing if it cannot be read.
+std::optional<Image> readable_tile(const std::function<void(std::vector<uint8_t>& buffer, Image& tile)>& read) {
   std::vector<uint8_t> buffer;
   Image tile;
   try {
-    store.read_image(index, buffer, tile);
+    read(buffer, tile);
   } catch (const Error& e) {
     log::warn("[contact sheet] left out: {}", e.what());
     return std::nullopt;
@@ -75,11 +77,12 @@ Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap) {
   return sheet;
 }
 
-Image view_sheet(const TileStore& store, const Sampler& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles) {
+Image view_sheet(const TileSource& source, const TileOrder& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles) {
   const ViewMaker maker(views);
   std::vector<std::vector<Image>> rows;
-  for (uint64_t position = 0; position < std::min(static_cast<uint64_t>(n_tiles), store.n_tiles()); ++position) {
-    const std::optional<Image> tile = readable_tile(store, order.at(position).index);
+  for (uint64_t position = 0; position < std::min(static_cast<uint64_t>(n_tiles), source.n_tiles()); ++position) {
+    const TileDraw draw{order.at(position), position};
+    const auto tile = readable_tile([&](auto& buffer, Image& out) { source.read_image(draw, buffer, out); });
     if (!tile) continue;
     rows.push_back(views_of(*tile, maker, views, seed, position));
     rows.back().insert(rows.back().begin(), *tile);
@@ -92,7 +95,7 @@ Image tile_sheet(const TileStore& store, int64_t n_tiles, int64_t columns) {
   const uint64_t n = std::min(static_cast<uint64_t>(n_tiles), store.n_tiles());
   std::vector<std::vector<Image>> rows;
   for (uint64_t i = 0; i < n; ++i) {
-    std::optional<Image> tile = readable_tile(store, store.n_tiles() * i / n);
+    auto tile = readable_tile([&](auto& buffer, Image& out) { store.read_image(store.n_tiles() * i / n, buffer, out); });
     if (!tile) continue;
     if (rows.empty() || static_cast<int64_t>(rows.back().size()) == columns) rows.emplace_back();
     rows.back().push_back(*std::move(tile));

@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "data/image.h"
-#include "data/sampler.h"
+#include "data/tile_order.h"
+#include "data/tile_source.h"
 #include "data/tile_store.h"
 #include "data/view_presets.h"
 
@@ -17,7 +18,7 @@ Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap = 4
 /// The first `n_tiles` tiles that a loader with this order and seed gives, a row each: the tile, then all its views as they were before
 /// normalising. Tiles that cannot be read are left out.
 /// Errors   Data if none can be read.
-Image view_sheet(const TileStore& store, const Sampler& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles);
+Image view_sheet(const TileSource& source, const TileOrder& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles);
 
 /// Tiles of a store, `columns` a row, evenly spread over it; tiles that cannot be read are left out.
 /// Errors   Data if none can be read.

@@ -25,24 +25,13 @@ LoaderPlace checked(const LoaderPlace& p) {
   return p;
 }
 
-const TileStore& not_empty(const TileStore& store) {
-  EOSIN_CHECK(store.n_tiles() > 0, Data, "[loader] the tile store is empty; tile slides into it first");
-  return store;
-}
-
 }  // namespace
 
 void LoaderConfig::visit(config::Visitor& v) {
-  v("order", order, "uniform: each epoch a permutation of its own; block: for disks that hate random reads", config::OneOf{{"uniform", "block"}});
-  v("block", block, "order block: consecutive records that are read together", config::Range{1, 1e9});
-  v("window", window, "order block: blocks that are shuffled together", config::Range{1, 1e9});
+  v("order", order, "in which order tiles come (eosin list order)");
   v("prefetch", prefetch, "batches that are made ahead of the one in use", config::Range{1, 1024});
-  v("max_bad_fraction", max_bad_fraction, "share of the store's tiles that may be unreadable before the run stops", config::Range{0, 1});
-}
-
-std::unique_ptr<Sampler> make_sampler(const LoaderConfig& config, uint64_t n, uint64_t seed) {
-  if (config.order == "block") return block_sampler(n, static_cast<uint64_t>(config.block), static_cast<uint64_t>(config.window), seed);
-  return uniform_sampler(n, seed);
+  v("max_bad_fraction", max_bad_fraction, "share of the tiles that may be unreadable before the run stops", config::Range{0, 1});
+  v("stall_seconds", stall_seconds, "a read that takes longer is named in the log", config::Range{0.01, 86400});
 }
 
 /// The memory of one batch: one tensor for each run of views of equal size, views one after another.
@@ -82,12 +71,13 @@ struct ViewLoader::Pending {
   std::vector<uint8_t> stain_left;
 };
 
-ViewLoader::ViewLoader(std::shared_ptr<const TileStore> store, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
-    : store_(std::move(store)),
+ViewLoader::ViewLoader(std::shared_ptr<const TileSource> source, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
+    : source_(std::move(source)),
       maker_(views),
       config_(config),
       place_(checked(place)),
-      sampler_(make_sampler(config, not_empty(*store_).n_tiles(), place.seed)) {}
+      order_(config.order, *source_, place.seed),
+      watch_(std::chrono::duration<double>(config.stall_seconds)) {}
 
 ViewLoader::~ViewLoader() = default;
 
@@ -119,6 +109,7 @@ ViewBatch ViewLoader::next() {
 void ViewLoader::start() {
   pending_.clear();
   opened_ = 0;
+  ahead_ = std::make_unique<ReadAhead>(*source_, order_, watch_, static_cast<uint64_t>(place_.rank), static_cast<uint64_t>(place_.world));
   pipeline_ = std::make_unique<SlotPipeline>(place_.threads, [this](int64_t batch, int64_t slot) { fill(batch, slot); });
   for (int64_t i = 0; i < config_.prefetch; ++i) open_next();
 }
@@ -133,6 +124,7 @@ void ViewLoader::open_next() {
   pending->ids.resize(batch);
   pending->bad.resize(batch);
   pending->stain_left.resize(batch);
+  ahead_->announce(pending->first_position, batch);
   {
     const std::unique_lock lock(pending_mutex_);
     pending_.push_back(std::move(pending));
@@ -150,11 +142,10 @@ std::shared_ptr<ViewLoader::Slab> ViewLoader::free_slab() {
   return slabs_.back();
 }
 
-uint64_t ViewLoader::choose(uint64_t position, uint64_t attempt) const {
-  if (attempt == 0) return sampler_->at(position).index;
-  RandomStream stream(place_.seed, position, static_cast<uint32_t>(attempt), RandomOp::kReplace);
-  const uint64_t high = stream.word();
-  return ((high << 32) | stream.word()) % store_->n_tiles();
+void ViewLoader::read(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& tile, SampleId& id) {
+  const StallWatch::Wait wait(watch_, source_->file(draw.index));
+  id = source_->id(draw);
+  source_->read_image(draw, buffer, tile);
 }
 
 void ViewLoader::fill(int64_t number, int64_t slot) {
@@ -171,19 +162,18 @@ void ViewLoader::fill(int64_t number, int64_t slot) {
   for (uint64_t attempt = 0;; ++attempt) {
     EOSIN_CHECK(attempt < kMaxAttempts, Data, "[loader] {} tiles in a row could not be read, the last: {}", kMaxAttempts,
                 pending->bad[s].empty() ? "known from before" : pending->bad[s].back().reason);
-    const uint64_t index = choose(position, attempt);
+    const TileDraw draw{attempt == 0 ? order_.at(position) : order_.replacement(position, attempt), position};
     {
       const std::shared_lock lock(quarantine_mutex_);
-      if (quarantine_.contains(index)) continue;
+      if (quarantine_.contains(draw.index)) continue;
     }
-    const TileRow row = store_->tile(index);
-    const SampleId id{static_cast<int32_t>(row.slide), row.x, row.y};
+    SampleId id;
     const auto before = Clock::now();
     try {
-      store_->read_image(index, buffer, tile);
+      read(draw, buffer, tile, id);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Io) throw;
-      pending->bad[s].push_back({index, id, e.what()});
+      pending->bad[s].push_back({draw.index, id, e.what()});
       continue;
     }
     const auto decoded = Clock::now();
@@ -206,18 +196,19 @@ void ViewLoader::adopt(std::vector<BadTile> found) {
     const auto [it, is_new] = quarantine_.try_emplace(bad.index, std::move(bad));
     if (is_new) log::warn("[loader] tile {} replaced by another ({} bad so far): {}", it->first, quarantine_.size(), it->second.reason);
   }
-  const double fraction = static_cast<double>(quarantine_.size()) / static_cast<double>(store_->n_tiles());
+  const double fraction = static_cast<double>(quarantine_.size()) / static_cast<double>(source_->n_tiles());
   EOSIN_CHECK(fraction <= config_.max_bad_fraction, Data,
               "[loader] too many bad tiles (got {} of {}, need at most a share of {}), the last: {}; see `eosin store verify`, or raise "
               "max_bad_fraction",
-              quarantine_.size(), store_->n_tiles(), config_.max_bad_fraction, quarantine_.empty() ? "" : quarantine_.rbegin()->second.reason);
+              quarantine_.size(), source_->n_tiles(), config_.max_bad_fraction, quarantine_.empty() ? "" : quarantine_.rbegin()->second.reason);
 }
 
 State ViewLoader::state() {
   State state;
   state.values["position"] = position_;
   state.values["seed"] = place_.seed;
-  state.values["store"] = store_->digest();
+  state.values["store"] = source_->digest();
+  state.values["order"] = order_.digest();
   state.values["quarantine"] = nlohmann::json::array();
   for (const auto& [index, bad] : quarantine_) state.values["quarantine"].push_back(index);
   return state;
@@ -230,17 +221,18 @@ void ViewLoader::load_state(const State& state) {
   const auto seed = v.at("seed").get<uint64_t>();
   const auto store = v.at("store").get<std::string>();
   EOSIN_CHECK(seed == place_.seed, Data, "[loader] the state belongs to another seed (got {}, need {})", seed, place_.seed);
-  EOSIN_CHECK(store == store_->digest(), Data,
-              "[loader] the state belongs to another tile store (got digest {}, need {}); train on the store it was begun with", store,
-              store_->digest());
+  EOSIN_CHECK(store == source_->digest(), Data,
+              "[loader] the state belongs to other tiles (got digest {}, need {}); train on those it was begun with", store, source_->digest());
+  if (const auto order = v.value("order", order_.digest()); order != order_.digest())
+    log::warn("[loader] the order is not that of the state (got {}, now {}); it goes on at the same position of the new one", order, order_.digest());
   pipeline_.reset();
+  ahead_.reset();
   pending_.clear();
   position_ = v.at("position").get<uint64_t>();
   quarantine_.clear();
   for (const uint64_t index : v.at("quarantine")) {
-    EOSIN_CHECK(index < store_->n_tiles(), Data, "[loader] the state quarantines tile {} of {}", index, store_->n_tiles());
-    const TileRow row = store_->tile(index);
-    quarantine_[index] = {index, {static_cast<int32_t>(row.slide), row.x, row.y}, {}};
+    EOSIN_CHECK(index < source_->n_tiles(), Data, "[loader] the state quarantines tile {} of {}", index, source_->n_tiles());
+    quarantine_[index] = {index, {}, {}};
   }
 }
 

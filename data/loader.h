@@ -1,8 +1,8 @@
 #pragma once
-// Tiles of a store to batches of views: sampled by a closed form, read, checked, decoded and augmented by threads, in order.
+// Tiles of a source to batches of views: sampled by a closed form, read, checked, decoded and augmented by threads, in order.
 //
 // Goals      batch n has the same bits for any number of threads and ranks, and after stopping at any batch; a bad tile is named,
-//            counted and replaced, never trained on; stages say what they cost.
+//            counted and replaced, never trained on; a disk that does not answer is named; stages say what they cost.
 // Non-goals  worker processes; copying to a device (the trainer's).
 #include <atomic>
 #include <deque>
@@ -15,18 +15,20 @@
 #include "core/base/config.h"
 #include "data/batch.h"
 #include "data/multicrop.h"
-#include "data/sampler.h"
+#include "data/read_ahead.h"
 #include "data/slot_pipeline.h"
-#include "data/tile_store.h"
+#include "data/stall_watch.h"
+#include "data/tile_order.h"
+#include "data/tile_source.h"
 
 namespace eosin::data {
 
 /// The keys of a loader.
 struct LoaderConfig {
-  std::string order = "uniform";
-  int64_t block = 256, window = 256;
+  config::Choice order{tile_orders(), "uniform"};
   int64_t prefetch = 2;
   double max_bad_fraction = 0.001;
+  double stall_seconds = 20;
 
   void visit(config::Visitor& v);
 };
@@ -44,7 +46,7 @@ struct LoaderPlace {
 struct BadTile {
   uint64_t index = 0;
   SampleId id;
-  std::string reason;  // names shard, tile, slide and coordinates
+  std::string reason;  // names file, tile, slide and coordinates; empty in a loaded state, as is the id
 };
 
 /// Seconds are summed over the threads.
@@ -59,24 +61,26 @@ struct LoaderCounters {
 
 /// Batches of views. Position p of slot k is first_position + k; all ranks together consume world * local_batch positions a next().
 ///
-/// Errors   Config if a size or the place is wrong. Data from next() when more than max_bad_fraction of the store's tiles are bad, and
-///          from load_state() if the state belongs to another store or seed.
-/// Checked  tests/data/test_loader.cpp: threads 1, 2, 8; worlds 1, 2, 4; resume; corrupted tiles; destruction in the middle.
+/// Errors   Config if a size or the place is wrong. Data from next() when more than max_bad_fraction of the source's tiles are bad, and
+///          from load_state() if the state belongs to another source or seed.
+/// Checked  tests/data/test_loader.cpp: threads 1, 2, 8; worlds 1, 2, 4; resume; corrupted, truncated and vanished tiles; a source that does not
+///          answer; destruction in the middle.
 class ViewLoader final : public BatchSource<ViewBatch> {
  public:
-  ViewLoader(std::shared_ptr<const TileStore> store, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place);
+  ViewLoader(std::shared_ptr<const TileSource> source, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place);
   ~ViewLoader() override;
 
   ViewBatch next() override;
-  /// Position, seed, digest of the store, quarantined tiles.
+  /// Position, seed, digest of the source and of the order, quarantined tiles.
   State state() override;
   void load_state(const State& state) override;
   double wait_seconds() const override { return wait_seconds_; }
 
   LoaderCounters counters() const;
-  /// Tiles found bad so far, by index; those of a loaded state have no reason.
+  /// Tiles found bad so far, by index.
   const std::map<uint64_t, BadTile>& quarantine() const { return quarantine_; }
   const ViewMaker& views() const { return maker_; }
+  const TileOrder& order() const { return order_; }
 
  private:
   struct Slab;
@@ -86,14 +90,14 @@ class ViewLoader final : public BatchSource<ViewBatch> {
   void open_next();
   std::shared_ptr<Slab> free_slab();
   void fill(int64_t batch, int64_t slot);
-  uint64_t choose(uint64_t position, uint64_t attempt) const;
+  void read(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& tile, SampleId& id);
   void adopt(std::vector<BadTile> found);
 
-  const std::shared_ptr<const TileStore> store_;
+  const std::shared_ptr<const TileSource> source_;
   const ViewMaker maker_;
   const LoaderConfig config_;
   const LoaderPlace place_;
-  const std::unique_ptr<Sampler> sampler_;
+  const TileOrder order_;
 
   uint64_t position_ = 0;  // of the first slot of rank 0's next batch
   std::vector<std::shared_ptr<Slab>> slabs_;
@@ -106,10 +110,9 @@ class ViewLoader final : public BatchSource<ViewBatch> {
   std::atomic<int64_t> tiles_{0}, read_ns_{0}, view_ns_{0};
   int64_t stain_left_ = 0;
   double wait_seconds_ = 0;
+  StallWatch watch_;
+  std::unique_ptr<ReadAhead> ahead_;
   std::unique_ptr<SlotPipeline> pipeline_;  // last: its threads use everything above
 };
-
-/// The sampler that a config names, over n tiles.
-std::unique_ptr<Sampler> make_sampler(const LoaderConfig& config, uint64_t n, uint64_t seed);
 
 }  // namespace eosin::data

@@ -42,22 +42,41 @@ class BlockSampler final : public Sampler {
   }
 
   Sample at(uint64_t position) const override {
-    const uint64_t epoch = position / n_, q = position % n_;
-    const Permutation block_order(n_blocks_, seed_, epoch, 1);
-    const uint64_t short_at = block_order.inverse(n_blocks_ - 1);  // where in the sequence the last, maybe short block comes
-    const auto records_before = [&](uint64_t blocks) { return blocks * block_ - (short_at < blocks ? missing_ : 0); };
-
-    uint64_t w = q / (window_ * block_);
-    if (q >= records_before(std::min((w + 1) * window_, n_blocks_))) ++w;
-    const uint64_t first_block = w * window_, last_block = std::min(first_block + window_, n_blocks_);
-    const uint64_t first = records_before(first_block);
-    const uint64_t j = first + Permutation(records_before(last_block) - first, seed_, epoch, 2 + w)(q - first);
+    const Epoch e(*this, position / n_);
+    const uint64_t q = position % n_, w = e.window_of(q);
+    const uint64_t first = e.first_of(w), j = first + Permutation(e.first_of(w + 1) - first, seed_, e.number, 2 + w)(q - first);
     uint64_t k = j / block_;
-    if (j >= records_before(k + 1)) ++k;
-    return {block_order(k) * block_ + (j - records_before(k)), 0};
+    if (j >= e.records_before(k + 1)) ++k;
+    return {e.order(k) * block_ + (j - e.records_before(k)), 0};
+  }
+
+  std::optional<SampleWindow> window(uint64_t position) const override {
+    const Epoch e(*this, position / n_);
+    const uint64_t w = e.window_of(position % n_), begin = e.number * n_;
+    SampleWindow window{begin + e.first_of(w), begin + e.first_of(w + 1), {}};
+    for (uint64_t k = w * window_; k < std::min((w + 1) * window_, n_blocks_); ++k) {
+      const uint64_t first = e.order(k) * block_;
+      window.records.push_back({first, std::min(block_, n_ - first)});
+    }
+    return window;
   }
 
  private:
+  /// The blocks of one epoch in their order. All are of equal length but the last one of the store, which comes somewhere in it.
+  struct Epoch {
+    Epoch(const BlockSampler& s, uint64_t n) : sampler(s), number(n), order(s.n_blocks_, s.seed_, n, 1), short_at(order.inverse(s.n_blocks_ - 1)) {}
+    uint64_t records_before(uint64_t blocks) const { return blocks * sampler.block_ - (short_at < blocks ? sampler.missing_ : 0); }
+    uint64_t first_of(uint64_t window) const { return records_before(std::min(window * sampler.window_, sampler.n_blocks_)); }
+    uint64_t window_of(uint64_t q) const {
+      const uint64_t w = q / (sampler.window_ * sampler.block_);
+      return q >= first_of(w + 1) ? w + 1 : w;
+    }
+    const BlockSampler& sampler;
+    const uint64_t number;
+    const Permutation order;
+    const uint64_t short_at;
+  };
+
   uint64_t n_, block_, window_, seed_, n_blocks_ = 0, missing_ = 0;
 };
 
@@ -86,6 +105,17 @@ class QuotaSampler final : public Sampler {
  private:
   std::vector<uint64_t> sizes_, quotas_, ends_;
   uint64_t seed_;
+};
+
+class ListSampler final : public Sampler {
+ public:
+  explicit ListSampler(std::vector<uint64_t> indices) : indices_(std::move(indices)) {
+    EOSIN_CHECK(!indices_.empty(), Config, "[sampler] the list of tiles is empty");
+  }
+  Sample at(uint64_t position) const override { return {indices_[position % indices_.size()], 0}; }
+
+ private:
+  std::vector<uint64_t> indices_;
 };
 
 }  // namespace
@@ -145,5 +175,7 @@ std::unique_ptr<Sampler> block_sampler(uint64_t n, uint64_t block, uint64_t wind
 std::unique_ptr<Sampler> quota_sampler(std::vector<uint64_t> sizes, std::vector<uint64_t> quotas, uint64_t seed) {
   return std::make_unique<QuotaSampler>(std::move(sizes), std::move(quotas), seed);
 }
+
+std::unique_ptr<Sampler> list_sampler(std::vector<uint64_t> indices) { return std::make_unique<ListSampler>(std::move(indices)); }
 
 }  // namespace eosin::data

@@ -4,7 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
+
+#include "data/tile_ranges.h"
 
 namespace eosin::data {
 
@@ -35,11 +38,19 @@ struct Sample {
   bool operator==(const Sample&) const = default;
 };
 
+/// Positions [begin, end) draw on these records alone, each once: they are best fetched whole, in advance.
+struct SampleWindow {
+  uint64_t begin = 0, end = 0;
+  std::vector<TileRange> records;
+};
+
 /// A pure function from global position to sample. Thread-safe.
 class Sampler {
  public:
   virtual ~Sampler() = default;
   virtual Sample at(uint64_t position) const = 0;
+  /// The window that holds a position, for samplers that have such.
+  virtual std::optional<SampleWindow> window(uint64_t position) const { return std::nullopt; }
 };
 
 /// Each epoch of n positions is a permutation of its own.
@@ -51,6 +62,10 @@ std::unique_ptr<Sampler> block_sampler(uint64_t n, uint64_t block, uint64_t wind
 /// quotas[g] samples of group g in every sum(quotas) positions, each group traversed without repetition. A group of quota 0 never comes.
 /// Errors   Config if there is no group, the quotas sum to 0, or a group with a quota is empty.
 std::unique_ptr<Sampler> quota_sampler(std::vector<uint64_t> sizes, std::vector<uint64_t> quotas, uint64_t seed);
+
+/// The given list again and again, in its order.
+/// Errors   Config if the list is empty.
+std::unique_ptr<Sampler> list_sampler(std::vector<uint64_t> indices);
 
 /// Global position of slot k of rank r at micro-batch `step`.
 constexpr uint64_t sample_position(uint64_t step, uint64_t rank, uint64_t world, uint64_t local_batch, uint64_t slot) {

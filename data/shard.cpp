@@ -4,11 +4,10 @@
 #include "core/base/error.h"
 #include "core/tensor/hdf5.h"
 #include "data/jpeg.h"
+#include "data/shard_file.h"
 #include "data/shard_layout.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,41 +18,10 @@
 namespace eosin::data {
 namespace {
 
-constexpr uint32_t kLargestEdge = 65'500;  // of a JPEG
+constexpr uint32_t kLargestEdge = 65'500;          // of a JPEG
+constexpr const char* kClusterColumn = "cluster";  // the one optional column without the prefix
 
-/// A plain descriptor and the file's bytes as memory.
-class MappedFile {
- public:
-  explicit MappedFile(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
-    struct stat status {};
-    if (::fstat(fd_, &status) != 0) fail_errno(fmt::format("[{}] cannot read its size", path), errno);
-    size_ = static_cast<size_t>(status.st_size);
-    map_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd_, 0);
-    if (map_ == MAP_FAILED) fail_errno(fmt::format("[{}] cannot map", path), errno);
-    ::posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
-  }
-  ~MappedFile() {
-    if (map_ != MAP_FAILED) ::munmap(map_, size_);
-    if (fd_ >= 0) ::close(fd_);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  int descriptor() const { return fd_; }
-  size_t size() const { return size_; }
-  std::span<const uint8_t> bytes(uint64_t offset, uint64_t n) const {
-    EOSIN_ASSERT(offset <= size_ && n <= size_ - offset);
-    return {static_cast<const uint8_t*>(map_) + offset, n};
-  }
-
- private:
-  int fd_ = -1;
-  size_t size_ = 0;
-  void* map_ = MAP_FAILED;
-};
-
-/// A column of the index in the mapping. Data sets may begin at any byte.
+/// A column of the index in the mapping, read within ShardFile::look(). Data sets may begin at any byte.
 template <class T>
 class Column {
  public:
@@ -158,10 +126,16 @@ ShardHeader read_header(const h5::File& file) {
 
 }  // namespace
 
+/// Where a record lies in the payload, and its checksum.
+struct RecordPlace {
+  uint64_t offset = 0, size = 0;
+  uint32_t crc32c = 0;
+};
+
 struct Shard::Impl {
   std::string path;
   ShardHeader header;
-  std::unique_ptr<MappedFile> file;
+  std::unique_ptr<ShardFile> file;
   uint64_t payload_offset = 0, record_bytes = 0;  // record_bytes: of the raw codec
   Column<uint64_t> offsets;
   Column<uint32_t> crc32c, slide, level0_size;
@@ -172,12 +146,17 @@ struct Shard::Impl {
   std::vector<SlideRow> slides;
   std::vector<std::string> columns;
 
-  uint64_t offset(uint64_t i) const { return header.codec == Codec::kRaw ? i * record_bytes : offsets[i]; }
-  uint64_t size(uint64_t i) const { return offset(i + 1) - offset(i); }
+  uint64_t offset(uint64_t i) const { return header.codec == Codec::kRaw ? i * record_bytes : offsets[i]; }  // within look()
+  RecordPlace place(uint64_t i) const {
+    RecordPlace p;
+    file->look([&] { p = {offset(i), offset(i + 1) - offset(i), crc32c[i]}; });
+    return p;
+  }
 
   void open_index(const h5::File& h5);
   void open_payload(const h5::File& h5);
   void open_slides(const h5::File& h5);
+  void check_offsets() const;
   void check_rows() const;
   void check_index_checksum() const;
   std::span<const uint8_t> locate(const h5::File& h5, const std::string& name, h5::Type type, const std::vector<uint64_t>& shape,
@@ -208,6 +187,7 @@ void Shard::Impl::open_index(const h5::File& h5) {
   qc = Column<uint16_t>(locate(h5, "qc", h5::Type::kU16, {n}));
   for (const auto& name : h5.members("/"))
     if (name.rfind(kLabelPrefix, 0) == 0 && !h5.is_group(name)) columns.push_back(name.substr(std::strlen(kLabelPrefix)));
+  if (h5.has(kClusterColumn) && std::find(columns.begin(), columns.end(), kClusterColumn) == columns.end()) columns.push_back(kClusterColumn);
 }
 
 void Shard::Impl::open_payload(const h5::File& h5) {
@@ -220,6 +200,11 @@ void Shard::Impl::open_payload(const h5::File& h5) {
   payload_offset = payload.empty() ? 0 : static_cast<uint64_t>(payload.data() - file->bytes(0, 0).data());
   if (raw) return;
   offsets = Column<uint64_t>(locate(h5, "offsets", h5::Type::kU64, {n + 1}));
+}
+
+void Shard::Impl::check_offsets() const {
+  if (header.codec == Codec::kRaw) return;
+  const uint64_t n = header.n_tiles;
   if (offsets[0] != 0) refuse(path, "the offsets do not begin with 0 (got {})", offsets[0]);
   for (uint64_t i = 0; i < n; ++i)
     if (offsets[i + 1] < offsets[i]) refuse(path, "the offsets fall at tile {} (from {} to {})", i, offsets[i], offsets[i + 1]);
@@ -232,7 +217,12 @@ void Shard::Impl::open_slides(const h5::File& h5) {
     slide_columns[k] = locate(h5, std::string("slides/") + column.name, column.type, {header.n_slides}, column.text_bytes);
   }
   slides.resize(header.n_slides);
-  for (size_t k = 0; k < kSlideColumns.size(); ++k) decode_slide_column(k, slide_columns[k], slides);
+  std::vector<uint8_t> bytes;
+  for (size_t k = 0; k < kSlideColumns.size(); ++k) {
+    bytes.resize(slide_columns[k].size());
+    file->look([&] { std::copy(slide_columns[k].begin(), slide_columns[k].end(), bytes.begin()); });
+    decode_slide_column(k, bytes, slides);
+  }
 }
 
 void Shard::Impl::check_rows() const {
@@ -258,12 +248,16 @@ Shard::Shard(const std::string& path, bool check_index) : impl_(std::make_unique
   const h5::File h5 = h5::File::open(path);
   impl_->path = path;
   impl_->header = read_header(h5);
-  impl_->file = std::make_unique<MappedFile>(path);
+  impl_->file = std::make_unique<ShardFile>(path);
   impl_->open_index(h5);
   impl_->open_payload(h5);
   impl_->open_slides(h5);
-  impl_->check_rows();
-  if (check_index) impl_->check_index_checksum();
+  impl_->file->look([&] {
+    impl_->check_offsets();
+    impl_->check_rows();
+    if (check_index) impl_->check_index_checksum();
+  });
+  impl_->file->let_go();  // the checks read all of the index; a list of many shards would keep it in memory
 }
 
 Shard::~Shard() = default;
@@ -273,8 +267,12 @@ const std::string& Shard::path() const { return impl_->path; }
 const ShardHeader& Shard::header() const { return impl_->header; }
 const std::vector<SlideRow>& Shard::slides() const { return impl_->slides; }
 uint64_t Shard::file_bytes() const { return impl_->file->size(); }
-uint64_t Shard::offset(uint64_t index) const { return impl_->offset(index); }
-uint64_t Shard::size(uint64_t index) const { return impl_->size(index); }
+uint64_t Shard::offset(uint64_t index) const {
+  uint64_t at = 0;
+  impl_->file->look([&] { at = impl_->offset(index); });
+  return at;
+}
+uint64_t Shard::size(uint64_t index) const { return impl_->place(index).size; }
 const std::vector<std::string>& Shard::columns() const { return impl_->columns; }
 int Shard::descriptor() const { return impl_->file->descriptor(); }
 uint64_t Shard::payload_offset() const { return impl_->payload_offset; }
@@ -282,20 +280,28 @@ uint64_t Shard::payload_offset() const { return impl_->payload_offset; }
 TileRow Shard::tile(uint64_t index) const {
   EOSIN_ASSERT(index < n_tiles());
   const Impl& s = *impl_;
-  return {s.slide[index], s.coords[2 * index], s.coords[2 * index + 1], s.level0_size[index], s.tissue[index], s.qc[index], s.crc32c[index]};
+  TileRow row;
+  s.file->look([&] {
+    row = {s.slide[index], s.coords[2 * index], s.coords[2 * index + 1], s.level0_size[index], s.tissue[index], s.qc[index], s.crc32c[index]};
+  });
+  return row;
 }
 
 std::string Shard::describe(uint64_t index) const {
-  const TileRow row = tile(index);
-  return fmt::format("{}: tile {} (slide {}, x {}, y {})", impl_->path, index, impl_->slides[row.slide].id, row.x, row.y);
+  try {
+    const TileRow row = tile(index);
+    return fmt::format("{}: tile {} (slide {}, x {}, y {})", impl_->path, index, impl_->slides[row.slide].id, row.x, row.y);
+  } catch (const Error&) {  // the index went with the file's end
+    return fmt::format("{}: tile {}", impl_->path, index);
+  }
 }
 
-std::span<const uint8_t> Shard::read_unchecked(uint64_t index, std::vector<uint8_t>& buffer) const {
-  EOSIN_ASSERT(index < n_tiles());
-  const size_t n = impl_->size(index);
-  if (buffer.size() < n) buffer.resize(n);  // never shrinks, so that nothing is cleared again
+/// Reads a record's bytes into `buffer`, which never shrinks, so that nothing is cleared again.
+std::span<const uint8_t> Shard::read_record(uint64_t index, const RecordPlace& place, std::vector<uint8_t>& buffer) const {
+  const size_t n = place.size;
+  if (buffer.size() < n) buffer.resize(n);
   for (size_t done = 0; done < n;) {
-    const auto at = static_cast<off_t>(impl_->payload_offset + impl_->offset(index) + done);
+    const auto at = static_cast<off_t>(impl_->payload_offset + place.offset + done);
     const ssize_t got = ::pread(impl_->file->descriptor(), buffer.data() + done, n - done, at);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_errno(fmt::format("[{}] cannot read", describe(index)), errno);
@@ -305,11 +311,22 @@ std::span<const uint8_t> Shard::read_unchecked(uint64_t index, std::vector<uint8
   return {buffer.data(), n};
 }
 
+std::span<const uint8_t> Shard::read_unchecked(uint64_t index, std::vector<uint8_t>& buffer) const {
+  EOSIN_ASSERT(index < n_tiles());
+  return read_record(index, impl_->place(index), buffer);
+}
+
 std::span<const uint8_t> Shard::read(uint64_t index, std::vector<uint8_t>& buffer) const {
-  const auto bytes = read_unchecked(index, buffer);
-  const uint32_t crc = eosin::crc32c(bytes), want = impl_->crc32c[index];
+  EOSIN_ASSERT(index < n_tiles());
+  const RecordPlace place = impl_->place(index);
+  const auto bytes = read_record(index, place, buffer);
+  const uint32_t crc = eosin::crc32c(bytes), want = place.crc32c;
   EOSIN_CHECK(crc == want, Data, "[{}] the record is damaged (checksum {:08x}, need {:08x})", describe(index), crc, want);
   return bytes;
+}
+
+void Shard::will_read(uint64_t offset, uint64_t bytes) const {
+  ::posix_fadvise(impl_->file->descriptor(), static_cast<off_t>(impl_->payload_offset + offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
 }
 
 void Shard::read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out) const {
@@ -319,7 +336,8 @@ void Shard::read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out)
 
 std::vector<std::string> Shard::column(const std::string& name) const {
   const h5::File h5 = h5::File::open(impl_->path);
-  const std::string dataset = kLabelPrefix + name;
+  const std::string labels = kLabelPrefix + name;
+  const std::string dataset = name == kClusterColumn && !h5.has(labels) ? name : labels;
   if (!h5.has(dataset)) refuse(impl_->path, "has no column '{}' (columns: {})", dataset, fmt::join(impl_->columns, ", "));
   const h5::Info info = h5.info(dataset);
   if (info.shape != std::vector<uint64_t>{n_tiles()}) refuse(impl_->path, "column '{}' does not have one value a tile", dataset);

@@ -67,6 +67,8 @@ struct ShardHeader : TileFormat {
 /// "8-4-4-4-12" hexadecimal digits.
 std::string uuid_text(const std::array<uint8_t, 16>& uuid);
 
+struct RecordPlace;
+
 /// An open shard. Thread-safe; holds one plain descriptor and a mapping of the index, and no HDF5 handle.
 ///
 /// Errors   Io if it cannot be opened; Data naming file and check: not HDF5, truncated, other format or major version, not complete,
@@ -96,10 +98,12 @@ class Shard {
   std::span<const uint8_t> read(uint64_t index, std::vector<uint8_t>& buffer) const;
   /// The same without the checksum.
   std::span<const uint8_t> read_unchecked(uint64_t index, std::vector<uint8_t>& buffer) const;
+  /// Asks the system to fetch bytes of the payload; returns while they are under way.
+  void will_read(uint64_t offset, uint64_t bytes) const;
   /// Reads, checks and decodes. `buffer` is scratch. Data error also if the picture is not of the store's size.
   void read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out) const;
 
-  /// Names of the optional columns `label_*`, without the prefix.
+  /// Names of the optional columns: `label_*`, without the prefix, and `cluster`.
   const std::vector<std::string>& columns() const;
   /// One text a tile (numbers as they print). Data error if the shard has no such column, or if it has another length.
   std::vector<std::string> column(const std::string& name) const;
@@ -112,6 +116,7 @@ class Shard {
 
  private:
   struct Impl;
+  std::span<const uint8_t> read_record(uint64_t index, const RecordPlace& place, std::vector<uint8_t>& buffer) const;
   std::unique_ptr<Impl> impl_;
 };
 

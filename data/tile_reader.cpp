@@ -78,12 +78,20 @@ void TileReader::open_next() {
   pending->data = pending->images_BCHW.mutable_data_ptr<float>();
   pending->ids.resize(static_cast<size_t>(size));
   pending->reasons.resize(static_cast<size_t>(size));
+  announce(opened_, size);
   opened_ += size;
   {
     const std::lock_guard lock(pending_mutex_);
     pending_.push_back(std::move(pending));
   }
   pipeline_->open(size);
+}
+
+void TileReader::announce(int64_t first, int64_t size) {
+  std::vector<TileRange> tiles;
+  for (int64_t i = first; i < first + size; ++i) tiles.push_back({static_cast<uint64_t>(indices_[static_cast<size_t>(i)]), 1});
+  const StallWatch::Wait wait(watch_, store_->file(tiles.front().first));
+  store_->will_read(std::move(tiles));
 }
 
 void TileReader::fill(int64_t number, int64_t slot) {
@@ -96,9 +104,10 @@ void TileReader::fill(int64_t number, int64_t slot) {
   thread_local Image tile;
   const auto s = static_cast<size_t>(slot);
   const auto index = static_cast<uint64_t>(indices_[static_cast<size_t>(pending->first + slot)]);
-  const TileRow row = store_->tile(index);
-  pending->ids[s] = {static_cast<int32_t>(row.slide), row.x, row.y};
   try {
+    const StallWatch::Wait wait(watch_, store_->file(index));
+    const TileRow row = store_->tile(index);
+    pending->ids[s] = {static_cast<int32_t>(row.slide), row.x, row.y};
     store_->read_image(index, buffer, tile);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Io) throw;

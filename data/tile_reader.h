@@ -11,6 +11,7 @@
 #include "core/base/config.h"
 #include "data/batch.h"
 #include "data/slot_pipeline.h"
+#include "data/stall_watch.h"
 #include "data/store_stain.h"
 #include "data/tile_store.h"
 #include "data/tone.h"
@@ -62,6 +63,7 @@ class TileReader {
  private:
   struct Pending;
   void open_next();
+  void announce(int64_t first, int64_t size);
   void fill(int64_t batch, int64_t slot);
   EvalBatch finish(Pending& pending);
 
@@ -76,6 +78,7 @@ class TileReader {
   std::deque<std::unique_ptr<Pending>> pending_;
   std::mutex pending_mutex_;
   std::vector<UnreadTile> unread_;
+  StallWatch watch_;
   std::unique_ptr<SlotPipeline> pipeline_;  // last: its threads use everything above
 };
 

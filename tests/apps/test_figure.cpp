@@ -25,6 +25,7 @@ TEST(Figure, ReportsTheMedianAndTheRatio) {
   EXPECT_EQ(rows[0]["highest"], 100);
   EXPECT_FALSE(rows[0].contains("ratio"));
   EXPECT_EQ(rows[1]["ratio"], 10);
+  EXPECT_TRUE(rows[1].contains("ratio_wall"));
 }
 
 TEST(Figure, CountsTheCpuOfItsWork) {

@@ -40,6 +40,12 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       {{"train.steps=10", "train.freeze_last_layer_steps=11"}, "longer than the run of 10 steps"},
       {{"optim.learning_rate=1"}, "optim.learning_rate"},
       {{"data.store="}, "no tile store is given"},
+      {{"data.store=[]"}, "no tile store is given"},
+      {{"data.slides=a.svs"}, "from a store or from slides, not from both"},
+      {{"data.store=[]", "data.slides=a.svs", "eval.every=5"}, "need a tile store to measure on"},
+      {{"data.order=shuffled"}, "unknown name"},
+      {{"data.order=block", "data.order.by=slide"}, "'by' is a key of order 'quota', not 'block'"},
+      {{"data.order=schedule"}, "need the list of tiles"},
   };
   for (const auto& mistake : mistakes) {
     try {

@@ -5,14 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <future>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "data/contact_sheet.h"
 #include "data/png.h"
+#include "data/store_source.h"
 #include "data/tile_reader.h"
 #include "tests/data/store_fixture.h"
+#include "tests/message_of.h"
 
 namespace eosin::data {
 namespace {
@@ -35,6 +40,10 @@ std::shared_ptr<const TileStore> open_store(const TemporaryFolder& folder, const
   return std::make_shared<TileStore>(folder / "store");
 }
 
+std::shared_ptr<const TileSource> open_source(const TemporaryFolder& folder, const std::vector<size_t>& tiles = {5, 6, 8}) {
+  return std::make_shared<StoreSource>(open_store(folder, tiles));
+}
+
 /// Flips a bit in the stored bytes of the given tiles of a one-shard store.
 void corrupt(const TemporaryFolder& folder, const std::vector<uint64_t>& tiles) {
   std::string path;
@@ -50,6 +59,12 @@ void corrupt(const TemporaryFolder& folder, const std::vector<uint64_t>& tiles) 
   auto bytes = bytes_of(path);
   for (const uint64_t a : at) bytes[payload + a] ^= 0x10;
   write_bytes(path, bytes);
+}
+
+config::Choice order_of(const std::string& name) {
+  config::Choice order{tile_orders(), "uniform"};
+  EXPECT_TRUE(order.select(name));
+  return order;
 }
 
 /// A batch whose memory is its own.
@@ -74,7 +89,7 @@ std::vector<ViewBatch> take(ViewLoader& loader, int n) {
 
 TEST(ViewLoader, GivesSlabsOfEqualViews) {
   const TemporaryFolder folder;
-  ViewLoader loader(open_store(folder), small_views(), {}, place(5));
+  ViewLoader loader(open_source(folder), small_views(), {}, place(5));
   const ViewBatch batch = loader.next();
   ASSERT_EQ(batch.views_BCHW.size(), 5u);
   EXPECT_EQ(batch.views_BCHW[1].sizes(), (std::vector<int64_t>{5, 3, 13, 13}));
@@ -85,7 +100,7 @@ TEST(ViewLoader, GivesSlabsOfEqualViews) {
 
 TEST(ViewLoader, SameBitsForAnyNumberOfThreads) {
   const TemporaryFolder folder;
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   ViewLoader one(store, small_views(), {}, place(4, 1));
   const auto want = take(one, 9);
   for (const int64_t threads : {2, 8}) {
@@ -97,7 +112,7 @@ TEST(ViewLoader, SameBitsForAnyNumberOfThreads) {
 
 TEST(ViewLoader, SameGlobalOrderForAnyWorld) {
   const TemporaryFolder folder;
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   ViewLoader alone(store, small_views(), {}, place(8));
   const auto want = take(alone, 3);
   for (const int64_t world : {2, 4}) {
@@ -118,7 +133,7 @@ TEST(ViewLoader, SameGlobalOrderForAnyWorld) {
 
 TEST(ViewLoader, GoesOnWhereAStateSays) {
   const TemporaryFolder folder;
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   ViewLoader whole(store, small_views(), {}, place(6, 2));
   const auto want = take(whole, 7);
   ViewLoader first(store, small_views(), {}, place(6, 2));
@@ -138,13 +153,13 @@ TEST(ViewLoader, GoesOnWhereAStateSays) {
 
 TEST(ViewLoader, RefusesAStateOfAnotherStoreOrSeed) {
   const TemporaryFolder folder, other;
-  ViewLoader loader(open_store(folder), small_views(), {}, place(2));
+  ViewLoader loader(open_source(folder), small_views(), {}, place(2));
   const State state = loader.state();
-  ViewLoader other_store(open_store(other, {3}), small_views(), {}, place(2));
+  ViewLoader other_store(open_source(other, {3}), small_views(), {}, place(2));
   EXPECT_THROW(other_store.load_state(state), Error);
   LoaderPlace other_seed = place(2);
   other_seed.seed = 18;
-  ViewLoader other_order(open_store(folder), small_views(), {}, other_seed);
+  ViewLoader other_order(open_source(folder), small_views(), {}, other_seed);
   EXPECT_THROW(other_order.load_state(state), Error);
   EXPECT_THROW(other_order.load_state(State{}), Error);
 }
@@ -152,7 +167,7 @@ TEST(ViewLoader, RefusesAStateOfAnotherStoreOrSeed) {
 TEST(ViewLoader, EveryEpochHasEveryTile) {
   const TemporaryFolder folder;
   for (const char* order : {"uniform", "block"}) {
-    ViewLoader loader(open_store(folder), small_views(), {.order = order, .block = 4, .window = 2}, place(19));
+    ViewLoader loader(open_source(folder), small_views(), {.order = order_of(order)}, place(19));
     for (int epoch = 0; epoch < 2; ++epoch) {
       std::set<std::pair<int32_t, int64_t>> seen;
       for (const SampleId& id : loader.next().ids) seen.emplace(id.slide, id.x);
@@ -163,9 +178,9 @@ TEST(ViewLoader, EveryEpochHasEveryTile) {
 
 TEST(ViewLoader, ReplacesBadTilesAndNamesThem) {
   const TemporaryFolder folder;
-  const auto clean_ids = ViewLoader(open_store(folder), small_views(), {}, place(19)).next().ids;
+  const auto clean_ids = ViewLoader(open_source(folder), small_views(), {}, place(19)).next().ids;
   corrupt(folder, {2, 11});
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   std::vector<std::vector<ViewBatch>> runs;
   for (const int64_t threads : {1, 8}) {
     ViewLoader loader(store, small_views(), {.max_bad_fraction = 0.2}, place(19, threads));
@@ -190,9 +205,9 @@ TEST(ViewLoader, ReplacesBadTilesAndNamesThem) {
 
 TEST(ViewLoader, AResumedQuarantineGivesTheSameBatches) {
   const TemporaryFolder folder;
-  open_store(folder);
+  open_source(folder);
   corrupt(folder, {2, 11});
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   ViewLoader whole(store, small_views(), {.max_bad_fraction = 0.2}, place(10));
   const auto want = take(whole, 6);
   ViewLoader first(store, small_views(), {.max_bad_fraction = 0.2}, place(10));
@@ -205,9 +220,9 @@ TEST(ViewLoader, AResumedQuarantineGivesTheSameBatches) {
 
 TEST(ViewLoader, StopsWhenTooManyTilesAreBad) {
   const TemporaryFolder folder;
-  open_store(folder);
+  open_source(folder);
   corrupt(folder, {2, 11});
-  ViewLoader loader(open_store(folder), small_views(), {.max_bad_fraction = 0.1}, place(19));
+  ViewLoader loader(open_source(folder), small_views(), {.max_bad_fraction = 0.1}, place(19));
   try {
     loader.next();
     FAIL();
@@ -218,11 +233,91 @@ TEST(ViewLoader, StopsWhenTooManyTilesAreBad) {
   }
 }
 
+TEST(ViewLoader, AShardThatIsTruncatedWhileItTrainsIsReplacedOrEndsTheRun) {
+  const TemporaryFolder folder;
+  std::vector<std::string> shards = write_store(folder / "store", {40, 3});
+  const auto source = open_source(folder);
+  const auto truncate = [&](double keep) {  // record data lies behind the index or before it: whichever it is, both go in turn
+    fs::resize_file(shards[0], static_cast<uintmax_t>(keep * static_cast<double>(fs::file_size(shards[0]))));
+  };
+  ViewLoader loader(source, small_views(), {.prefetch = 1, .max_bad_fraction = 1}, place(8));
+  loader.next();
+  truncate(0.9);
+  for (int i = 0; i < 20; ++i) loader.next();
+  EXPECT_GT(loader.quarantine().size(), 0u);
+  EXPECT_LT(loader.quarantine().size(), 43u);
+  EXPECT_THAT(loader.quarantine().begin()->second.reason, HasSubstr("truncated after it was opened"));
+  EXPECT_THAT(loader.quarantine().begin()->second.reason, HasSubstr("shard-00000.h5"));
+  truncate(0);
+  const std::string message = message_of(
+      [&] {
+        for (int i = 0; i < 20; ++i) loader.next();
+      },
+      ErrorKind::Data);
+  EXPECT_THAT(message, HasSubstr("could not be read"));
+}
+
+TEST(ViewLoader, AShardThatVanishedBeforeItsFirstTileIsReplaced) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings();
+  settings.max_shard_bytes = 1;  // one slide a shard
+  const std::vector<std::string> shards = write_store(folder / "store", {5, 6, 8}, settings);
+  ASSERT_EQ(shards.size(), 3u);
+  const auto source = open_source(folder);
+  fs::remove(shards[0]);
+  ViewLoader loader(source, small_views(), {.max_bad_fraction = 0.5}, place(19));
+  const ViewBatch batch = loader.next();
+  for (const SampleId& id : batch.ids) EXPECT_NE(id.slide, 0);
+  EXPECT_EQ(loader.quarantine().size(), 5u);
+  EXPECT_THAT(loader.quarantine().at(4).reason, HasSubstr(shards[0]));
+  ViewLoader strict(source, small_views(), {.max_bad_fraction = 0.1}, place(19));
+  EXPECT_THAT(message_of([&] { strict.next(); }, ErrorKind::Data), HasSubstr("too many bad tiles"));
+}
+
+/// Tiles of one colour; a read of tile 3 waits until it is let through.
+class SlowSource final : public TileSource {
+ public:
+  uint64_t n_tiles() const override { return 7; }
+  std::string digest() const override { return "slow"; }
+  SampleId id(const TileDraw& draw) const override { return {0, static_cast<int64_t>(draw.index), 0}; }
+  void read_image(const TileDraw& draw, std::vector<uint8_t>&, Image& out) const override {
+    if (draw.index == 3) answer_.wait();
+    out = Image(kTestHeight, kTestWidth);
+  }
+  const std::string& file(uint64_t) const override { return file_; }
+  std::vector<TileGroup> groups(const std::string&) const override { return {}; }
+  void let_through() { go_.set_value(); }
+
+ private:
+  const std::string file_ = "/far/away/shard-00007.h5";
+  std::promise<void> go_;
+  std::shared_future<void> answer_ = go_.get_future().share();
+};
+
+TEST(ViewLoader, AReadThatDoesNotComeBackIsNamedInTheLog) {
+  const TemporaryFolder folder;
+  log::set_file(folder / "log.txt");
+  const auto source = std::make_shared<SlowSource>();
+  ViewLoader loader(source, small_views(), {.stall_seconds = 0.02}, place(7));
+  std::thread rescue([&] {
+    const auto logged = [&] {
+      const auto text = bytes_of(folder / "log.txt");
+      return std::string(text.begin(), text.end()).find("/far/away/shard-00007.h5 has not answered for 0.") != std::string::npos;
+    };
+    for (int i = 0; i < 5000 && !logged(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    EXPECT_TRUE(logged());
+    source->let_through();
+  });
+  EXPECT_EQ(loader.next().ids.size(), 7u);
+  rescue.join();
+  log::set_file("");
+}
+
 TEST(ViewLoader, EndsWhenNoTileIsGood) {
   const TemporaryFolder folder;
-  open_store(folder, {3});
+  open_source(folder, {3});
   corrupt(folder, {0, 1, 2});
-  ViewLoader loader(open_store(folder), small_views(), {.max_bad_fraction = 1}, place(2));
+  ViewLoader loader(open_source(folder), small_views(), {.max_bad_fraction = 1}, place(2));
   EXPECT_THROW(loader.next(), Error);
 }
 
@@ -230,7 +325,7 @@ size_t entries(const char* folder) { return static_cast<size_t>(std::distance(fs
 
 TEST(ViewLoader, LeavesNothingBehind) {
   const TemporaryFolder folder;
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   { ViewLoader(store, small_views(), {}, place(4, 4)).next(); }
   const size_t threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
   for (int i = 0; i < 10; ++i) {
@@ -243,7 +338,7 @@ TEST(ViewLoader, LeavesNothingBehind) {
 
 TEST(ViewLoader, UsesItsMemoryAgainOnceItIsLetGo) {
   const TemporaryFolder folder;
-  ViewLoader loader(open_store(folder), small_views(), {.prefetch = 1}, place(4));
+  ViewLoader loader(open_source(folder), small_views(), {.prefetch = 1}, place(4));
   std::set<const void*> seen;
   for (int i = 0; i < 20; ++i) seen.insert(loader.next().views_BCHW[0].const_data_ptr());
   EXPECT_LE(seen.size(), 3u);
@@ -255,7 +350,7 @@ TEST(ViewLoader, UsesItsMemoryAgainOnceItIsLetGo) {
 
 TEST(ViewLoader, CountsItsStages) {
   const TemporaryFolder folder;
-  ViewLoader loader(open_store(folder), small_views(), {}, place(4));
+  ViewLoader loader(open_source(folder), small_views(), {}, place(4));
   take(loader, 5);
   const LoaderCounters c = loader.counters();
   EXPECT_GE(c.tiles, 20);
@@ -265,7 +360,7 @@ TEST(ViewLoader, CountsItsStages) {
 
 TEST(ViewLoader, RefusesAPlaceThatIsNone) {
   const TemporaryFolder folder;
-  const auto store = open_store(folder);
+  const auto store = open_source(folder);
   EXPECT_THROW(ViewLoader(store, small_views(), {}, place(0)), Error);
   EXPECT_THROW(ViewLoader(store, small_views(), {}, place(2, 0)), Error);
   EXPECT_THROW(ViewLoader(store, small_views(), {}, place(2, 1, 2, 2)), Error);
@@ -357,14 +452,15 @@ TEST(ContactSheet, ShowsTilesWithTheViewsThatTheLoaderMakes) {
   const auto store = open_store(folder);
   MultiCropConfig views = small_views();
   views.mean = {0, 0, 0}, views.std = {1, 1, 1};
-  const Image sheet = view_sheet(*store, *make_sampler({}, store->n_tiles(), place(3).seed), views, place(3).seed, 3);
+  const StoreSource source(store);
+  const Image sheet = view_sheet(source, TileOrder(order_of("uniform"), source, place(3).seed), views, place(3).seed, 3);
   EXPECT_EQ(sheet.height, 3 * kTestHeight + 4 * 4);
   EXPECT_EQ(sheet.width, kTestWidth + 2 * 13 + 3 * 7 + 7 * 4);
   EXPECT_EQ(sheet.rgb[0], 255);
-  const Tensor second_global_CHW = ViewLoader(store, views, {}, place(3)).next().views_BCHW[1][2];
+  const Tensor second_global_CHW = ViewLoader(open_source(folder), views, {}, place(3)).next().views_BCHW[1][2];
   const int64_t top = 4 + 2 * (kTestHeight + 4), left = 4 + kTestWidth + 4 + 13 + 4;
   for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(sheet.row(top + 5)[3 * (left + 6) + c], std::lround(second_global_CHW[c][5][6].item<float>() * 255)) << c;
-  EXPECT_THROW(view_sheet(*store, *make_sampler({}, store->n_tiles(), 1), views, 1, 0), Error);
+  EXPECT_THROW(view_sheet(source, TileOrder(order_of("uniform"), source, 1), views, 1, 0), Error);
   const Image tiles = tile_sheet(*store, 7, 3);
   EXPECT_EQ(tiles.height, 3 * kTestHeight + 4 * 4);
   const auto png = encode_png(tiles);

@@ -203,6 +203,20 @@ TEST(Store, ADamagedManifestIsRefused) {
   message_of([&] { TileStore(folder / "store"); }, ErrorKind::Data);
 }
 
+/// What the manifest says of slides is compared when the shard is opened.
+TEST(Store, AManifestThatMistakesItsSlidesIsFound) {
+  const TemporaryFolder folder;
+  write_store(folder / "store", {2, 3});
+  auto entries = read_manifest(folder / "store/store.json").shards;
+  (*entries[0].slides)[1].id = "Q";
+  write_manifest(folder / "store", test_settings(), entries);
+  const TileStore store(folder / "store");
+  EXPECT_THAT(message_of([&] { store.tile(0); }, ErrorKind::Data), HasSubstr("its slide 1 is 'B' with tiles 2 + 3, the manifest says 'Q'"));
+  entries.push_back(entries[0]);
+  write_manifest(folder / "store", test_settings(), entries);
+  EXPECT_THAT(message_of([&] { TileStore(folder / "store"); }, ErrorKind::Data), HasSubstr("twice"));
+}
+
 /// A manifest with any one bit flipped is refused, or says what it said (the bit was in a blank, or in the checksum's own name).
 TEST(Store, FlippedBitsOfTheManifestAreRefused) {
   const TemporaryFolder folder;

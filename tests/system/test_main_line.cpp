@@ -104,6 +104,47 @@ TEST_F(MainLine, AKilledRunEndsWithTheParametersOfAnUndisturbedOne) {
   EXPECT_EQ(weights("killed"), weights("whole"));
 }
 
+TEST_F(MainLine, TrainingFromSlidesIsKilledAndGoesOn) {
+  const auto slides = [](const std::string& run, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> a = pretrain(run, {"data.slides=" + in("cohort/cohort.csv"), "data.tile.size_px=96", "data.tile.mpp=[1.0,0.5]",
+                                                "data.order=block", "data.order.block=16", "data.order.window=4", "data.open_slides=2"});
+    std::erase(a, "data.store=" + store());
+    a.insert(a.end(), more.begin(), more.end());
+    return a;
+  };
+  const Outcome planned = eosin(slides("slides-whole", {"--dry-run"}));
+  ASSERT_EQ(planned.code, 0) << planned.err;
+  EXPECT_EQ(planned.json()["slides_readable"], 4);
+  ASSERT_EQ(eosin(slides("slides-whole")).code, 0);
+  EXPECT_TRUE(fs::exists(in("slides-whole") + "/slides/slide_000.json"));
+  int kills = 0;
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    Program p(slides("slides-killed"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(350 + 217 * attempt % 900));
+    p.signal(SIGKILL);
+    if (p.wait().code == 0) break;
+    ++kills;
+  }
+  ASSERT_EQ(eosin(slides("slides-killed", {"data.store=[]"})).code, 0);
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(weights("slides-killed"), weights("slides-whole"));
+  EXPECT_NE(weights("slides-killed"), weights("whole"));
+}
+
+TEST_F(MainLine, QuotasAreShownBeforeTheRun) {
+  const std::vector<std::string> keys = {"data.order=quota",    "data.order.by=slide", "data.order.temperature=0", "data.order.weights=[slide_001=3]",
+                                         "data.order.round=60", "train.steps=2"};
+  auto dry = keys;
+  dry.push_back("--dry-run");
+  const auto plan = eosin(pretrain("quotas", dry)).json();
+  ASSERT_EQ(plan["quotas"].size(), 4u) << plan;
+  EXPECT_EQ(plan["quotas"][1]["quota"], 30);
+  EXPECT_EQ(plan["quotas"][3]["quota"], 10);
+  ASSERT_EQ(eosin(pretrain("quotas", keys)).code, 0);
+  EXPECT_THAT(read_text(in("quotas") + "/quotas.csv"), HasSubstr("slide_001,"));
+  EXPECT_THAT(read_text(in("quotas") + "/log.txt"), HasSubstr("30 of 'slide_001'"));
+}
+
 TEST_F(MainLine, ASignalStopsAfterACheckpointWithExitCode75) {
   Program p(pretrain("stopped", {"train.steps=2000"}));
   while (!fs::exists(in("stopped") + "/checkpoints/LATEST")) std::this_thread::sleep_for(std::chrono::milliseconds(50));

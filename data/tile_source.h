@@ -1,0 +1,48 @@
+#pragma once
+// What a loader draws tiles from: tile stores, or slides themselves. Whoever makes views need not know which.
+#include "data/batch.h"
+#include "data/image.h"
+#include "data/tile_ranges.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace eosin::data {
+
+/// One sample of the order: the tile, and for sources that choose places at random the position that decides the place.
+struct TileDraw {
+  uint64_t index = 0;
+  uint64_t position = 0;
+};
+
+/// Tiles that belong together under a name ("slide-17").
+struct TileGroup {
+  std::string name;
+  TileRanges tiles;
+};
+
+/// A numbered set of tiles. Thread-safe; what a draw gives depends on nothing but the draw.
+class TileSource {
+ public:
+  virtual ~TileSource() = default;
+  virtual uint64_t n_tiles() const = 0;
+  /// Identity of the content: part of a run's identity.
+  virtual std::string digest() const = 0;
+
+  /// Errors   Io or Data if the file that holds the tile cannot be used.
+  virtual SampleId id(const TileDraw& draw) const = 0;
+  /// The tile's pixels. `buffer` is scratch.
+  /// Errors   Io or Data naming file and tile: the tile is bad, the source stays usable.
+  virtual void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const = 0;
+  /// The file that holds a tile; nothing is opened.
+  virtual const std::string& file(uint64_t index) const = 0;
+  /// Says that these tiles will be read soon. What cannot be used is passed over: its reader says so.
+  virtual void will_read(const std::vector<TileRange>& tiles) const {}
+
+  /// Every tile in one of several groups, by what `by` names, in order of first appearance.
+  /// Errors   Config if the source knows no such grouping (names those it knows).
+  virtual std::vector<TileGroup> groups(const std::string& by) const = 0;
+};
+
+}  // namespace eosin::data
