@@ -5,7 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/version.h"
 #include "core/tensor/torch_archive.h"
-#include "data/slide_coords.h"
+#include "data/slide_scale.h"
 #include "data/tile_store.h"
 
 #include <ATen/ATen.h>

@@ -4,9 +4,11 @@
 #include "core/tensor/hdf5.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 namespace eosin::data {
@@ -173,11 +175,17 @@ PictureHdf5 kind_of(const h5::File& file) {
 
 bool is_hdf5_name(const fs::path& path) { return path.extension() == ".h5" || path.extension() == ".hdf5"; }
 
+bool begins_as_hdf5(const std::string& path) {
+  std::array<char, 8> bytes{};
+  std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
+  return std::string_view(bytes.data(), bytes.size()) == "\x89HDF\r\n\x1a\n";
+}
+
 }  // namespace
 
 std::vector<std::string> hdf5_files(const std::string& path) {
   std::vector<std::string> files;
-  if (fs::is_regular_file(path) && is_hdf5_name(path)) files.push_back(path);
+  if (fs::is_regular_file(path) && (is_hdf5_name(path) || begins_as_hdf5(path))) files.push_back(path);
   for (const fs::path& folder : {fs::path(path), fs::path(path) / "patches"})
     if (files.empty() && fs::is_directory(folder))
       for (const auto& entry : fs::directory_iterator(folder))

@@ -119,8 +119,6 @@ std::string slide_name(const fs::path& path) {
 
 }  // namespace
 
-int64_t magnification_of(double mpp) { return mpp > 0 ? std::lround(10 / mpp) : 0; }
-
 void write_slide_coords(const std::string& path, const SlideCoords& coords) {
   const std::string tmp = path + ".tmp";
   std::vector<int64_t> rows;

@@ -39,9 +39,6 @@ void write_slide_coords(const std::string& path, const SlideCoords& coords);
 ///          size that is not positive.
 SlideCoords read_slide_coords(const std::string& path);
 
-/// TRIDENT's and CLAM's words for scale: 10 / mpp, rounded; 0 if unknown.
-int64_t magnification_of(double mpp);
-
 /// Coordinate files of a folder, of its folder `patches`, or the one file: name (without `.h5` and TRIDENT's `_patches`) and path, by name.
 /// Errors   Io if it does not exist; Data if there is none, or two have one name.
 std::vector<std::pair<std::string, std::string>> list_slide_coords(const std::string& path);

@@ -2,6 +2,8 @@
 // Micrometres per pixel of a slide: where it comes from is always stated, and never guessed in silence.
 #include "data/slide_reader.h"
 
+#include <cmath>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +23,9 @@ struct Scale {
 /// Errors   Data naming the properties looked at and the two ways to give the scale, if there is none.
 /// Checked  tests/data/test_slide_scale.cpp.
 Scale resolve_scale(const SlideInfo& info, std::optional<double> user_mpp = {}, std::optional<double> assume_mpp = {});
+
+/// Other programs' word for scale: 10 / mpp, rounded; 0 if unknown.
+inline int64_t magnification_of(double mpp) { return mpp > 0 ? std::lround(10 / mpp) : 0; }
 
 /// A decimal number > 0 that fills the whole text, else nothing.
 std::optional<double> parse_positive(const std::string& text);
