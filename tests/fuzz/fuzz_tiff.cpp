@@ -1,24 +1,24 @@
 #include "core/base/atomic_file.h"
-#include "data/jpeg.h"
 #include "data/pyramid_tiff.h"
 #include "data/tiff_damage.h"
+#include "data/tiff_regions.h"
 #include "data/tiff_tiles.h"
 #include "tests/data/store_fixture.h"
 #include "tests/fuzz/target.h"
 
 namespace eosin::fuzz {
 
-/// What the direct slide reader does with a file before and after OpenSlide accepted it.
+/// What the readers of tiled TIFFs do without OpenSlide: a corner of every level.
 void read(Bytes bytes) {
   const std::string path = as_file(bytes);
   data::tiff_damage(path);
-  const data::TiffTiles tiles(path);
-  data::Image image;
-  data::JpegLimits limits;
-  limits.max_pixels = 1 << 20;
-  for (const data::TiffLevel& level : tiles.levels())
-    for (size_t i = 0; i < std::min<size_t>(level.offsets.size(), 4); ++i)
-      refused([&] { data::decode_jpeg(tiles.stream(level, static_cast<int64_t>(i)), image, limits); });
+  const data::TiffRegions regions{data::TiffTiles(path)};
+  std::vector<uint8_t> rgb(3 * 64 * 64);
+  for (const data::TiffLevel& level : regions.levels()) {
+    refused([&] { regions.read(level, {0, 0}, {64, 64}, rgb.data()); });
+    refused([&] { regions.read(level, {level.size.width - 32, level.size.height - 32}, {64, 64}, rgb.data()); });
+    if (const auto tile = regions.tile_at(level, {0, 0}, level.tile)) refused([&] { regions.stream(level, *tile); });
+  }
 }
 
 std::vector<std::string> seeds() {
