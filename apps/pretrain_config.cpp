@@ -1,6 +1,7 @@
 #include "apps/pretrain_config.h"
 
 #include "core/base/error.h"
+#include "data/view_record.h"
 
 #include <algorithm>
 
@@ -27,6 +28,10 @@ void PretrainConfig::validate(config::Problems& p) const {
     lr_schedule();
   } catch (const Error& e) {
     p.add("schedule", e.what());
+  }
+  if (data.augment == "gpu") {
+    if (run.device == "cpu") p.add("data.augment", "gpu needs a CUDA device, but run.device is cpu; choose cpu or auto");
+    for (const data::DeviceLack& lack : data::device_lacks(crops)) p.add("data.crops." + lack.key, lack.why + "; choose data.augment=cpu");
   }
   if (train.freeze_last_layer_steps > train.total_steps())
     p.add("train.freeze_last_layer_steps", fmt::format("{} is longer than the run of {} steps", train.freeze_last_layer_steps, train.total_steps()));
