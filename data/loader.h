@@ -3,7 +3,7 @@
 //
 // Goals      batch n has the same bits for any number of threads and ranks, and after stopping at any batch; a bad tile is named,
 //            counted and replaced, never trained on; stages say what they cost.
-// Non-goals  worker processes; copying to a device (the trainer's).
+// Non-goals  worker processes; copying to a device (device_feeder.h).
 #include <atomic>
 #include <deque>
 #include <map>
