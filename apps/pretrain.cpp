@@ -76,6 +76,7 @@ int pretrain(const Invocation& in) {
   }
   log::set_rank(place.env.rank, place.env.world);
   place.device = device::prepare(config.run, place.env.local_rank, place.env.local_world);
+  place.views = choose_view_form(config, place.env, place.device);
   place.comm = make_comm(place.env);
 
   std::optional<RunFolder> folder;

@@ -1,6 +1,7 @@
 #include "apps/pretrain_config.h"
 
 #include "core/base/error.h"
+#include "data/view_record.h"
 
 #include <algorithm>
 
@@ -36,6 +37,10 @@ void PretrainConfig::validate(config::Problems& p) const {
   }
   if (data.from_slides() && eval.every > 0 && eval.store.empty())
     p.add("eval.store", "need a tile store to measure on: data.slides has none (or eval.every=0)");
+  if (data.augment == "gpu") {
+    if (run.device == "cpu") p.add("data.augment", "gpu needs a CUDA device, but run.device is cpu; choose cpu or auto");
+    for (const data::DeviceLack& lack : data::device_lacks(crops)) p.add("data.crops." + lack.key, lack.why + "; choose data.augment=cpu");
+  }
   if (train.freeze_last_layer_steps > train.total_steps())
     p.add("train.freeze_last_layer_steps", fmt::format("{} is longer than the run of {} steps", train.freeze_last_layer_steps, train.total_steps()));
 }

@@ -17,12 +17,15 @@ struct PretrainData {
   data::SlideSourceConfig online;
   config::Choice crops{data::view_presets(), "dino"};
   data::LoaderConfig loader;
+  std::string augment = "cpu";
   void visit(config::Visitor& v) {
     v("store", store,
       "tile store (a folder with store.json, a folder of shards, or one shard), or a list of them: order quota by store weights them");
     online.visit(v);
     v("crops", crops, "the views of a tile: a preset, any key of which may be changed");
     loader.visit(v);
+    v("augment", augment, "where views are rendered: cpu; gpu: tiles and drawn parameters cross the bus; auto: gpu with fewer than 6 cores a GPU",
+      config::OneOf{{"cpu", "gpu", "auto"}});
   }
   void validate(config::Problems& p) const;
   bool from_slides() const { return !online.slides.empty(); }

@@ -10,9 +10,11 @@
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/device.h"
 #include "data/contact_sheet.h"
+#include "data/device_feeder.h"
 #include "data/jpeg.h"
 #include "data/slide_source.h"
 #include "data/store_source.h"
+#include "data/view_record.h"
 #include "train/checkpoint_hook.h"
 #include "train/probe_hook.h"
 
@@ -64,6 +66,7 @@ data::LoaderPlace loader_place(const PretrainConfig& config, const RunPlace& pla
   p.local_batch = config.train.micro_batch(place.env.world);
   p.threads = loader_threads(config, place.env);
   p.pinned = place.device.is_cuda();
+  p.form = place.views;
   return p;
 }
 
@@ -133,6 +136,18 @@ std::function<void(const StepReport&)> live_line(const train::Progress& from, in
 
 }  // namespace
 
+data::ViewForm choose_view_form(const PretrainConfig& config, const LaunchEnv& env, c10::Device device) {
+  constexpr int64_t kEnoughCores = 6;  // that render as fast as a GPU trains
+  const std::string& augment = config.data.augment;
+  EOSIN_CHECK(augment != "gpu" || device.is_cuda(), Config, "[data.augment] gpu needs a CUDA device (the run is on {}{}); choose cpu or auto",
+              device.str(), device::cuda().available ? "" : ": " + device::cuda().why_not);
+  if (!device.is_cuda()) return data::ViewForm::kFloat;
+  const bool is_worth_it = loader_threads(config, env) < kEnoughCores && data::device_lacks(config.views()).empty();
+  const bool on_gpu = augment == "gpu" || (augment == "auto" && is_worth_it);
+  log::info("[pretrain] views are rendered on the {}", on_gpu ? "GPU" : "CPU");
+  return on_gpu ? data::ViewForm::kDrawn : data::ViewForm::kBfloat16;
+}
+
 std::string shared_text(Comm& comm, const std::string& text) {
   Tensor length = at::full({1}, static_cast<int64_t>(text.size()), at::kLong);
   comm.broadcast(length, 0);
@@ -146,7 +161,8 @@ Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : 
   open_source();
   loader_ = std::make_shared<data::ViewLoader>(source_, config_.views(), config_.data.loader, loader_place(config_, place_));
   objective_ = build_objective(config_, place_);
-  task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(loader_, objective_, place_.device);
+  const auto feeder = std::make_shared<data::DeviceFeeder>(loader_, place_.device);
+  task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(feeder, objective_, place_.device);
   optimizer_ = optim::make_optimizer(config_.optim, task_->param_groups());
   trainer_ = std::make_unique<train::Trainer>(
       config_.train, train::TrainerParts{*task_, *optimizer_, *place_.comm, config_.lr_schedule(), config_.weight_decay_schedule()});

@@ -20,9 +20,14 @@ struct RunPlace {
   LaunchEnv env;
   std::shared_ptr<Comm> comm;
   c10::Device device = c10::Device(c10::kCPU);
+  data::ViewForm views = data::ViewForm::kFloat;
   std::string dir;              // the same on every rank
   RunFolder* folder = nullptr;  // rank 0 only
 };
+
+/// In which form this process's loader gives its views, as data.augment says: float on a CPU; to a GPU bfloat16, or tiles and parameters.
+/// Errors   Config if the GPU is to render and there is none.
+data::ViewForm choose_view_form(const PretrainConfig& config, const LaunchEnv& env, c10::Device device);
 
 /// Rank 0's text on every rank.
 std::string shared_text(Comm& comm, const std::string& text);

@@ -2,10 +2,53 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace eosin::data {
+namespace {
+
+void append_slices(const Tensor& group, int64_t views, std::vector<Tensor>& out) {
+  const int64_t batch = group.size(0) / views;
+  for (int64_t v = 0; v < views; ++v) out.push_back(group.narrow(0, v * batch, batch));
+}
+
+std::vector<Tensor> render(const DrawnViews& drawn, c10::Device device) {
+  const Tensor tiles_BHWC = drawn.tiles_BHWC.to(device, /*non_blocking=*/true);
+  std::vector<Tensor> views;
+  for (const DrawnViews::Group& g : drawn.groups)
+    append_slices(kernels::render_views(tiles_BHWC, g.records.to(device, /*non_blocking=*/true), g.recipe), g.views, views);
+  return views;
+}
+
+/// Whether b follows a in the memory of one slab.
+bool adjoin(const Tensor& a, const Tensor& b) {
+  return a.is_alias_of(b) && a.sizes() == b.sizes() && a.is_contiguous() && b.is_contiguous() && b.storage_offset() == a.storage_offset() + a.numel();
+}
+
+std::vector<Tensor> moved(const std::vector<Tensor>& views, c10::Device device) {
+  std::vector<Tensor> out;
+  for (size_t begin = 0, end = 0; begin < views.size(); begin = end) {
+    for (end = begin + 1; end < views.size() && adjoin(views[end - 1], views[end]);) ++end;
+    const auto count = static_cast<int64_t>(end - begin);
+    std::vector<int64_t> shape = views[begin].sizes().vec();
+    shape[0] *= count;
+    const Tensor slab = views[begin].as_strided(shape, views[begin].strides()).to(device, /*non_blocking=*/true);
+    append_slices(slab.scalar_type() == at::kBFloat16 ? slab.to(at::kFloat) : slab, count, out);
+  }
+  return out;
+}
+
+bool is_ready(const Tensor& views, c10::Device device) { return views.device() == device && views.scalar_type() != at::kBFloat16; }
+
+}  // namespace
 
 ViewBatch to_device(ViewBatch batch, c10::Device device) {
-  for (Tensor& views : batch.views_BCHW) views = views.to(device, /*non_blocking=*/true);
+  if (batch.drawn) {
+    batch.views_BCHW = render(*batch.drawn, device);
+    batch.drawn.reset();
+  }
+  if (!std::all_of(batch.views_BCHW.begin(), batch.views_BCHW.end(), [&](const Tensor& v) { return is_ready(v, device); }))
+    batch.views_BCHW = moved(batch.views_BCHW, device);
   return batch;
 }
 

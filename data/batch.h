@@ -1,10 +1,12 @@
 #pragma once
 // Plain structs that cross from data/ to training; ids ride with every tensor from disk to log line.
+#include "core/kernels/views.h"
 #include "core/tensor/state.h"
 
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace eosin::data {
@@ -15,15 +17,29 @@ struct SampleId {
   int64_t x = 0, y = 0;
 };
 
+/// Views that are drawn but not rendered: decoded tiles, and one record a crop.
+struct DrawnViews {
+  /// `views` neighbouring views of one size: records of the first view of every tile, of the second, ...
+  struct Group {
+    kernels::ViewRecipe recipe;
+    int64_t views = 0;
+    Tensor records;  // u8 [views * B, 64]
+  };
+  Tensor tiles_BHWC;  // u8
+  std::vector<Group> groups;
+};
+
 /// Views of `ids.size()` tiles. views_BCHW[v] holds view v of every tile, float, normalised, contiguous [B, 3, H, W]: global crops first.
 /// Views of equal size may be slices of one slab, so that torch::cat of neighbours is a view, not a copy.
+/// On the way to a device they may be bfloat16.
 struct ViewBatch {
   std::vector<Tensor> views_BCHW;
   std::vector<SampleId> ids;
-  int64_t first_position = 0;  // global position of ids[0] in the sampler's order
+  int64_t first_position = 0;       // global position of ids[0] in the sampler's order
+  std::optional<DrawnViews> drawn;  // instead of views_BCHW: to_device() renders them where they arrive
 };
 
-/// The batch on that device; the same batch if it is there.
+/// The batch on that device, float and rendered; the same batch if it is so already. Slabs cross as one copy each, and stay slabs.
 ViewBatch to_device(ViewBatch batch, c10::Device device);
 
 /// A stream of batches in a fixed order; its state is a few integers and, for the stores, the quarantine set.

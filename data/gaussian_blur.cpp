@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/base/error.h"
+#include "core/kernels/blur_element.h"
 #include "data/lanes.h"
 
 namespace eosin::data {
@@ -20,14 +21,8 @@ struct ExtendedBox {
 
 ExtendedBox extended_box(double radius) {
   EOSIN_CHECK(radius >= 0 && std::isfinite(radius), Config, "[blur] the radius must be finite and not negative (got {})", radius);
-  const auto given = static_cast<float>(radius);
-  const float variance = given * given / 3.0f;
-  const auto length = static_cast<float>(std::sqrt(12.0 * static_cast<double>(variance) + 1.0));
-  const auto l = static_cast<float>(std::floor((static_cast<double>(length) - 1.0) / 2.0));
-  float a = (2 * l + 1) * (l * (l + 1) - 3 * variance);
-  a /= 6 * (variance - (l + 1) * (l + 1));
   ExtendedBox box;
-  box.radius = l + a;
+  box.radius = kernels::extended_radius(radius);
   box.r = static_cast<int64_t>(box.radius);
   box.whole = static_cast<uint32_t>((1 << 24) / (box.radius * 2 + 1));
   box.edge = static_cast<uint32_t>(((1 << 24) - static_cast<int64_t>(box.r * 2 + 1) * box.whole) / 2);
@@ -63,15 +58,8 @@ void box_lines(Image& image, bool columns, const ExtendedBox& box) {
 }
 
 // ------------------------------------------------------------------------------------------------ separable kernels
-enum class Border { kReflect, kReplicate };
-
-int64_t bordered(int64_t i, int64_t n, Border border) {
-  if (border == Border::kReplicate) return std::clamp<int64_t>(i, 0, n - 1);
-  if (n == 1) return 0;
-  const int64_t period = 2 * (n - 1);
-  i = ((i % period) + period) % period;
-  return i < n ? i : period - i;
-}
+using kernels::Border;
+using kernels::bordered;
 
 /// half[i] is the weight at distance i; weights too small to move a float are not worth a tap.
 using HalfKernel = std::vector<float>;
@@ -82,7 +70,7 @@ HalfKernel gaussian(int64_t kernel, double sigma) {
   std::vector<double> w(static_cast<size_t>(kernel / 2 + 1));
   double sum = 0;
   for (size_t i = 0; i < w.size(); ++i) {
-    w[i] = std::exp(-0.5 * (static_cast<double>(i) / sigma) * (static_cast<double>(i) / sigma));
+    w[i] = kernels::gaussian_weight(static_cast<int64_t>(i), sigma);
     sum += i == 0 ? w[i] : 2 * w[i];
   }
   while (w.size() > 1 && w.back() < 1e-7 * sum) w.pop_back();

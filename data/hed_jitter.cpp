@@ -40,32 +40,36 @@ std::vector<float> map_pixels(ImageView image, Convert convert) {
   return out;
 }
 
-struct FloatMatrix {
-  float m[3][3];
-};
-FloatMatrix scaled(const Matrix3& from, double factor) {
-  FloatMatrix out;
+void scaled(const Matrix3& from, double factor, float (&to)[3][3]) {
   for (size_t r = 0; r < 3; ++r)
-    for (size_t c = 0; c < 3; ++c) out.m[r][c] = static_cast<float>(from[r][c] * factor);
-  return out;
+    for (size_t c = 0; c < 3; ++c) to[r][c] = static_cast<float>(from[r][c] * factor);
 }
 
-const FloatMatrix kToHed = scaled(kHedFromRgb, 1 / kLogFloor), kToLog = scaled(kRgbFromHed, kLogFloor);
+const HedMatrices kMatrices = [] {
+  HedMatrices m;
+  scaled(kHedFromRgb, 1 / kLogFloor, m.hed_of_log);
+  scaled(kRgbFromHed, kLogFloor, m.log_of_hed);
+  return m;
+}();
 
 void hed_from_rgb(FloatLanes (&p)[3]) {
+  const auto& m = kMatrices.hed_of_log;
   for (auto& v : p) v = log(max(v, spread(1e-6f)));
   FloatLanes hed[3];
-  for (size_t s = 0; s < 3; ++s) hed[s] = max(p[0] * kToHed.m[0][s] + p[1] * kToHed.m[1][s] + p[2] * kToHed.m[2][s], FloatLanes{});
+  for (size_t s = 0; s < 3; ++s) hed[s] = max(p[0] * m[0][s] + p[1] * m[1][s] + p[2] * m[2][s], FloatLanes{});
   for (size_t s = 0; s < 3; ++s) p[s] = hed[s];
 }
 
 void rgb_from_hed(FloatLanes (&p)[3]) {
+  const auto& m = kMatrices.log_of_hed;
   FloatLanes rgb[3];
-  for (size_t c = 0; c < 3; ++c) rgb[c] = exp(min(p[0] * kToLog.m[0][c] + p[1] * kToLog.m[1][c] + p[2] * kToLog.m[2][c], FloatLanes{}));
+  for (size_t c = 0; c < 3; ++c) rgb[c] = exp(min(p[0] * m[0][c] + p[1] * m[1][c] + p[2] * m[2][c], FloatLanes{}));
   for (size_t c = 0; c < 3; ++c) p[c] = rgb[c];
 }
 
 }  // namespace
+
+const HedMatrices& hed_matrices() { return kMatrices; }
 
 std::vector<float> rgb_to_hed(ImageView image) { return map_pixels(image, hed_of); }
 

@@ -24,6 +24,12 @@ std::vector<float> hed_jitter(ImageView image, const HedJitter& jitter);
 /// Checked  tests/data/test_picture_ops.cpp against the double form.
 void hed_jitter(Planes image, const HedJitter& jitter);
 
+/// The matrices of the float form, rows times matrix: natural logarithms of R, G, B to amounts, and back.
+struct HedMatrices {
+  float hed_of_log[3][3], log_of_hed[3][3];
+};
+const HedMatrices& hed_matrices();
+
 /// Planes R, G, B to amounts of the three stains and back, in place, in float.
 /// Checked  golden data.randstainna.
 void rgb_to_hed(Planes image);

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/rng.h"
+#include "data/view_record.h"
 
 namespace eosin::data {
 namespace {
@@ -25,6 +26,12 @@ LoaderPlace checked(const LoaderPlace& p) {
   return p;
 }
 
+const MultiCropConfig& renderable(const MultiCropConfig& views, const LoaderPlace& place) {
+  if (place.form != ViewForm::kDrawn) return views;
+  for (const DeviceLack& lack : device_lacks(views)) fail(ErrorKind::Config, "[{}] {}; render the views on the CPU", lack.key, lack.why);
+  return views;
+}
+
 }  // namespace
 
 void LoaderConfig::visit(config::Visitor& v) {
@@ -34,30 +41,62 @@ void LoaderConfig::visit(config::Visitor& v) {
   v("stall_seconds", stall_seconds, "a read that takes longer is named in the log", config::Range{0.01, 86400});
 }
 
-/// The memory of one batch: one tensor for each run of views of equal size, views one after another.
+/// The memory of one batch: one tensor for each run of views of equal size, views one after another. A tile's element of a view is a
+/// picture, or the record from which a device renders it.
 struct ViewLoader::Slab {
-  std::vector<Tensor> groups;
-  std::vector<float*> view_data;  // where each view's first tile lies
+  struct Group {
+    int64_t first_view = 0, views = 0;
+    Tensor memory;
+  };
+  std::vector<Group> groups;
+  Tensor tiles_BHWC;                                  // of drawn views
+  std::vector<std::pair<uint8_t*, int64_t>> of_view;  // where each view's first tile lies, bytes of an element
+  std::vector<int64_t> elements_before = {0};         // numbers of a tile in the views before
 
-  Slab(const ViewMaker& maker, int64_t batch, bool pinned) {
-    for (int64_t v = 0; v < maker.n_views();) {
-      int64_t end = v;
+  Slab(const ViewMaker& maker, Size tile, const LoaderPlace& place) {
+    const auto make = [&place](std::vector<int64_t> shape, at::ScalarType type) {
+      return at::empty(shape, at::TensorOptions(type).pinned_memory(place.pinned));
+    };
+    const bool drawn = place.form == ViewForm::kDrawn;
+    if (drawn) tiles_BHWC = make({place.local_batch, tile.height, tile.width, 3}, at::kByte);
+    for (int64_t v = 0, end = 0; v < maker.n_views(); v = end) {
       while (end < maker.n_views() && maker.size_px(end) == maker.size_px(v)) ++end;
-      const int64_t size = maker.size_px(v);
-      groups.push_back(at::empty({(end - v) * batch, 3, size, size}, at::TensorOptions(at::kFloat).pinned_memory(pinned)));
-      for (int64_t k = 0; v < end; ++v, ++k) view_data.push_back(groups.back().mutable_data_ptr<float>() + k * batch * 3 * size * size);
+      const int64_t n = (end - v) * place.local_batch, size = maker.size_px(v);
+      const Tensor memory = drawn ? make({n, sizeof(kernels::ViewRecord)}, at::kByte)
+                                  : make({n, 3, size, size}, place.form == ViewForm::kFloat ? at::kFloat : at::kBFloat16);
+      const int64_t bytes = memory.stride(0) * memory.element_size();
+      for (int64_t k = 0; k < end - v; ++k) {
+        of_view.emplace_back(static_cast<uint8_t*>(memory.mutable_data_ptr()) + k * place.local_batch * bytes, bytes);
+        elements_before.push_back(elements_before.back() + memory.stride(0));
+      }
+      groups.push_back({v, end - v, memory});
     }
   }
 
-  std::vector<Tensor> views(int64_t batch) const {
-    std::vector<Tensor> out;
-    for (const Tensor& g : groups)
-      for (int64_t at = 0; at < g.size(0); at += batch) out.push_back(g.narrow(0, at, batch));
+  template <class T>
+  T* element(int64_t view, int64_t slot) const {
+    const auto& [first, bytes] = of_view[static_cast<size_t>(view)];
+    return reinterpret_cast<T*>(first + slot * bytes);
+  }
+  int64_t elements(int64_t views) const { return elements_before[static_cast<size_t>(views)]; }
+
+  ViewBatch batch(const ViewMaker& maker) const {
+    ViewBatch out;
+    if (tiles_BHWC.defined()) out.drawn.emplace().tiles_BHWC = tiles_BHWC;
+    for (const Group& g : groups) {
+      if (out.drawn) {
+        out.drawn->groups.push_back({recipe_of(maker.rule(g.first_view)), g.views, g.memory});
+        continue;
+      }
+      const int64_t tiles = g.memory.size(0) / g.views;
+      for (int64_t v = 0; v < g.views; ++v) out.views_BCHW.push_back(g.memory.narrow(0, v * tiles, tiles));
+    }
     return out;
   }
-  /// Whether the consumer has let go of every view.
+  /// Whether the consumer has let go of everything.
   bool free() const {
-    return std::all_of(groups.begin(), groups.end(), [](const Tensor& g) { return g.storage().use_count() == 1; });
+    const auto only_ours = [](const Tensor& t) { return !t.defined() || (t.use_count() == 1 && t.storage().use_count() == 1); };
+    return only_ours(tiles_BHWC) && std::all_of(groups.begin(), groups.end(), [&](const Group& g) { return only_ours(g.memory); });
   }
 };
 
@@ -73,7 +112,7 @@ struct ViewLoader::Pending {
 
 ViewLoader::ViewLoader(std::shared_ptr<const TileSource> source, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
     : source_(std::move(source)),
-      maker_(views),
+      maker_(renderable(views, place)),
       config_(config),
       place_(checked(place)),
       order_(config.order, *source_, place.seed),
@@ -100,7 +139,9 @@ ViewBatch ViewLoader::next() {
   for (auto& found : done->bad) adopt(std::move(found));
   stain_left_ += std::count(done->stain_left.begin(), done->stain_left.end(), 1);
   position_ += static_cast<uint64_t>(place_.world * place_.local_batch);
-  ViewBatch batch{done->slab->views(place_.local_batch), std::move(done->ids), static_cast<int64_t>(done->first_position)};
+  ViewBatch batch = done->slab->batch(maker_);
+  batch.ids = std::move(done->ids);
+  batch.first_position = static_cast<int64_t>(done->first_position);
   done.reset();
   open_next();
   return batch;
@@ -135,10 +176,10 @@ void ViewLoader::open_next() {
 /// Fresh memory for every batch would cost a page fault for every 4 kB of it. Pinned memory is not kept here: a copy to the device may
 /// still read it, which torch's pinned allocator knows and we do not.
 std::shared_ptr<ViewLoader::Slab> ViewLoader::free_slab() {
-  if (place_.pinned) return std::make_shared<Slab>(maker_, place_.local_batch, true);
+  if (place_.pinned) return std::make_shared<Slab>(maker_, source_->tile_size(), place_);
   for (const auto& s : slabs_)
     if (s.use_count() == 1 && s->free()) return s;
-  slabs_.push_back(std::make_shared<Slab>(maker_, place_.local_batch, false));
+  slabs_.push_back(std::make_shared<Slab>(maker_, source_->tile_size(), place_));
   return slabs_.back();
 }
 
@@ -155,7 +196,6 @@ void ViewLoader::fill(int64_t number, int64_t slot) {
     pending = pending_[static_cast<size_t>(number - pending_.front()->number)].get();
   }
   thread_local std::vector<uint8_t> buffer;
-  thread_local std::vector<float*> out;
   thread_local Image tile;
   const auto s = static_cast<size_t>(slot);
   const uint64_t position = pending->first_position + static_cast<uint64_t>(slot);
@@ -178,15 +218,40 @@ void ViewLoader::fill(int64_t number, int64_t slot) {
     }
     const auto decoded = Clock::now();
     read_ns_ += std::chrono::nanoseconds(decoded - before).count();
-    out.clear();
-    for (int64_t v = 0; v < maker_.n_views(); ++v)
-      out.push_back(pending->slab->view_data[static_cast<size_t>(v)] + slot * 3 * maker_.size_px(v) * maker_.size_px(v));
-    pending->stain_left[s] = maker_.make(tile, place_.seed, position, out).has_value();
+    pending->stain_left[s] = render(tile, *pending->slab, position, slot);
     view_ns_ += nanoseconds_since(decoded);
     ++tiles_;
     pending->ids[s] = id;
     return;
   }
+}
+
+/// Writes one tile's share of the slab; whether a view was left without the stain augmentation drawn for it.
+bool ViewLoader::render(const Image& tile, const Slab& slab, uint64_t position, int64_t slot) const {
+  thread_local std::vector<float*> out;
+  thread_local std::vector<float> floats;
+  out.clear();
+  switch (place_.form) {
+    case ViewForm::kDrawn:
+      std::copy(tile.rgb.begin(), tile.rgb.end(), slab.tiles_BHWC.mutable_data_ptr<uint8_t>() + slot * std::ssize(tile.rgb));
+      for (int64_t v = 0; v < maker_.n_views(); ++v)
+        *slab.element<kernels::ViewRecord>(v, slot) = record_of(maker_.draw(tile.height, tile.width, place_.seed, position, v));
+      return false;
+    case ViewForm::kFloat:
+      for (int64_t v = 0; v < maker_.n_views(); ++v) out.push_back(slab.element<float>(v, slot));
+      return maker_.make(tile, place_.seed, position, out).has_value();
+    case ViewForm::kBfloat16:
+      break;
+  }
+  floats.resize(static_cast<size_t>(slab.elements(maker_.n_views())));
+  for (int64_t v = 0; v < maker_.n_views(); ++v) out.push_back(floats.data() + slab.elements(v));
+  const bool left = maker_.make(tile, place_.seed, position, out).has_value();
+  for (int64_t v = 0; v < maker_.n_views(); ++v) {
+    auto* to = slab.element<uint16_t>(v, slot);
+    const float* from = out[static_cast<size_t>(v)];
+    for (int64_t i = 0, n = slab.elements(v + 1) - slab.elements(v); i < n; ++i) kernels::store(to + i, from[i]);
+  }
+  return left;
 }
 
 /// Failures count when their batch is consumed, so that when a run stops does not depend on how far its threads were ahead.

@@ -3,7 +3,7 @@
 //
 // Goals      batch n has the same bits for any number of threads and ranks, and after stopping at any batch; a bad tile is named,
 //            counted and replaced, never trained on; a disk that does not answer is named; stages say what they cost.
-// Non-goals  worker processes; copying to a device (the trainer's).
+// Non-goals  worker processes; copying to a device (device_feeder.h).
 #include <atomic>
 #include <deque>
 #include <map>
@@ -33,6 +33,9 @@ struct LoaderConfig {
   void visit(config::Visitor& v);
 };
 
+/// In which form views leave the loader: rendered, or as tiles and drawn parameters (ViewBatch::drawn) for a device to render.
+enum class ViewForm { kFloat, kBfloat16, kDrawn };
+
 /// What the run decides: this rank's place, the size of its micro-batch, its threads.
 struct LoaderPlace {
   uint64_t seed = 0;
@@ -40,6 +43,7 @@ struct LoaderPlace {
   int64_t local_batch = 1;  // tiles of one next(); a step of several micro-batches calls next() as often
   int64_t threads = 1;
   bool pinned = false;  // page-locked memory, for copies to a CUDA device
+  ViewForm form = ViewForm::kFloat;
 };
 
 /// A tile that could not be read, and why.
@@ -61,8 +65,8 @@ struct LoaderCounters {
 
 /// Batches of views. Position p of slot k is first_position + k; all ranks together consume world * local_batch positions a next().
 ///
-/// Errors   Config if a size or the place is wrong. Data from next() when more than max_bad_fraction of the source's tiles are bad, and
-///          from load_state() if the state belongs to another source or seed.
+/// Errors   Config if a size or the place is wrong, or the form is kDrawn and a device cannot render these views. Data from next() when more
+///          than max_bad_fraction of the source's tiles are bad, and from load_state() if the state belongs to another source or seed.
 /// Checked  tests/data/test_loader.cpp: threads 1, 2, 8; worlds 1, 2, 4; resume; corrupted, truncated and vanished tiles; a source that does not
 ///          answer; destruction in the middle.
 class ViewLoader final : public BatchSource<ViewBatch> {
@@ -86,6 +90,7 @@ class ViewLoader final : public BatchSource<ViewBatch> {
   struct Slab;
   struct Pending;
 
+  bool render(const Image& tile, const Slab& slab, uint64_t position, int64_t slot) const;
   void start();
   void open_next();
   std::shared_ptr<Slab> free_slab();

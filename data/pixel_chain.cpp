@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/kernels/pixel_element.h"
 #include "data/lanes.h"
 
 namespace eosin::data {
@@ -14,15 +15,7 @@ struct Strip {
 };
 constexpr int64_t kStrip = 512;
 
-struct Pixels {
-  FloatLanes r, g, b;
-};
-
-FloatLanes spread(float v) { return FloatLanes{} + v; }
-FloatLanes min(FloatLanes a, FloatLanes b) { return a < b ? a : b; }
-FloatLanes max(FloatLanes a, FloatLanes b) { return a > b ? a : b; }
-FloatLanes clamp01(FloatLanes v) { return min(max(v, FloatLanes{}), spread(1)); }
-FloatLanes grey(const Pixels& p) { return 0.2989f * p.r + 0.587f * p.g + 0.114f * p.b; }
+using Pixels = kernels::Rgb<FloatLanes>;
 
 Pixels load(const Strip& s, int64_t i) {
   Pixels p;
@@ -59,52 +52,24 @@ double sum_of_grey(const Strip& s) {
   return total;
 }
 
-Pixels blend(const Pixels& p, float factor, FloatLanes other) {
-  const FloatLanes rest = (1 - factor) * other;
-  return {clamp01(factor * p.r + rest), clamp01(factor * p.g + rest), clamp01(factor * p.b + rest)};
-}
-
-/// Turns the hue circle: out(n) = V - d * clamp(min(k, 4 - k)) with k = (n + 6 H) mod 6 and n = 5, 3, 1, which is the six-case
-/// conversion of HSV written without cases; d = V - min = V * S.
-Pixels turn_hue(const Pixels& p, float shift) {
-  const FloatLanes value = max(p.r, max(p.g, p.b));
-  const FloatLanes d = value - min(p.r, min(p.g, p.b));
-  const FloatLanes inverse = 1.0f / (d == 0 ? spread(1) : d);
-  FloatLanes h = p.r == value ? (p.g - p.b) * inverse : p.g == value ? 2 + (p.b - p.r) * inverse : 4 + (p.r - p.g) * inverse;
-  h += 6 * shift;
-  h = h < 0 ? h + 6 : h;
-  h = h >= 6 ? h - 6 : h;
-  const auto channel = [&](float n) {
-    FloatLanes k = h + n;
-    k = k >= 6 ? k - 6 : k;
-    return value - d * clamp01(min(k, 4 - k));
-  };
-  return {channel(5), channel(3), channel(1)};
-}
-
 void step(const Strip& strip, const PixelStep& s, float contrast_mean) {
   switch (s.op) {
     case PixelOp::kClamp:
-      return map(strip, [](const Pixels& p) -> Pixels { return {clamp01(p.r), clamp01(p.g), clamp01(p.b)}; });
+      return map(strip, [](const Pixels& p) { return clamped(p); });
     case PixelOp::kBrightness:
       return map(strip, [f = s.factor](const Pixels& p) { return blend(p, f, FloatLanes{}); });
     case PixelOp::kContrast:
-      return map(strip, [f = s.factor, m = spread(contrast_mean)](const Pixels& p) { return blend(p, f, m); });
+      return map(strip, [f = s.factor, m = FloatLanes{} + contrast_mean](const Pixels& p) { return blend(p, f, m); });
     case PixelOp::kSaturation:
       return map(strip, [f = s.factor](const Pixels& p) { return blend(p, f, grey(p)); });
     case PixelOp::kHue:
       return map(strip, [f = s.factor](const Pixels& p) { return turn_hue(p, f); });
     case PixelOp::kGrayscale:
-      return map(strip, [](const Pixels& p) -> Pixels {
-        const FloatLanes g = grey(p);
-        return {g, g, g};
-      });
+      return map(strip, [](const Pixels& p) { return greyed(p); });
     case PixelOp::kSolarize:
-      return map(strip, [t = spread(s.factor)](const Pixels& p) -> Pixels {
-        return {p.r >= t ? 1 - p.r : p.r, p.g >= t ? 1 - p.g : p.g, p.b >= t ? 1 - p.b : p.b};
-      });
+      return map(strip, [t = s.factor](const Pixels& p) { return solarized(p, t); });
     case PixelOp::kNormalize:
-      return map(strip, [a = s.scale, b = s.offset](const Pixels& p) -> Pixels { return {p.r * a[0] + b[0], p.g * a[1] + b[1], p.b * a[2] + b[2]}; });
+      return map(strip, [a = s.scale, b = s.offset](const Pixels& p) { return normalized(p, a.data(), b.data()); });
   }
 }
 

@@ -1,60 +1,28 @@
 #include "data/resample_weights.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "core/base/error.h"
 
 namespace eosin::data {
 namespace {
 
-double triangle(double t) { return std::max(0.0, 1.0 - std::abs(t)); }
-
-double cubic(double t) {
-  constexpr double a = -0.5;
-  t = std::abs(t);
-  if (t < 1.0) return ((a + 2.0) * t - (a + 3.0)) * t * t + 1;
-  if (t < 2.0) return (((t - 5) * t + 8) * t - 4) * a;
-  return 0.0;
-}
-
-double sinc(double t) {
-  if (t == 0.0) return 1.0;
-  t *= std::numbers::pi;
-  return std::sin(t) / t;
-}
-double lanczos(double t) { return -3.0 <= t && t < 3.0 ? sinc(t) * sinc(t / 3) : 0.0; }
-
-struct Window {
-  double centre;
-  int64_t low, high;
-};
-Window window_of(int64_t i, int64_t n, double scale, double support) {
-  const double centre = (static_cast<double>(i) + 0.5) * scale;
-  return {centre, std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0),
-          std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), n)};
-}
-
 /// The weights in double, the kernel known at compile time: a view computes some 600 of them.
-template <double Kernel(double), class T, class Round>
-AxisWeights<T> axis_weights(int64_t n, int64_t m, double support_px, bool mirror, Round round) {
-  const double scale = static_cast<double>(n) / static_cast<double>(m);
-  const double filter_scale = std::max(scale, 1.0);
-  const double support = support_px * filter_scale;
+template <class Kernel, class T, class Round>
+AxisWeights<T> axis_weights(int64_t n, int64_t m, bool mirror, Round round) {
+  const kernels::Scale scale(n, m);
   AxisWeights<T> axis;
   for (int64_t i = 0; i < m; ++i) {
-    const Window w = window_of(i, n, scale, support);
+    const kernels::Window w = kernels::window_of(i, n, scale, Kernel::kSupport);
     axis.taps = std::max(axis.taps, w.high - w.low);
   }
   axis.first.resize(static_cast<size_t>(m));
   axis.weights.assign(static_cast<size_t>(m * axis.taps), T{});
   std::vector<double> values(static_cast<size_t>(axis.taps));
   for (int64_t i = 0; i < m; ++i) {
-    const Window w = window_of(i, n, scale, support);
+    const kernels::Window w = kernels::window_of(i, n, scale, Kernel::kSupport);
     double sum = 0;
-    for (int64_t k = 0; k < w.high - w.low; ++k)
-      sum += values[static_cast<size_t>(k)] = Kernel((static_cast<double>(k + w.low) - w.centre + 0.5) * (1.0 / filter_scale));
+    for (int64_t k = 0; k < w.high - w.low; ++k) sum += values[static_cast<size_t>(k)] = kernels::weight_of<Kernel>(k + w.low, w, scale);
     const int64_t at = mirror ? m - 1 - i : i;
     const int64_t first = std::min(w.low, n - axis.taps);
     axis.first[static_cast<size_t>(at)] = first;
@@ -69,11 +37,11 @@ AxisWeights<T> axis_weights(int64_t n, int64_t m, Filter filter, bool mirror, Ro
   EOSIN_CHECK(n > 0 && m > 0, Shape, "[resize] sizes must be positive (got {} to {})", n, m);
   switch (filter) {
     case Filter::kBilinear:
-      return axis_weights<triangle, T>(n, m, 1.0, mirror, round);
+      return axis_weights<kernels::Bilinear, T>(n, m, mirror, round);
     case Filter::kBicubic:
-      return axis_weights<cubic, T>(n, m, 2.0, mirror, round);
+      return axis_weights<kernels::Bicubic, T>(n, m, mirror, round);
     case Filter::kLanczos:
-      return axis_weights<lanczos, T>(n, m, 3.0, mirror, round);
+      return axis_weights<kernels::Lanczos, T>(n, m, mirror, round);
   }
   EOSIN_ASSERT(!"unknown filter");
   return {};

@@ -5,10 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kernels/resample_element.h"
+
 namespace eosin::data {
 
-/// Kernels: triangle (support 1), cubic with a = -0.5 (support 2), windowed sinc (support 3).
-enum class Filter { kBilinear, kBicubic, kLanczos };
+using kernels::Filter;
 
 /// "bilinear", "bicubic", "lanczos"; Config error otherwise.
 Filter filter_by_name(std::string_view name);

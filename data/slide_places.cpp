@@ -34,7 +34,8 @@ TileConfig tile_config(const SlideSourceConfig& c) {
 
 /// What a slide's places depend on.
 std::string identity_of(const SlideEntry& entry, const TileConfig& config) {
-  return sha256(fmt::format("{}\n{}\n{}\n{}", tiling_identity(config, nullptr), entry.id, entry.path, entry.mpp ? fmt::format("{}", *entry.mpp) : ""));
+  return sha256(
+      fmt::format("{}\n{}\n{}\n{}", tiling_identity(config, nullptr), entry.id, entry.path, entry.mpp ? fmt::format("{}", *entry.mpp) : ""));
 }
 
 SlidePlaces look_at(const SlideEntry& entry, const TileConfig& config) {

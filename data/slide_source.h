@@ -22,6 +22,7 @@ class SlideSource final : public TileSource {
   SlideSource(const SlideSourceConfig& config, std::vector<SlidePlaces> places, uint64_t seed);
 
   uint64_t n_tiles() const override { return firsts_.back(); }
+  Size tile_size() const override { return {tile_.size_px, tile_.size_px}; }
   std::string digest() const override { return digest_; }
   SampleId id(const TileDraw& draw) const override;
   void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const override;

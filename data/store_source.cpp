@@ -57,6 +57,11 @@ void add_column(const TileStore& store, uint64_t base, const std::string& name, 
 
 }  // namespace
 
+Size StoreSource::tile_size() const {
+  const TileFormat& format = first_store()->format();
+  return {format.tile_width, format.tile_height};
+}
+
 StoreSource::StoreSource(const std::vector<std::string>& paths) {
   EOSIN_CHECK(!paths.empty(), Config, "[data.store] no tile store is given");
   for (const std::string& path : paths) add(path, std::make_shared<const TileStore>(path));

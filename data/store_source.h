@@ -22,6 +22,7 @@ class StoreSource final : public TileSource {
   explicit StoreSource(std::shared_ptr<const TileStore> store);
 
   uint64_t n_tiles() const override { return firsts_.back(); }
+  Size tile_size() const override;
   std::string digest() const override;
   SampleId id(const TileDraw& draw) const override;
   void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const override;

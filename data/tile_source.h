@@ -2,6 +2,7 @@
 // What a loader draws tiles from: tile stores, or slides themselves. Whoever makes views need not know which.
 #include "data/batch.h"
 #include "data/image.h"
+#include "data/slide_reader.h"
 #include "data/tile_ranges.h"
 
 #include <cstdint>
@@ -27,6 +28,8 @@ class TileSource {
  public:
   virtual ~TileSource() = default;
   virtual uint64_t n_tiles() const = 0;
+  /// Of every tile, in pixels.
+  virtual Size tile_size() const = 0;
   /// Identity of the content: part of a run's identity.
   virtual std::string digest() const = 0;
 

@@ -1,14 +1,10 @@
 #pragma once
 // The arithmetic of one AdamW element, for adamw_cpu.cpp and adamw_cuda.cu alike: one text, hence the same bits (both are
 // compiled without contraction). Plain C++17, no torch.
+#include "core/kernels/host_device.h"
+
 #include <cmath>
 #include <cstdint>
-
-#ifdef __CUDACC__
-#define EOSIN_HOST_DEVICE __host__ __device__
-#else
-#define EOSIN_HOST_DEVICE
-#endif
 
 namespace eosin::kernels {
 

@@ -1,6 +1,8 @@
 #include "apps/pretrain_config.h"
 
+#include "apps/wiring.h"
 #include "core/base/error.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,6 +41,11 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       {{"train.steps=10", "train.samples=20"}, "steps and samples are both given"},
       {{"train.steps=10", "train.freeze_last_layer_steps=11"}, "longer than the run of 10 steps"},
       {{"optim.learning_rate=1"}, "optim.learning_rate"},
+      {{"data.augment=device"}, "data.augment"},
+      {{"data.augment=gpu", "run.device=cpu"}, "gpu needs a CUDA device, but run.device is cpu"},
+      {{"data.augment=gpu", "data.crops.name=rudolfv"}, "data.crops.macenko_p"},
+      {{"data.augment=gpu", "data.crops.randstainna_p=0.5"}, "data.crops.randstainna_p"},
+      {{"data.augment=gpu", "data.crops.arithmetic=exact"}, "data.crops.arithmetic"},
       {{"data.store="}, "no tile store is given"},
       {{"data.store=[]"}, "no tile store is given"},
       {{"data.slides=a.svs"}, "from a store or from slides, not from both"},
@@ -56,6 +63,21 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       EXPECT_THAT(e.what(), testing::HasSubstr(mistake.message));
     }
   }
+}
+
+TEST(PretrainConfig, ViewsAreRenderedWhereTheConfigSays) {
+  const LaunchEnv env;
+  for (const char* augment : {"data.augment=cpu", "data.augment=auto"})
+    EXPECT_EQ(choose_view_form(read({augment}), env, c10::kCPU), data::ViewForm::kFloat) << augment;
+  EXPECT_THAT(message_of([&] { choose_view_form(read({"data.augment=gpu"}), env, c10::kCPU); }, ErrorKind::Config),
+              testing::HasSubstr("[data.augment] gpu needs a CUDA device (the run is on cpu"));
+
+  const c10::Device gpu(c10::kCUDA, 0);
+  EXPECT_EQ(choose_view_form(read({}), env, gpu), data::ViewForm::kBfloat16);
+  EXPECT_EQ(choose_view_form(read({"data.augment=gpu", "run.threads=64"}), env, gpu), data::ViewForm::kDrawn);
+  EXPECT_EQ(choose_view_form(read({"data.augment=auto", "run.threads=5"}), env, gpu), data::ViewForm::kDrawn);
+  EXPECT_EQ(choose_view_form(read({"data.augment=auto", "run.threads=6"}), env, gpu), data::ViewForm::kBfloat16);
+  EXPECT_EQ(choose_view_form(read({"data.augment=auto", "run.threads=5", "data.crops.name=rudolfv"}), env, gpu), data::ViewForm::kBfloat16);
 }
 
 TEST(PretrainConfig, WeightDecayAndLearningRateHaveTheirCourse) {

@@ -278,6 +278,7 @@ TEST(ViewLoader, AShardThatVanishedBeforeItsFirstTileIsReplaced) {
 class SlowSource final : public TileSource {
  public:
   uint64_t n_tiles() const override { return 7; }
+  Size tile_size() const override { return {kTestWidth, kTestHeight}; }
   std::string digest() const override { return "slow"; }
   SampleId id(const TileDraw& draw) const override { return {0, static_cast<int64_t>(draw.index), 0}; }
   void read_image(const TileDraw& draw, std::vector<uint8_t>&, Image& out) const override {

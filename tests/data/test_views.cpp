@@ -2,59 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/rng.h"
-#include "data/jpeg.h"
 #include "data/multicrop.h"
+#include "tests/data/tile_fixture.h"
 
 namespace eosin::data {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// Pink ground with violet spots and some noise: smooth and saturated as H&E is.
-Image synthetic_tile(int64_t size, uint64_t seed) {
-  Image image(size, size);
-  RandomStream s(seed, 0, 0, RandomOp::kSynthetic);
-  std::vector<std::array<double, 3>> spots(40);
-  for (auto& c : spots)
-    c = {s.uniform_double() * static_cast<double>(size), s.uniform_double() * static_cast<double>(size), 3 + 6 * s.uniform_double()};
-  for (int64_t y = 0; y < size; ++y)
-    for (int64_t x = 0; x < size; ++x) {
-      double dark = 0;
-      for (const auto& c : spots) {
-        const double d = std::hypot(static_cast<double>(y) - c[0], static_cast<double>(x) - c[1]) - c[2];
-        dark = std::max(dark, 1 / (1 + std::exp(d)));
-      }
-      const std::array<double, 3> pink = {226, 158, 196}, violet = {104, 62, 142};
-      for (size_t k = 0; k < 3; ++k)
-        image.row(y)[3 * static_cast<size_t>(x) + k] =
-            static_cast<uint8_t>(std::clamp(pink[k] + dark * (violet[k] - pink[k]) + 2 * static_cast<double>(s.normal()), 0.0, 255.0));
-    }
-  return image;
-}
-
-std::vector<Image> real_tiles(size_t count) {
-  const char* env = std::getenv("EOSIN_TEST_DATA");
-  const fs::path root = fs::path(env ? env : EOSIN_SOURCE_DIR "/../shared/data") / "patches-atlas";
-  std::vector<fs::path> paths;
-  if (fs::is_directory(root))
-    for (const auto& e : fs::recursive_directory_iterator(root))
-      if (e.path().extension() == ".jpg" || e.path().extension() == ".jpeg") paths.push_back(e.path());
-  std::sort(paths.begin(), paths.end());
-  std::vector<Image> tiles;
-  for (size_t i = 0; i < paths.size() && tiles.size() < count; i += std::max<size_t>(1, paths.size() / count)) {
-    std::ifstream file(paths[i], std::ios::binary);
-    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(file)), {});
-    decode_jpeg(bytes, tiles.emplace_back());
-  }
-  return tiles;
-}
 
 std::vector<std::vector<float>> make_views(const MultiCropConfig& config, const Image& tile, uint64_t seed, uint64_t position) {
   const ViewMaker maker(config);
@@ -77,11 +33,6 @@ Distance distance(const std::vector<float>& a, const std::vector<float>& b) {
   const auto at = d.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(d.size() - 1) * 0.999);
   std::nth_element(d.begin(), at, d.end());
   return {sum / static_cast<double>(d.size()), *at};
-}
-
-MultiCropConfig levels(MultiCropConfig config) {
-  config.mean = {0, 0, 0}, config.std = {1, 1, 1};
-  return config;
 }
 
 std::vector<float> joined(const std::vector<std::vector<float>>& views) {
