@@ -53,12 +53,12 @@ struct ViewLoader::Slab {
   std::vector<std::pair<uint8_t*, int64_t>> of_view;  // where each view's first tile lies, bytes of an element
   std::vector<int64_t> elements_before = {0};         // numbers of a tile in the views before
 
-  Slab(const ViewMaker& maker, Size tile, const LoaderPlace& place) {
+  Slab(const ViewMaker& maker, const TileSource& source, const LoaderPlace& place) {
     const auto make = [&place](std::vector<int64_t> shape, at::ScalarType type) {
       return at::empty(shape, at::TensorOptions(type).pinned_memory(place.pinned));
     };
     const bool drawn = place.form == ViewForm::kDrawn;
-    if (drawn) tiles_BHWC = make({place.local_batch, tile.height, tile.width, 3}, at::kByte);
+    if (drawn) tiles_BHWC = make({place.local_batch, source.tile_size().height, source.tile_size().width, 3}, at::kByte);
     for (int64_t v = 0, end = 0; v < maker.n_views(); v = end) {
       while (end < maker.n_views() && maker.size_px(end) == maker.size_px(v)) ++end;
       const int64_t n = (end - v) * place.local_batch, size = maker.size_px(v);
@@ -176,10 +176,10 @@ void ViewLoader::open_next() {
 /// Fresh memory for every batch would cost a page fault for every 4 kB of it. Pinned memory is not kept here: a copy to the device may
 /// still read it, which torch's pinned allocator knows and we do not.
 std::shared_ptr<ViewLoader::Slab> ViewLoader::free_slab() {
-  if (place_.pinned) return std::make_shared<Slab>(maker_, source_->tile_size(), place_);
+  if (place_.pinned) return std::make_shared<Slab>(maker_, *source_, place_);
   for (const auto& s : slabs_)
     if (s.use_count() == 1 && s->free()) return s;
-  slabs_.push_back(std::make_shared<Slab>(maker_, source_->tile_size(), place_));
+  slabs_.push_back(std::make_shared<Slab>(maker_, *source_, place_));
   return slabs_.back();
 }
 

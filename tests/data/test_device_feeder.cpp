@@ -1,5 +1,7 @@
 #include "data/device_feeder.h"
 
+#include "data/store_source.h"
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +28,7 @@ class DeviceFeeding : public testing::Test {
   std::shared_ptr<ViewLoader> loader(ViewForm form = ViewForm::kFloat, int64_t threads = 2, MultiCropConfig views = small_views(),
                                      bool pinned = false) {
     const LoaderPlace place{.seed = 17, .local_batch = 4, .threads = threads, .pinned = pinned, .form = form};
-    return std::make_shared<ViewLoader>(std::make_shared<TileStore>(folder_ / "store"), views, LoaderConfig{}, place);
+    return std::make_shared<ViewLoader>(std::make_shared<StoreSource>(std::vector<std::string>{folder_ / "store"}), views, LoaderConfig{}, place);
   }
   TemporaryFolder folder_;
 };
