@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -54,6 +55,8 @@ uint64_t resident_bytes() {
   statm >> pages >> resident;
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 /// The list on disk.
 class TileList {
@@ -144,7 +147,7 @@ class TileList {
 };
 
 struct Start {
-  double open_seconds = 0, batch_seconds = 0;
+  double open_seconds = 0, batch_seconds = 0, open_cpu = 0, batch_cpu = 0;
   uint64_t before_bytes = 0, open_bytes = 0, batch_bytes = 0;
 };
 
@@ -156,35 +159,40 @@ Start start(const ListBench& c, const std::string& folder, const std::string& or
   ::malloc_trim(0);  // what the start before this one has left
   result.before_bytes = resident_bytes();
   const auto begin = Clock::now();
+  const double cpu = cpu_seconds();
   const auto source = std::make_shared<const data::StoreSource>(std::vector<std::string>{folder});
   const int64_t threads = c.threads > 0 ? c.threads : usable_cores();
   data::ViewLoader loader(source, data::view_preset("dinov2"), loader_config(order),
                           {.seed = static_cast<uint64_t>(c.seed), .local_batch = c.batch_size, .threads = threads});
-  result.open_seconds = seconds(begin), result.open_bytes = resident_bytes();
+  result.open_seconds = seconds(begin), result.open_cpu = cpu_seconds() - cpu, result.open_bytes = resident_bytes();
   if (position) {
     State state = loader.state();
     state.values["position"] = *position;
     loader.load_state(state);
   }
   const data::ViewBatch batch = loader.next();
-  result.batch_seconds = seconds(begin), result.batch_bytes = resident_bytes();
+  result.batch_seconds = seconds(begin), result.batch_cpu = cpu_seconds() - cpu, result.batch_bytes = resident_bytes();
   EOSIN_CHECK(loader.quarantine().empty(), Data, "[bench] the list's own tiles cannot be read: {}", loader.quarantine().begin()->second.reason);
   return result;
 }
 
 struct Series {
-  std::vector<double> seconds;
+  std::vector<double> wall, cpu;
   uint64_t bytes = 0, before = 0;
-  void add(double s, uint64_t b, uint64_t then) { seconds.push_back(s), bytes = std::max(bytes, b), before = std::max(before, then); }
+  void add(double wall_seconds, double cpu_used, uint64_t held, uint64_t held_before) {
+    wall.push_back(wall_seconds), cpu.push_back(cpu_used);
+    bytes = std::max(bytes, held), before = std::max(before, held_before);
+  }
 };
 
 Json row_of(const std::string& name, Series series) {
-  auto& seconds = series.seconds;
-  std::sort(seconds.begin(), seconds.end());
+  std::sort(series.wall.begin(), series.wall.end());
+  std::sort(series.cpu.begin(), series.cpu.end());
   return {{"name", name},
-          {"wall_seconds", seconds[seconds.size() / 2]},
-          {"lowest_seconds", seconds.front()},
-          {"highest_seconds", seconds.back()},
+          {"wall_seconds", series.wall[series.wall.size() / 2]},
+          {"lowest_seconds", series.wall.front()},
+          {"highest_seconds", series.wall.back()},
+          {"cpu_seconds", series.cpu[series.cpu.size() / 2]},
           {"resident_bytes", series.bytes},
           {"resident_bytes_before", series.before}};
 }
@@ -205,9 +213,9 @@ Json bench_list(const ListBench& c) {
     Series open, first, resumed;
     for (int64_t r = 0; r < c.repeats; ++r) {
       const Start a = start(c, folder, order, std::nullopt), b = start(c, folder, order, c.resume_at);
-      open.add(a.open_seconds, a.open_bytes, a.before_bytes);
-      first.add(a.batch_seconds, a.batch_bytes, a.before_bytes);
-      resumed.add(b.batch_seconds, b.batch_bytes, b.before_bytes);
+      open.add(a.open_seconds, a.open_cpu, a.open_bytes, a.before_bytes);
+      first.add(a.batch_seconds, a.batch_cpu, a.batch_bytes, a.before_bytes);
+      resumed.add(b.batch_seconds, b.batch_cpu, b.batch_bytes, b.before_bytes);
     }
     rows.push_back(row_of(order + ": open", open));
     rows.push_back(row_of(order + ": open and first batch", first));

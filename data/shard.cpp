@@ -326,7 +326,10 @@ std::span<const uint8_t> Shard::read(uint64_t index, std::vector<uint8_t>& buffe
 }
 
 void Shard::will_read(uint64_t offset, uint64_t bytes) const {
-  ::posix_fadvise(impl_->file->descriptor(), static_cast<off_t>(impl_->payload_offset + offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+  constexpr uint64_t kOnce = 128 << 10;  // the system drops what goes beyond a device's read-ahead, as a rule this much
+  for (uint64_t at = offset; at < offset + bytes; at += kOnce)
+    ::posix_fadvise(impl_->file->descriptor(), static_cast<off_t>(impl_->payload_offset + at),
+                    static_cast<off_t>(std::min(kOnce, offset + bytes - at)), POSIX_FADV_WILLNEED);
 }
 
 void Shard::read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out) const {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,8 +19,11 @@ namespace {
 thread_local sigjmp_buf* escape = nullptr;  // set while this thread looks into a mapping
 struct sigaction before_us;
 
-void on_bus_error(int, siginfo_t*, void*) {
-  if (escape) siglongjmp(*escape, 1);
+void on_bus_error(int, siginfo_t*, void* context) {
+  if (escape) {
+    ::pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);  // a jump does not unblock the signal
+    siglongjmp(*escape, 1);
+  }
   ::sigaction(SIGBUS, &before_us, nullptr);  // not ours: the fault comes again and is handled as it would have been
 }
 
@@ -28,7 +32,7 @@ void catch_bus_errors() {
   std::call_once(once, [] {
     struct sigaction action {};
     action.sa_sigaction = on_bus_error;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;  // a jump out of the handler does not unblock the signal
+    action.sa_flags = SA_SIGINFO;
     ::sigaction(SIGBUS, &action, &before_us);
   });
 }

@@ -7,6 +7,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -18,44 +19,49 @@ namespace {
 
 constexpr const char* kChecksum = "crc32c";
 
-/// The texts of a slide that groups are made of; empty ones are left out of the file.
+/// The texts of a slide that groups are made of.
 struct ManifestText {
   const char* key;
   std::string SlideRow::*field;
 };
 constexpr ManifestText kManifestTexts[] = {
-    {"patient", &SlideRow::patient}, {"site", &SlideRow::site}, {"stain", &SlideRow::stain}, {"scanner", &SlideRow::scanner}};
+    {"id", &SlideRow::id}, {"patient", &SlideRow::patient}, {"site", &SlideRow::site}, {"stain", &SlideRow::stain}, {"scanner", &SlideRow::scanner}};
 
-json to_json(const SlideRow& row) {
-  json j = {{"id", row.id}, {"first", row.first}, {"count", row.count}};
-  for (const auto text : kManifestTexts)
-    if (!(row.*text.field).empty()) j[text.key] = row.*text.field;
+/// A list for each column; a text that no slide has is left out.
+json columns_of(const std::vector<SlideRow>& slides) {
+  json j = {{"first", json::array()}, {"count", json::array()}};
+  for (const SlideRow& row : slides) j["first"].push_back(row.first), j["count"].push_back(row.count);
+  for (const auto text : kManifestTexts) {
+    if (std::all_of(slides.begin(), slides.end(), [&](const SlideRow& row) { return (row.*text.field).empty(); })) continue;
+    for (const SlideRow& row : slides) j[text.key].push_back(row.*text.field);
+  }
   return j;
 }
 
-SlideRow slide_from(const json& j) {
-  SlideRow row;
-  row.id = j.at("id"), row.first = j.at("first"), row.count = j.at("count");
-  for (const auto text : kManifestTexts)
-    if (const auto at = j.find(text.key); at != j.end()) row.*text.field = *at;
-  return row;
+std::vector<SlideRow> slides_from(json& j) {
+  std::vector<SlideRow> slides(j.at("first").size());
+  for (size_t i = 0; i < slides.size(); ++i) slides[i].first = j["first"][i], slides[i].count = j.at("count").at(i);
+  for (const auto text : kManifestTexts) {
+    if (!j.contains(text.key)) continue;
+    for (size_t i = 0; i < slides.size(); ++i) slides[i].*text.field = std::move(j[text.key].at(i).get_ref<std::string&>());
+  }
+  return slides;
 }
 
 json to_json(const ShardEntry& s) {
   json j = {{"path", s.path}, {"uuid", s.uuid}, {"bytes", s.bytes}, {"n_tiles", s.n_tiles}, {"index_crc32c", s.index_crc32c}};
   if (!s.slides) return j;
   j["order"] = s.ordered_by_slide ? "slide" : "shuffled";
-  j["slides"] = json::array();
-  for (const SlideRow& row : *s.slides) j["slides"].push_back(to_json(row));
+  j["slides"] = columns_of(*s.slides);
   return j;
 }
 
-ShardEntry shard_from(const json& j) {
+/// Takes the texts out of `j`.
+ShardEntry shard_from(json& j) {
   ShardEntry s{j.at("path"), j.at("uuid"), j.at("bytes"), j.at("n_tiles"), j.at("index_crc32c")};
   if (!j.contains("slides")) return s;
   s.ordered_by_slide = j.at("order") == "slide";
-  s.slides.emplace().reserve(j.at("slides").size());
-  for (const auto& row : j.at("slides")) s.slides->push_back(slide_from(row));
+  s.slides = slides_from(j.at("slides"));
   return s;
 }
 
@@ -82,8 +88,8 @@ Parsed parse(const std::string& text) {
   m.rest = json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
     if (depth == 1 && event == json::parse_event_t::key) key = parsed.get<std::string>();
     if (depth != 2 || event != json::parse_event_t::object_end || key != "shards") return true;
-    m.shards.push_back(shard_from(parsed));
     m.shard_texts += (m.shard_texts.empty() ? "" : ",") + parsed.dump();
+    m.shards.push_back(shard_from(parsed));
     return false;
   });
   return m;
@@ -133,7 +139,6 @@ ShardEntry entry_of(const Shard& shard, const std::string& folder) {
 
 SlideRow manifest_row(const SlideRow& row) {
   SlideRow kept;
-  kept.id = row.id;
   for (const auto text : kManifestTexts) kept.*text.field = row.*text.field;
   kept.first = row.first, kept.count = row.count;
   return kept;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <set>
@@ -20,8 +21,9 @@ struct Slot {
   std::string path;
   std::optional<ShardEntry> expected;  // what the manifest says
   uint64_t first = 0, n_tiles = 0;
-  std::once_flag once;
-  std::unique_ptr<Shard> shard;
+  std::mutex opening;
+  std::unique_ptr<const Shard> shard;
+  std::atomic<const Shard*> open{nullptr};  // the same, once it is there: reads take no lock
 };
 
 /// The number of every shard's slides in the joined table.
@@ -146,12 +148,15 @@ void TileStore::Impl::list(const std::string& store_path) {
 
 const Shard& TileStore::Impl::shard(size_t k) const {
   Slot& slot = *slots[k];
-  std::call_once(slot.once, [&] {
-    auto opened = std::make_unique<Shard>(slot.path);
+  if (const Shard* open = slot.open.load(std::memory_order_acquire)) return *open;
+  const std::lock_guard lock(slot.opening);
+  if (!slot.shard) {
+    auto opened = std::make_unique<const Shard>(slot.path);
     if (slot.expected) check_against_manifest(*opened, *slot.expected);
     if (format) check_format(*opened, *format);
     slot.shard = std::move(opened);
-  });
+    slot.open.store(slot.shard.get(), std::memory_order_release);
+  }
   return *slot.shard;
 }
 
