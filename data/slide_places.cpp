@@ -3,16 +3,14 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/parallel.h"
 #include "core/base/sha256.h"
 #include "data/slide_plan.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -122,28 +120,13 @@ std::vector<SlidePlaces> find_places(const SlideSourceConfig& config, const std:
   const TileConfig tiling = tile_config(config);
   fs::create_directories(cache);
   std::vector<SlidePlaces> places(entries.size());
-  std::atomic<size_t> next{0};
   std::mutex mutex;
   int64_t done = 0;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    try {
-      for (size_t i; (i = next++) < entries.size();) {
-        places[i] = places_of(entries[i], tiling, cache);
-        const std::lock_guard lock(mutex);
-        if (progress) progress(++done, static_cast<int64_t>(entries.size()));
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-      next = entries.size();
-    }
-  };
-  std::vector<std::thread> pool;
-  for (int64_t t = 1; t < threads; ++t) pool.emplace_back(work);
-  work();
-  for (auto& thread : pool) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  parallel_for(entries.size(), threads, [&](size_t i) {
+    places[i] = places_of(entries[i], tiling, cache);
+    const std::lock_guard lock(mutex);
+    if (progress) progress(++done, static_cast<int64_t>(entries.size()));
+  });
 
   const auto failed = std::count_if(places.begin(), places.end(), [](const SlidePlaces& p) { return p.failed; });
   const auto last = std::find_if(places.rbegin(), places.rend(), [](const SlidePlaces& p) { return p.failed; });

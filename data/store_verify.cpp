@@ -1,11 +1,10 @@
 #include "data/store_verify.h"
 
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "data/jpeg.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -24,10 +23,8 @@ struct Work {
   const TileStore& store;
   const bool decode;
   std::set<uint64_t> firsts;  // the first tile of every shard
-  std::atomic<uint64_t> next{0};
   std::mutex mutex;
   std::vector<DamagedTile> bad;
-  std::exception_ptr failure;
 
   /// Decoding looks at every tile's size; without it one header a shard shows whether the file's attributes are those of its pictures.
   void check_size(uint64_t index, std::span<const uint8_t> record) const {
@@ -51,17 +48,10 @@ struct Work {
     }
   }
 
-  void run() {
-    try {
-      std::vector<uint8_t> buffer;
-      Image image;
-      for (uint64_t first; (first = next.fetch_add(kChunk)) < store.n_tiles();)
-        for (uint64_t i = first; i < std::min(first + kChunk, store.n_tiles()); ++i) check(i, buffer, image);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-      next = store.n_tiles();
-    }
+  void check_chunk(uint64_t chunk) {
+    std::vector<uint8_t> buffer;
+    Image image;
+    for (uint64_t i = chunk * kChunk; i < std::min((chunk + 1) * kChunk, store.n_tiles()); ++i) check(i, buffer, image);
   }
 };
 
@@ -70,11 +60,7 @@ struct Work {
 std::vector<DamagedTile> verify_store(const TileStore& store, bool decode, int threads) {
   if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   Work work(store, decode);
-  std::vector<std::thread> pool;
-  for (int t = 1; t < threads; ++t) pool.emplace_back([&work] { work.run(); });
-  work.run();
-  for (auto& thread : pool) thread.join();
-  if (work.failure) std::rethrow_exception(work.failure);
+  parallel_for((store.n_tiles() + kChunk - 1) / kChunk, threads, [&work](size_t chunk) { work.check_chunk(chunk); });
   std::sort(work.bad.begin(), work.bad.end(), [](const DamagedTile& a, const DamagedTile& b) { return a.index < b.index; });
   return std::move(work.bad);
 }

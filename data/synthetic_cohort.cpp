@@ -4,16 +4,13 @@
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/machine.h"
+#include "core/base/parallel.h"
 #include "core/base/rng.h"
 #include "data/png.h"
 #include "data/pyramid_tiff.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <filesystem>
-#include <mutex>
-#include <thread>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -117,28 +114,6 @@ std::string write_slide(const fs::path& folder, const CohortSlide& s, const Coho
   return report_of(s, drawn);
 }
 
-/// Calls work(i) for i < n from several threads; the first exception is thrown again.
-template <class Work>
-void for_each_index(size_t n, int64_t threads, Work work) {
-  std::atomic<size_t> next = 0;
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto loop = [&] {
-    try {
-      for (size_t i = next++; i < n; i = next++) work(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = n;
-    }
-  };
-  std::vector<std::thread> workers;
-  for (int64_t t = 1; t < threads; ++t) workers.emplace_back(loop);
-  loop();
-  for (auto& w : workers) w.join();
-  if (failure) std::rethrow_exception(failure);
-}
-
 std::string cohort_table(const std::vector<CohortSlide>& slides) {
   std::string text = csv_line({"slide", "patient", "label", "lymphoid", "centre", "mpp", "path", "split"});
   for (const CohortSlide& s : slides)
@@ -165,7 +140,7 @@ CohortFiles write_cohort(const std::string& folder, const CohortConfig& config) 
   const auto slides = plan_cohort(config);
   std::vector<std::string> reports(slides.size());
   const int64_t threads = config.run.threads > 0 ? config.run.threads : usable_cores();
-  for_each_index(slides.size(), threads, [&](size_t i) { reports[i] = write_slide(root, slides[i], config); });
+  parallel_for(slides.size(), threads, [&](size_t i) { reports[i] = write_slide(root, slides[i], config); });
   std::string report_table = csv_line({"slide", "patient", "report"});
   for (size_t i = 0; i < slides.size(); ++i) report_table += csv_line({slides[i].slide, slides[i].patient, reports[i]});
   write_file((root / "cohort.csv").string(), cohort_table(slides));
