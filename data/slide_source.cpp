@@ -107,15 +107,9 @@ std::vector<TileGroup> SlideSource::groups(const std::string& by) const {
       {"slide", &SlideEntry::id}, {"patient", &SlideEntry::patient}, {"site", &SlideEntry::site}, {"stain", &SlideEntry::stain}};
   const auto text = texts.find(by);
   EOSIN_CHECK(text != texts.end(), Config, "[data.order.by] slides have no '{}'; need slide, patient, site or stain", by);
-  std::vector<TileGroup> groups;
-  std::unordered_map<std::string, size_t> place;
-  for (size_t s = 0; s < places_.size(); ++s) {
-    const std::string& name = places_[s].entry.*text->second;
-    const auto [at, is_new] = place.emplace(name, groups.size());
-    if (is_new) groups.push_back({name.empty() ? "(unknown)" : name, {}});
-    groups[at->second].tiles.add({firsts_[s], places_[s].cells.size()});
-  }
-  return groups;
+  TileGroups groups;
+  for (size_t s = 0; s < places_.size(); ++s) groups.add(places_[s].entry.*text->second, {firsts_[s], places_[s].cells.size()});
+  return groups.take();
 }
 
 }  // namespace eosin::data

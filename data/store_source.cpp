@@ -20,22 +20,7 @@ constexpr SlideText kSlideTexts[] = {{"slide", &SlideRow::id},
                                      {"stain", &SlideRow::stain},
                                      {"scanner", &SlideRow::scanner}};
 
-/// Gathers ranges under names.
-class Gatherer {
- public:
-  void add(const std::string& name, TileRange range) {
-    const auto [at, is_new] = place_.emplace(name, groups_.size());
-    if (is_new) groups_.push_back({name.empty() ? "(unknown)" : name, {}});
-    groups_[at->second].tiles.add(range);
-  }
-  std::vector<TileGroup> take() { return std::move(groups_); }
-
- private:
-  std::unordered_map<std::string, size_t> place_;
-  std::vector<TileGroup> groups_;
-};
-
-void add_slides(const TileStore& store, uint64_t base, std::string SlideRow::*field, Gatherer& groups) {
+void add_slides(const TileStore& store, uint64_t base, std::string SlideRow::*field, TileGroups& groups) {
   for (size_t k = 0; k < store.n_shards(); ++k) {
     const uint64_t first = base + store.shard_first(k);
     const auto& slides = store.shard_slides(k);
@@ -48,7 +33,7 @@ void add_slides(const TileStore& store, uint64_t base, std::string SlideRow::*fi
   }
 }
 
-void add_column(const TileStore& store, uint64_t base, const std::string& name, Gatherer& groups) {
+void add_column(const TileStore& store, uint64_t base, const std::string& name, TileGroups& groups) {
   for (size_t k = 0; k < store.n_shards(); ++k) {
     const auto texts = store.shard(k).column(name);
     for (size_t i = 0; i < texts.size(); ++i) groups.add(texts[i], {base + store.shard_first(k) + i, 1});
@@ -122,7 +107,7 @@ void StoreSource::will_read(const std::vector<TileRange>& tiles) const {
 
 std::vector<TileGroup> StoreSource::groups(const std::string& by) const {
   const auto text = std::find_if(std::begin(kSlideTexts), std::end(kSlideTexts), [&](const SlideText& t) { return by == t.name; });
-  Gatherer gatherer;
+  TileGroups gatherer;
   for (size_t s = 0; s < stores_.size(); ++s) {
     const TileStore& store = *stores_[s];
     if (by == "store") {

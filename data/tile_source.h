@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace eosin::data {
@@ -21,6 +23,21 @@ struct TileDraw {
 struct TileGroup {
   std::string name;
   TileRanges tiles;
+};
+
+/// Gathers ranges of tiles under names, in order of first appearance; no name is "(unknown)".
+class TileGroups {
+ public:
+  void add(const std::string& name, TileRange range) {
+    const auto [at, is_new] = place_.emplace(name, groups_.size());
+    if (is_new) groups_.push_back({name.empty() ? "(unknown)" : name, {}});
+    groups_[at->second].tiles.add(range);
+  }
+  std::vector<TileGroup> take() { return std::move(groups_); }
+
+ private:
+  std::unordered_map<std::string, size_t> place_;
+  std::vector<TileGroup> groups_;
 };
 
 /// A numbered set of tiles. Thread-safe; what a draw gives depends on nothing but the draw.
