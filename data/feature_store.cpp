@@ -246,20 +246,14 @@ void write_features(const std::string& path, const SlideFeatures& features) {
               features.ids.size(), f.size(0));
   const int64_t bad = count_non_finite(f);
   EOSIN_CHECK(bad == 0, Numeric, "[{}] {} of {} feature values are not finite", path, bad, f.numel());
-  const std::string tmp = path + ".tmp";
-  try {
-    h5::File file = h5::File::create(tmp);
+  write_beside(path, [&](const std::string& temporary) {
+    h5::File file = h5::File::create(temporary);
     write_tensor(file, "features", f);
     write_tensor(file, "coords", c);
     if (!features.ids.empty()) write_ids(file, features.ids);
     write_meta(file, features.meta);
     file.close();
-    commit_file(tmp, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(tmp, ignored);
-    throw;
-  }
+  });
 }
 
 std::vector<std::string> list_features(const std::string& path) {

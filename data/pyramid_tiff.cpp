@@ -1,11 +1,11 @@
 #include "data/pyramid_tiff.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 
 #include <tiffio.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 namespace eosin::data {
@@ -87,22 +87,19 @@ void write_pyramid_tiff(const std::string& path, const ImageView& image, const P
   EOSIN_CHECK(image.height > 0 && image.width > 0, Shape, "[tiff] the picture for '{}' is empty", path);
   EOSIN_CHECK(settings.tile_size > 0 && settings.tile_size % 16 == 0, Shape, "[tiff] tile size must be a multiple of 16 (got {})",
               settings.tile_size);
-  const std::string temporary = path + ".tmp";
-  Tiff tiff(TIFFOpen(temporary.c_str(), "w"), TIFFClose);
-  EOSIN_CHECK(tiff, Io, "[tiff] cannot create '{}'", temporary);
-  Image reduced;
-  int64_t have = 1;
-  for (const int64_t downsample : settings.downsamples) {
-    if (downsample > 1) reduced = box_downsample(have == 1 ? image : ImageView(reduced), downsample / have);
-    const ImageView level = downsample > 1 ? ImageView(reduced) : image;
-    if (downsample > 1 && std::min(level.height, level.width) < kSmallestEdge) break;
-    write_level(tiff.get(), temporary, level, downsample, settings);
-    have = downsample;
-  }
-  tiff.reset();
-  std::error_code ec;
-  std::filesystem::rename(temporary, path, ec);
-  EOSIN_CHECK(!ec, Io, "[tiff] cannot rename '{}' to '{}': {}", temporary, path, ec.message());
+  write_beside(path, [&](const std::string& temporary) {
+    Tiff tiff(TIFFOpen(temporary.c_str(), "w"), TIFFClose);
+    EOSIN_CHECK(tiff, Io, "[tiff] cannot create '{}'", temporary);
+    Image reduced;
+    int64_t have = 1;
+    for (const int64_t downsample : settings.downsamples) {
+      if (downsample > 1) reduced = box_downsample(have == 1 ? image : ImageView(reduced), downsample / have);
+      const ImageView level = downsample > 1 ? ImageView(reduced) : image;
+      if (downsample > 1 && std::min(level.height, level.width) < kSmallestEdge) break;
+      write_level(tiff.get(), temporary, level, downsample, settings);
+      have = downsample;
+    }
+  });
 }
 
 }  // namespace eosin::data

@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <filesystem>
 #include <numeric>
 
 namespace eosin::data {
@@ -192,8 +191,8 @@ void check_space(const std::string& tmp, const Columns& columns, const ShardHead
 }
 
 /// Writes all but the name: what is left behind on an error is removed by the caller.
-void write_file(const std::string& tmp, const ShardIndex& index, const Columns& columns, const ShardHeader& header,
-                const std::function<void(PayloadSink&)>& write_payload) {
+void write_whole(const std::string& tmp, const ShardIndex& index, const Columns& columns, const ShardHeader& header,
+                 const std::function<void(PayloadSink&)>& write_payload) {
   check_space(tmp, columns, header);
   h5::File file = h5::File::create(tmp);
   write_attributes(file, header);
@@ -258,16 +257,7 @@ ShardHeader write_shard(const std::string& path, ShardIndex index, const std::fu
   count_tiles(index.tiles, index.ordered_by_slide, index.slides);
   const Columns columns(index);
   const ShardHeader header = header_of(index, columns);
-
-  const std::string tmp = path + ".tmp";
-  try {
-    write_file(tmp, index, columns, header, write_payload);
-    commit_file(tmp, path);
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(tmp, ignored);
-    throw;
-  }
+  write_beside(path, [&](const std::string& temporary) { write_whole(temporary, index, columns, header, write_payload); });
   return header;
 }
 

@@ -120,11 +120,10 @@ std::string slide_name(const fs::path& path) {
 }  // namespace
 
 void write_slide_coords(const std::string& path, const SlideCoords& coords) {
-  const std::string tmp = path + ".tmp";
   std::vector<int64_t> rows;
   for (const Point& p : coords.tiles) rows.insert(rows.end(), {p.x, p.y});
-  try {
-    h5::File file = h5::File::create(tmp);
+  write_beside(path, [&](const std::string& temporary) {
+    h5::File file = h5::File::create(temporary);
     h5::Layout layout;
     layout.chunk = {kChunkRows, 2};
     layout.extendible = true;
@@ -132,12 +131,7 @@ void write_slide_coords(const std::string& path, const SlideCoords& coords) {
     coords.layout == CoordsLayout::kTrident ? write_trident(file, coords) : write_clam(file, coords);
     if (!coords.identity.empty()) file.set_text("/", "identity", coords.identity);
     file.close();
-    commit_file(tmp, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(tmp, ignored);
-    throw;
-  }
+  });
 }
 
 SlideCoords read_slide_coords(const std::string& path) {

@@ -51,6 +51,16 @@ off_t whole_lines(int descriptor, off_t size) {
   return 0;
 }
 
+/// fsync of `temporary`, rename to `path`, fsync of the folder.
+void commit_file(const std::string& temporary, const std::string& path) {
+  const int descriptor = open_or_fail(temporary, O_RDONLY, "open the file");
+  const int code = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (code != 0) fail_errno(fmt::format("[{}] cannot fsync", temporary), code);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno(fmt::format("[{}] cannot put the written file in its place", path), errno);
+  sync_folder(folder_of(path));
+}
+
 }  // namespace
 
 void fail_write(const std::string& path, uint64_t bytes, int code) {
@@ -94,13 +104,15 @@ void AtomicFile::commit() {
   sync_folder(folder_of(path_));
 }
 
-void commit_file(const std::string& temporary, const std::string& path) {
-  const int descriptor = open_or_fail(temporary, O_RDONLY, "open the file");
-  const int code = ::fsync(descriptor) == 0 ? 0 : errno;
-  ::close(descriptor);
-  if (code != 0) fail_errno(fmt::format("[{}] cannot fsync", temporary), code);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno(fmt::format("[{}] cannot put the written file in its place", path), errno);
-  sync_folder(folder_of(path));
+void write_beside(const std::string& path, const std::function<void(const std::string& temporary)>& write) {
+  const std::string temporary = path + ".tmp";
+  try {
+    write(temporary);
+    commit_file(temporary, path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
 }
 
 void write_file(const std::string& path, std::string_view bytes) {

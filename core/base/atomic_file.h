@@ -2,6 +2,7 @@
 // Files that are complete or absent, and logs of whole lines. A process killed at any moment leaves the old file or the new one.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +28,9 @@ class AtomicFile {
   int descriptor_;
 };
 
-/// For a file that a library wrote: fsync of `temporary`, rename to `path`, fsync of the folder. Errors: Io.
-void commit_file(const std::string& temporary, const std::string& path);
+/// For a file that a library writes: `write` makes "<path>.tmp" whole, which is then brought to the disk and renamed to `path`. Where `write`
+/// throws, no temporary file stays. Errors: Io.
+void write_beside(const std::string& path, const std::function<void(const std::string& temporary)>& write);
 void write_file(const std::string& path, std::string_view bytes);
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 /// The whole file. Errors: Io.
