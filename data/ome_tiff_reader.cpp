@@ -5,9 +5,6 @@
 #include "data/slide_scale.h"
 #include "data/tiff_file.h"
 #include "data/tiff_reader.h"
-#include "data/tiff_regions.h"
-
-#include <cmath>
 
 namespace eosin::data {
 namespace {
@@ -50,41 +47,6 @@ SlideInfo info_of(const std::string& path, const std::vector<TiffLevel>& levels)
   return info;
 }
 
-class OmeTiffReader final : public SlideReader {
- public:
-  OmeTiffReader(const std::string& path, TiffTiles tiles) : info_(info_of(path, tiles.levels())), regions_(std::move(tiles)) {}
-
-  const SlideInfo& info() const override { return info_; }
-
-  void read(Point level0, int level, Size size, uint8_t* rgb) const override {
-    try {
-      regions_.read(level_at(level), place_on(level0, level), size, rgb);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data) throw;
-      fail(ErrorKind::Data, "[slide] '{}' is damaged at ({}, {}), level {}: {}", info_.path, level0.x, level0.y, level, e.what());
-    }
-  }
-
-  bool has_jpeg_stream(Point level0, int level, Size size) const override { return stream_at(level0, level, size).has_value(); }
-  std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const override {
-    const auto index = stream_at(level0, level, size);
-    return index ? regions_.stream(level_at(level), *index) : std::vector<uint8_t>();
-  }
-
- private:
-  const TiffLevel& level_at(int level) const { return regions_.levels()[static_cast<size_t>(level)]; }
-  Point place_on(Point level0, int level) const {
-    const double downsample = info_.downsamples[static_cast<size_t>(level)];
-    return {std::llround(static_cast<double>(level0.x) / downsample), std::llround(static_cast<double>(level0.y) / downsample)};
-  }
-  std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
-    return level_at(level).is_jpeg ? regions_.tile_at(level_at(level), place_on(level0, level), size) : std::nullopt;
-  }
-
-  SlideInfo info_;
-  TiffRegions regions_;
-};
-
 }  // namespace
 
 bool ome_tiff_accepts(const std::string& path) {
@@ -96,7 +58,10 @@ bool ome_tiff_accepts(const std::string& path) {
 
 std::unique_ptr<SlideReader> open_ome_tiff(const std::string& path) {
   TiffTiles tiles(path, TiffDirectories::kOmePyramid);
-  if (!tiles.levels().empty()) return std::make_unique<OmeTiffReader>(path, std::move(tiles));
+  if (!tiles.levels().empty()) {
+    SlideInfo info = info_of(path, tiles.levels());
+    return make_tiff_reader(std::move(info), std::move(tiles));
+  }
   EOSIN_CHECK(openslide_accepts(path), Data, "[slide] '{}' is an OME-TIFF without a tiled picture of 8-bit RGB in a compression that can be read",
               path);
   return open_tiff_slide(path);

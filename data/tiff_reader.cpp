@@ -18,13 +18,13 @@ constexpr int64_t kCheckedTiles = 3;        // of level 0; one of every other
 
 class TiffReader final : public SlideReader {
  public:
-  TiffReader(TiffTiles tiles, std::unique_ptr<SlideReader> openslide)
-      : openslide_(std::move(openslide)), info_(openslide_->info()), regions_(std::move(tiles)) {
+  /// Without `openslide` every level must be one of the tiles'.
+  TiffReader(SlideInfo info, TiffTiles tiles, std::unique_ptr<SlideReader> openslide)
+      : openslide_(std::move(openslide)), info_(std::move(info)), regions_(std::move(tiles)) {
     for (const Size& size : info_.dimensions) {
       const auto found = std::find_if(regions_.levels().begin(), regions_.levels().end(), [&](const TiffLevel& l) { return l.size == size; });
       levels_.push_back(found == regions_.levels().end() ? nullptr : &*found);
     }
-    info_.reader = "tiff";
   }
 
   const SlideInfo& info() const override { return info_; }
@@ -75,18 +75,19 @@ class TiffReader final : public SlideReader {
   }
 
  private:
-  /// The place in pixels of a level that is read directly; nothing where OpenSlide must read.
+  /// The place in pixels of a level that is read directly, the nearest whole one where no OpenSlide is behind; nothing where OpenSlide must read.
   std::optional<Point> place_on(Point level0, int level) const {
     if (!levels_[static_cast<size_t>(level)]) return std::nullopt;
     const double downsample = info_.downsamples[static_cast<size_t>(level)];
     const double x = static_cast<double>(level0.x) / downsample, y = static_cast<double>(level0.y) / downsample;
-    if (std::abs(x - std::round(x)) > kWholePixel || std::abs(y - std::round(y)) > kWholePixel) return std::nullopt;
+    const bool whole = std::abs(x - std::round(x)) <= kWholePixel && std::abs(y - std::round(y)) <= kWholePixel;
+    if (!whole && openslide_) return std::nullopt;
     return Point{std::llround(x), std::llround(y)};
   }
 
   std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
     const auto at = place_on(level0, level);
-    return at ? regions_.tile_at(*levels_[static_cast<size_t>(level)], *at, size) : std::nullopt;
+    return at && levels_[static_cast<size_t>(level)]->is_jpeg ? regions_.tile_at(*levels_[static_cast<size_t>(level)], *at, size) : std::nullopt;
   }
 
   /// `wanted` of the tiles that hold something, the first, the last and between them; a single one is the middle.
@@ -110,6 +111,10 @@ class TiffReader final : public SlideReader {
 
 bool tiff_reader_accepts(const std::string& path) { return begins_as_tiff(path) && openslide_accepts(path); }
 
+std::unique_ptr<SlideReader> make_tiff_reader(SlideInfo info, TiffTiles tiles) {
+  return std::make_unique<TiffReader>(std::move(info), std::move(tiles), nullptr);
+}
+
 std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path) {
   auto openslide = open_openslide(path);
   std::optional<TiffTiles> tiles;
@@ -120,7 +125,9 @@ std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path) {
     log::warn("[slide] '{}' is read through OpenSlide: {}", path, e.what());
     return openslide;
   }
-  auto direct = std::make_unique<TiffReader>(std::move(*tiles), std::move(openslide));
+  SlideInfo info = openslide->info();
+  info.reader = "tiff";
+  auto direct = std::make_unique<TiffReader>(std::move(info), std::move(*tiles), std::move(openslide));
   if (!direct->has_direct_level()) return direct->openslide();
   const auto disagreement = direct->disagreement();
   if (!disagreement) return direct;

@@ -1,5 +1,6 @@
 #pragma once
 #include "data/slide_reader.h"
+#include "data/tiff_tiles.h"
 
 #include <memory>
 #include <string>
@@ -14,6 +15,9 @@ namespace eosin::data {
 /// Errors   as open_slide.
 /// Checked  golden data.read_region; tests/data/test_tiff_reader.cpp: the same pixels as OpenSlide's, damage, threads.
 std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path);
+/// A reader of the tiles alone, whose levels are those of `info`. A region that does not begin on a whole pixel of its level begins at the
+/// nearest one.
+std::unique_ptr<SlideReader> make_tiff_reader(SlideInfo info, TiffTiles tiles);
 bool tiff_reader_accepts(const std::string& path);
 
 }  // namespace eosin::data
