@@ -67,23 +67,24 @@ const std::vector<TileTest>& tile_tests() {
   using Config = TileFilterConfig;
   static const std::vector<TileTest> table = {
       {"black", "all three channel means below black_rgb (CLAM)", 0, [](const Config& c) { return c.black_rgb > 0; },
-       [](const ImageView& tile, const Config& c) { return judge_tile(tile, c).black; }},
+       [](TileLook& look) { return look.verdict().black; }},
       {"white", "mean saturation below white_saturation (CLAM)", 0, [](const Config& c) { return c.white_saturation > 0; },
-       [](const ImageView& tile, const Config& c) { return judge_tile(tile, c).white; }},
+       [](TileLook& look) { return look.verdict().white; }},
       {"hsv", "too few pixels inside [hsv_low, hsv_high] (Kaiko, Midnight)", 0, [](const Config& c) { return c.hsv; },
-       [](const ImageView& tile, const Config& c) { return !judge_tile(tile, c).hsv_keep; }},
+       [](TileLook& look) { return !look.verdict().hsv_keep; }},
       {"blurred", "variance of the Laplacian below blur_threshold", kQcBlurred, [](const Config& c) { return c.blur_threshold > 0; },
-       [](const ImageView& tile, const Config& c) { return laplacian_variance(tile) < c.blur_threshold; }},
+       [](TileLook& look) { return laplacian_variance(look.tile) < look.config.blur_threshold; }},
       {"pen", "pen_fraction of its pixels or more in the colours of pens", kQcPen, [](const Config& c) { return c.pen_fraction > 0; },
-       [](const ImageView& tile, const Config& c) { return pen_share(tile) >= c.pen_fraction; }},
+       [](TileLook& look) { return pen_share(look.tile) >= look.config.pen_fraction; }},
   };
   return table;
 }
 
 TestedTile test_tile(const ImageView& tile, const TileFilterConfig& config) {
   TestedTile tested;
+  TileLook look{tile, config, {}};
   for (const TileTest& test : tile_tests()) {
-    if (!test.is_on(config) || !test.fails(tile, config)) continue;
+    if (!test.is_on(config) || !test.fails(look)) continue;
     tested.marks |= test.mark;
     if (test.mark != 0) continue;
     tested.dropped = test.name;

@@ -48,12 +48,23 @@ double laplacian_variance(const ImageView& tile);
 /// than blood (H <= 6 or >= 175, S >= 170, V >= 100). Of 263 H&E tiles of the Pathology Atlas and LC25000 none has more than 1.7 %.
 double pen_share(const ImageView& tile);
 
+/// A tile under test: what several tests ask of its pixels is computed once, when first asked for.
+struct TileLook {
+  const ImageView& tile;
+  const TileFilterConfig& config;
+  std::optional<TileVerdict> known;
+  const TileVerdict& verdict() {
+    if (!known) known = judge_tile(tile, config);
+    return *known;
+  }
+};
+
 /// One test: what it is called, whether a tile that fails it is dropped (mark 0) or kept with a bit of TileRow::qc set.
 struct TileTest {
   std::string_view name, one_line;
   uint16_t mark = 0;
   bool (*is_on)(const TileFilterConfig& config) = nullptr;
-  bool (*fails)(const ImageView& tile, const TileFilterConfig& config) = nullptr;
+  bool (*fails)(TileLook& look) = nullptr;
 };
 /// In the order in which they are asked.
 const std::vector<TileTest>& tile_tests();
