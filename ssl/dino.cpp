@@ -2,10 +2,11 @@
 
 #include "core/base/error.h"
 #include "core/nn/weights.h"
-#include "optim/curves.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
 #include "ssl/ema.h"
+#include "ssl/student_groups.h"
+#include "ssl/teacher_schedule.h"
 
 #include <ATen/ATen.h>
 
@@ -52,6 +53,17 @@ void DinoConfig::validate(config::Problems& p) const {
   if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
 }
 
+std::function<optim::RuleOf(const std::string&)> dino_rules(double layer_decay, int64_t depth) {
+  return [=](const std::string& part) -> optim::RuleOf {
+    if (part != "backbone" || layer_decay == 1) return optim::dino_rule();
+    return [dino = optim::dino_rule(), layers = optim::dinov2_rule({layer_decay, depth, 1.0})](const std::string& name, const optim::Shape& shape) {
+      optim::ParamRule rule = dino(name, shape);
+      rule.lr_scale = layers(name, shape).lr_scale;
+      return rule;
+    };
+  };
+}
+
 DinoNetImpl::DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape)
     : backbone(register_module("backbone", nn::Vit(vit))), head(register_module("head", DinoHead(shape))) {}
 
@@ -81,16 +93,12 @@ void Dino::copy_student_to_teacher() {
 }
 
 double Dino::teacher_temp(const train::Progress& progress) const {
-  const int64_t hold = config_.teacher_temp_hold_steps;
-  optim::WarmupCosine ramp;
-  ramp.start = config_.warmup_teacher_temp;
-  ramp.base = ramp.final = config_.teacher_temp;
-  ramp.total = ramp.warmup = config_.warmup_teacher_temp_steps / hold;
-  return optim::warmup_cosine(ramp, progress.step / hold);
+  return temperature_at({config_.warmup_teacher_temp, config_.teacher_temp, config_.warmup_teacher_temp_steps, config_.teacher_temp_hold_steps},
+                        progress.step);
 }
 
 double Dino::momentum(const train::Progress& progress) const {
-  return optim::warmup_cosine({config_.momentum, config_.momentum_end, progress.steps}, progress.step);
+  return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);
 }
 
 train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& progress) {
@@ -121,23 +129,7 @@ void Dino::after_update(const train::Progress& progress) {
   center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Dino::param_groups() {
-  const auto dino = optim::dino_rule();
-  const auto layers = optim::dinov2_rule({config_.layer_decay, encoder_.vit.depth, 1.0});
-  std::vector<train::ParamGroup> groups;
-  for (const std::string part : {"backbone.", "head."}) {
-    std::vector<std::pair<std::string, Tensor>> named;
-    for (const auto& item : student_->named_parameters())
-      if (item.key().rfind(part, 0) == 0 && item.value().requires_grad()) named.emplace_back("student." + item.key(), item.value());
-    const auto rule = [&](const std::string& name, const optim::Shape& shape) {
-      optim::ParamRule r = dino(name, shape);
-      if (part == "backbone." && config_.layer_decay < 1) r.lr_scale = layers(name, shape).lr_scale;
-      return r;
-    };
-    for (auto& group : optim::group_params(named, rule, part.substr(0, part.size() - 1))) groups.push_back(std::move(group));
-  }
-  return groups;
-}
+std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.vit.depth)); }
 
 std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};

@@ -23,6 +23,9 @@ struct DinoConfig {
   void validate(config::Problems& p) const;
 };
 
+/// DINO's rule for each part of a student, with layer-wise learning rates in the backbone (DINOv2's, where layer_decay < 1).
+std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_decay, int64_t depth);
+
 /// Backbone and head: what the student and the teacher are.
 struct DinoNetImpl : torch::nn::Module {
   DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape);

@@ -20,9 +20,17 @@ Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double tem
 /// Checked  golden ssl.dino_loss; tests/ssl/test_dino_loss.cpp: against the sum over pairs, gradcheck.
 Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t crops, int64_t teacher_crops, double temperature);
 
+/// DINOv2's form: the sum over all pairs (student crop s, teacher crop t) of the batch mean of CE(target_t, student_s / temperature). Rows are
+/// crop-major; which pairs belong together, and what the sum is divided by, is the caller's business.
+///
+/// Shapes   student_NK with N = student_crops * B, targets_MK with M = teacher_crops * B; returns a scalar.
+/// Errors   Shape if the rows are not crops of one batch.
+/// Checked  golden ssl.dinov2_loss; tests/ssl/test_dinov2.cpp.
+Tensor dinov2_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t student_crops, int64_t teacher_crops, double temperature);
+
 /// The moving average of the teacher's logits that its targets are centred with: c <- m c + (1 - m) mean(logits).
 ///
-/// The mean is over all rows observed since the last update, on all ranks (each rank must have observed equally many).
+/// The mean is over all rows observed since the last update, on all ranks, of which some may have none.
 class TeacherCenter {
  public:
   /// `value_1K` is shared with its owner (a module's buffer) and changed in place.
