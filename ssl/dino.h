@@ -8,6 +8,8 @@
 #include "ssl/dino_loss.h"
 #include "train/objective.h"
 
+#include <functional>
+
 namespace eosin::ssl {
 
 /// Steps, not epochs. Defaults are the paper's ViT-S/16 recipe.

@@ -172,22 +172,27 @@ Dinov2::Targets Dinov2::teach(const Tensor& global_BCHW, const PatchMasks& masks
 }
 
 void Dinov2::add_regularisers(const Tensor& cls_ND, bool diagnose, train::Loss& loss) const {
-  Tensor koleo_sum, kde_sum, left_out;
+  if (config_.koleo_weight == 0 && config_.kde_weight == 0) return;
+  std::vector<Tensor> koleo_terms, kde_terms, left_out;
   for (const Tensor& view_BD : cls_ND.chunk(kGlobalCrops)) {
     const Tensor all_BD = gather_rows(view_BD, comm_);
     if (config_.koleo_weight > 0) {
       const KoLeo k = koleo(all_BD, config_.koleo_topk, kDuplicate);
-      koleo_sum = koleo_sum.defined() ? koleo_sum + k.loss : k.loss;
-      left_out = left_out.defined() ? left_out + k.left_out : k.left_out;
+      koleo_terms.push_back(k.loss), left_out.push_back(k.left_out);
     }
-    if (config_.kde_weight > 0) {
-      const Tensor k = kde(all_BD, {config_.kde_weight, config_.kde_kappa});
-      kde_sum = kde_sum.defined() ? kde_sum + k : k;
-    }
+    if (config_.kde_weight > 0) kde_terms.push_back(kde(all_BD, {config_.kde_weight, config_.kde_kappa}));
   }
-  if (koleo_sum.defined()) add_part(loss, "koleo", koleo_sum * config_.koleo_weight);
-  if (kde_sum.defined()) add_part(loss, "kde", kde_sum);
-  if (diagnose && left_out.defined()) loss.parts.emplace_back("koleo_left_out", left_out);
+  if (!koleo_terms.empty()) add_part(loss, "koleo", at::stack(koleo_terms).sum() * config_.koleo_weight);
+  if (!kde_terms.empty()) add_part(loss, "kde", at::stack(kde_terms).sum());
+  if (diagnose && !left_out.empty()) loss.parts.emplace_back("koleo_left_out", at::stack(left_out).sum());
+}
+
+/// Copies the teacher at the steps that are for it: before the step, so that one that is skipped does not lose the copy.
+void Dinov2::refresh_gram_teacher(int64_t step) {
+  const int64_t since = step - config_.gram_start_step;
+  if (since < 0 || since % config_.gram_refresh_steps != 0) return;
+  const at::NoGradGuard no_grad;
+  at::_foreach_copy_(gram_teacher_->parameters(), teacher_->backbone->parameters());
 }
 
 Tensor Dinov2::gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW) {
@@ -222,7 +227,10 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
     const Tensor patches = student_->patch_logits(masked_patches(backbone, tokens.front(), masked));
     add_part(loss, "ibot", ibot_patch_loss(patches, targets.patches_MK, masked, config_.student_temp) * config_.ibot_weight);
   }
-  if (!gram_teacher_.is_empty() && progress.step >= config_.gram_start_step) add_part(loss, "gram", gram(tokens.front(), groups.front()));
+  if (!gram_teacher_.is_empty() && progress.step >= config_.gram_start_step) {
+    refresh_gram_teacher(progress.step);
+    add_part(loss, "gram", gram(tokens.front(), groups.front()));
+  }
   if (progress.log_step)
     for (auto& part : collapse_measures(targets.cls_NK)) loss.parts.push_back(std::move(part));
   return loss;
@@ -231,9 +239,6 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
 void Dinov2::after_update(const train::Progress& progress) {
   const at::NoGradGuard no_grad;
   update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
-  const int64_t since = progress.step + 1 - config_.gram_start_step;
-  if (!gram_teacher_.is_empty() && since >= 0 && since % config_.gram_refresh_steps == 0)
-    at::_foreach_copy_(gram_teacher_->parameters(), teacher_->backbone->parameters());
   if (center_) center_->update(*comm_);
   if (ibot_center_ && config_.ibot_weight > 0) ibot_center_->update(*comm_);
 }

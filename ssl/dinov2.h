@@ -13,7 +13,8 @@
 
 namespace eosin::ssl {
 
-/// Steps, not epochs. Defaults are those of DINOv2's ViT-L recipe, but for what small batches break on.
+/// Steps, not epochs. Defaults are those of the released ViT-L/16 recipe but for the paper's Sinkhorn-Knopp, exact masks, prototypes of length 1 and
+/// no warm-up of the temperature.
 struct Dinov2Config {
   int64_t n_prototypes = 65536, hidden_dim = 2048, bottleneck_dim = 256;
   bool separate_heads = false;
@@ -101,6 +102,7 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   Targets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
   Tensor targets(const Tensor& logits_NK, std::optional<TeacherCenter>& center, const train::Progress& progress);
   void add_regularisers(const Tensor& cls_ND, bool diagnose, train::Loss& loss) const;
+  void refresh_gram_teacher(int64_t step);
   Tensor gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW);
   double teacher_temp(const train::Progress& progress) const;
   double momentum(const train::Progress& progress) const;
