@@ -250,6 +250,7 @@ int64_t train_steps(ssl::ViewObjective& objective, optim::Optimizer& optimizer, 
 }
 
 Cases step_cases(const StepBench& c, bool peers) {
+  EOSIN_CHECK(!peers || c.method.name() == "dino", Config, "[bench.method] the peer trains dino alone (got {}); leave --peer out", c.method.name());
   RunConfig run;
   run.seed = c.run.seed, run.threads = c.run.threads, run.device = c.run.device;
   const c10::Device where = device::prepare(run);

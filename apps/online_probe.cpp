@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/nn/encoder.h"
 #include "core/nn/weights.h"
 #include "data/sampler.h"
 #include "data/tile_reader.h"
@@ -95,8 +96,9 @@ void OnlineProbe::label_tiles() {
 
 void OnlineProbe::load_weights() {
   TensorMap weights;
-  const std::string prefix = "teacher.backbone.";
-  for (const auto& [name, tensor] : objective_().tensors)
+  const State state = objective_();
+  const std::string prefix = nn::backbone_prefix(state.tensors);
+  for (const auto& [name, tensor] : state.tensors)
     if (name.starts_with(prefix)) weights.emplace(name.substr(prefix.size()), tensor);
   nn::load_weights(*encoder_, weights);
 }

@@ -26,7 +26,8 @@ void PretrainConfig::visit(config::Visitor& v) {
 void PretrainConfig::validate(config::Problems& p) const {
   const data::MultiCropConfig crops = views();
   ssl::RunShape shape;
-  shape.patch_size = model.patch_size, shape.steps = train.total_steps();
+  shape.patch_size = model.patch_size, shape.image_size_px = model.image_size_px;
+  shape.steps = train.total_steps(), shape.batch = train.batch_size / train.accumulate;
   shape.crop_sizes.assign(static_cast<size_t>(crops.n_global), crops.global_size());
   shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(crops.n_local), crops.local_size());
   ssl::check_run(method, shape, p);

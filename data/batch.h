@@ -37,6 +37,7 @@ struct ViewBatch {
   std::vector<SampleId> ids;
   int64_t first_position = 0;       // global position of ids[0] in the sampler's order
   std::optional<DrawnViews> drawn;  // instead of views_BCHW: to_device() renders them where they arrive
+  Tensor masks_BN;                  // masked patches of the two global crops, crop-major, bool; undefined: methods that mask draw their own
 };
 
 /// The batch on that device, float and rendered; the same batch if it is so already. Slabs cross as one copy each, and stay slabs.

@@ -13,7 +13,8 @@ void AdamW::step(const Rates& rates) {
   if (config_.amsgrad) slots.emplace_back("max_exp_avg_sq");
   std::vector<kernels::AdamWTensor> updates;
   for (const auto& group : groups()) {
-    if (group.last_layer && rates.freeze_last_layer) continue;
+    const bool frozen = group.last_layer && rates.freeze_last_layer;
+    if (frozen && !group.frozen_moves) continue;
     for (size_t i = 0; i < group.params.size(); ++i) {
       const Tensor &param = group.params[i], &grad = param.grad();
       if (!grad.defined()) continue;
@@ -23,7 +24,7 @@ void AdamW::step(const Rates& rates) {
       update.m = m.slots.at("exp_avg"), update.v = m.slots.at("exp_avg_sq");
       if (config_.amsgrad) update.vmax = m.slots.at("max_exp_avg_sq");
       update.step = ++m.steps;
-      update.lr = group.lr(rates.lr), update.weight_decay = group.weight_decay(rates.weight_decay);
+      update.lr = frozen ? 0 : group.lr(rates.lr), update.weight_decay = group.weight_decay(rates.weight_decay);
       updates.push_back(std::move(update));
     }
   }

@@ -14,7 +14,7 @@ namespace eosin::optim {
 struct Rates {
   double lr = 0.0;
   double weight_decay = 0.0;
-  bool freeze_last_layer = false;  // groups marked last_layer are left out entirely, moments and counters included (DINO)
+  bool freeze_last_layer = false;  // groups marked last_layer are left out, moments and counters included, unless frozen_moves
 };
 
 /// A step with non-finite gradients must not be taken: the caller decides (train/trainer.h) and does not call step(), so no state moves.

@@ -39,6 +39,7 @@ ParamRule layer_decay_rule(const LayerDecay& o, const std::string& name, bool fi
   if (contains_any(name, {"patch_embed"})) rule.lr_scale *= o.patch_embed_mult;
   if (exempt || contains_any(name, {"norm", "gamma"})) rule.weight_decay_scale = 0.0;
   rule.last_layer = contains_any(name, {"last_layer"});
+  rule.frozen_moves = rule.last_layer;
   return rule;
 }
 
@@ -75,14 +76,14 @@ RuleOf mae_rule(double layer_decay, int64_t depth, std::vector<std::string> no_d
 
 RuleOf dinov2_rule(const LayerDecay& options) {
   return [options](const std::string& name, const Shape&) {
-    const bool first = contains_any(name, {"pos_embed", "patch_embed", "mask_token", "cls_token", "register_tokens"});
+    const bool first = contains_any(name, {"pos_embed", "patch_embed", "mask_token", "cls_token", "reg_token", "register_tokens"});
     return layer_decay_rule(options, name, first, name.ends_with(".bias"));
   };
 }
 
 RuleOf dinov3_rule(const LayerDecay& options) {
   return [options](const std::string& name, const Shape&) {
-    const bool first = contains_any(name, {"pos_embed", "patch_embed", "mask_token", "cls_token", "storage_tokens"});
+    const bool first = contains_any(name, {"pos_embed", "patch_embed", "mask_token", "cls_token", "reg_token", "storage_tokens"});
     return layer_decay_rule(options, name, first, name.ends_with("bias"));
   };
 }

@@ -15,6 +15,7 @@ struct ParamRule {
   double lr_scale = 1.0;
   double weight_decay_scale = 1.0;  // 0 exempts
   bool last_layer = false;          // frozen for the first freeze_last_layer_steps
+  bool frozen_moves = false;        // while frozen only the rate is 0 and moments go on (DINOv2); else the update is left out (DINO)
 
   double lr(double base) const { return base * lr_scale; }
   double weight_decay(double base) const { return base * weight_decay_scale; }
@@ -49,6 +50,7 @@ struct LayerDecay {
 };
 /// DINOv2's layer-wise decay (utils/param_groups.py): id 0 for tokens, positions and patch embedding, i + 1 for blocks.i., depth + 1 for
 /// the rest; lr_scale = decay^(depth + 1 - id). No weight decay for names ending in ".bias" or containing "norm" or "gamma".
+/// A frozen last layer has the rate 0.
 RuleOf dinov2_rule(const LayerDecay& options);
 /// The same as DINOv3 has it: its register tokens are called storage_tokens, and any name ending in "bias" is exempt.
 RuleOf dinov3_rule(const LayerDecay& options);

@@ -2,11 +2,11 @@
 
 #include "core/base/error.h"
 #include "core/nn/weights.h"
-#include "optim/curves.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
 #include "ssl/ema.h"
-#include "ssl/prototype_loss.h"
+#include "ssl/student_groups.h"
+#include "ssl/teacher_schedule.h"
 
 #include <ATen/ATen.h>
 
@@ -53,12 +53,23 @@ void DinoConfig::validate(config::Problems& p) const {
   if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
 }
 
+std::function<optim::RuleOf(const std::string&)> dino_rules(double layer_decay, int64_t depth) {
+  return [=](const std::string& part) -> optim::RuleOf {
+    if (part != "backbone" || layer_decay == 1) return optim::dino_rule();
+    return [dino = optim::dino_rule(), layers = optim::dinov2_rule({layer_decay, depth, 1.0})](const std::string& name, const optim::Shape& shape) {
+      optim::ParamRule rule = dino(name, shape);
+      rule.lr_scale = layers(name, shape).lr_scale;
+      return rule;
+    };
+  };
+}
+
 DinoNetImpl::DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape)
     : backbone(register_module("backbone", nn::Vit(vit))), head(register_module("head", DinoHead(shape))) {}
 
 Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass) {
   const std::vector<Tensor> features = backbone->forward_features(groups_BCHW, pass);
-  return head->project(features.size() == 1 ? features.front() : at::cat(features, 0));
+  return features.size() == 1 ? features.front() : at::cat(features, 0);
 }
 
 Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
@@ -82,16 +93,12 @@ void Dino::copy_student_to_teacher() {
 }
 
 double Dino::teacher_temp(const train::Progress& progress) const {
-  const int64_t hold = config_.teacher_temp_hold_steps;
-  optim::WarmupCosine ramp;
-  ramp.start = config_.warmup_teacher_temp;
-  ramp.base = ramp.final = config_.teacher_temp;
-  ramp.total = ramp.warmup = config_.warmup_teacher_temp_steps / hold;
-  return optim::warmup_cosine(ramp, progress.step / hold);
+  return temperature_at({config_.warmup_teacher_temp, config_.teacher_temp, config_.warmup_teacher_temp_steps, config_.teacher_temp_hold_steps},
+                        progress.step);
 }
 
 double Dino::momentum(const train::Progress& progress) const {
-  return optim::warmup_cosine({config_.momentum, config_.momentum_end, progress.steps}, progress.step);
+  return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);
 }
 
 train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& progress) {
@@ -101,16 +108,14 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
   {
     const at::NoGradGuard no_grad;
     const std::vector<Tensor> global(batch.views_BCHW.begin(), batch.views_BCHW.begin() + kTeacherCrops);
-    const Tensor points = teacher_->forward(group_by_size(global), {}), prototypes = teacher_->head->prototypes();
+    const Tensor points = teacher_->head->project(teacher_->forward(group_by_size(global), {})), prototypes = teacher_->head->prototypes();
     targets = centred_targets(points, prototypes, center_.value(), teacher_temp(progress));
-    center_.observe(at::linear(points.sum(0, true), prototypes), points.size(0), progress.micro == 0);
+    center_.observe(points, prototypes, progress.micro == 0);
   }
   nn::VitPass pass;
   pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const Tensor points = student_->forward(group_by_size(batch.views_BCHW), pass);
-  const Tensor terms = crop_cross_entropy(points, student_->head->prototypes(), config_.student_temp, targets, crops, kTeacherCrops);
   train::Loss loss;
-  loss.total = terms.sum() / static_cast<double>(kTeacherCrops * (crops - 1) * terms.size(1));
+  loss.total = dino_loss(student_->head, student_->forward(group_by_size(batch.views_BCHW), pass), targets, crops, config_.student_temp);
   loss.parts.emplace_back("dino", loss.total.detach());
   if (progress.log_step)
     for (auto& part : collapse_measures(targets)) loss.parts.push_back(std::move(part));
@@ -123,23 +128,7 @@ void Dino::after_update(const train::Progress& progress) {
   center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Dino::param_groups() {
-  const auto dino = optim::dino_rule();
-  const auto layers = optim::dinov2_rule({config_.layer_decay, encoder_.vit.depth, 1.0});
-  std::vector<train::ParamGroup> groups;
-  for (const std::string part : {"backbone.", "head."}) {
-    std::vector<std::pair<std::string, Tensor>> named;
-    for (const auto& item : student_->named_parameters())
-      if (item.key().rfind(part, 0) == 0 && item.value().requires_grad()) named.emplace_back("student." + item.key(), item.value());
-    const auto rule = [&](const std::string& name, const optim::Shape& shape) {
-      optim::ParamRule r = dino(name, shape);
-      if (part == "backbone." && config_.layer_decay < 1) r.lr_scale = layers(name, shape).lr_scale;
-      return r;
-    };
-    for (auto& group : optim::group_params(named, rule, part.substr(0, part.size() - 1))) groups.push_back(std::move(group));
-  }
-  return groups;
-}
+std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.vit.depth)); }
 
 std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};

@@ -8,6 +8,8 @@
 #include "ssl/dino_loss.h"
 #include "train/objective.h"
 
+#include <functional>
+
 namespace eosin::ssl {
 
 /// Steps, not epochs. Defaults are the paper's ViT-S/16 recipe.
@@ -23,10 +25,13 @@ struct DinoConfig {
   void validate(config::Problems& p) const;
 };
 
+/// DINO's rule for each part of a student, with layer-wise learning rates in the backbone (DINOv2's, where layer_decay < 1).
+std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_decay, int64_t depth);
+
 /// Backbone and head: what the student and the teacher are.
 struct DinoNetImpl : torch::nn::Module {
   DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape);
-  /// Points on the head's sphere, crops in the order of the groups.
+  /// Features of crops in the order of the groups.
   Tensor forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass);
 
   nn::Vit backbone{nullptr};

@@ -53,10 +53,10 @@ DinoHeadImpl::DinoHeadImpl(const DinoHeadShape& shape) : shape_(shape) {
   weight_v_ = last->register_parameter("weight_v", prototypes);
 }
 
-void DinoHeadImpl::init_weights(uint64_t seed) {
+void DinoHeadImpl::init_weights(uint64_t seed, const std::string& head) {
   const at::NoGradGuard no_grad;
   for (const auto& item : named_parameters()) {
-    const std::string name = "head." + item.key();
+    const std::string name = head + "." + item.key();
     const Tensor& p = item.value();
     if (p.is_same(weight_g_))
       p.fill_(1);

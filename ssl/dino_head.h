@@ -24,7 +24,8 @@ class DinoHeadImpl : public torch::nn::Module {
  public:
   explicit DinoHeadImpl(const DinoHeadShape& shape);
   /// Linears normal 0.02 with bias 0; prototypes as torch's Linear (a plain linear: normal 0.02), lengths 1.
-  void init_weights(uint64_t seed);
+  /// Heads of other names draw other numbers.
+  void init_weights(uint64_t seed, const std::string& head = "head");
   Tensor forward(const Tensor& x_ND) { return at::linear(project(x_ND), prototypes()); }
   /// The two factors of the logits: points on the unit sphere, and prototypes.
   ///

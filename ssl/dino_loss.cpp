@@ -1,15 +1,14 @@
 #include "ssl/dino_loss.h"
 
 #include "core/base/error.h"
+#include "core/tensor/precision.h"
+#include "ssl/prototype_loss.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace eosin::ssl {
-namespace {
-
-Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
-
-}  // namespace
 
 Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double temperature) {
   const at::NoGradGuard no_grad;
@@ -32,21 +31,46 @@ Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t cro
   return (same - all) / static_cast<double>(pairs * batch);
 }
 
+Tensor dinov2_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t student_crops, int64_t teacher_crops, double temperature) {
+  const int64_t batch = targets_MK.size(0) / std::max<int64_t>(teacher_crops, 1), prototypes = targets_MK.size(1);
+  EOSIN_CHECK(student_NK.dim() == 2 && targets_MK.dim() == 2 && batch > 0 && targets_MK.size(0) == batch * teacher_crops &&
+                  student_NK.size(0) == batch * student_crops && student_NK.size(1) == prototypes,
+              Shape, "[dinov2_loss] student [{}] and targets [{}] are not {} and {} crops of one batch", fmt::join(student_NK.sizes().vec(), ", "),
+              fmt::join(targets_MK.sizes().vec(), ", "), student_crops, teacher_crops);
+  const Tensor log_p_SBK = at::log_softmax(at_least_float(student_NK) / temperature, -1).view({student_crops, batch, prototypes});
+  const Tensor targets_TBK = targets_MK.view({teacher_crops, batch, prototypes});
+  return -(log_p_SBK.sum(0) * targets_TBK.sum(0)).sum() / static_cast<double>(batch);
+}
+
+Tensor dino_loss(DinoHead& head, const Tensor& tokens_ND, const SoftTargets& targets, int64_t crops, double temperature) {
+  constexpr int64_t kTeacherCrops = 2;
+  const Tensor terms_VB = crop_cross_entropy(head->project(tokens_ND), head->prototypes(), temperature, targets, crops, kTeacherCrops);
+  return terms_VB.sum() / static_cast<double>(kTeacherCrops * (crops - 1) * terms_VB.size(1));
+}
+
 TeacherCenter::TeacherCenter(Tensor value_1K, double momentum) : value_1K_(std::move(value_1K)), momentum_(momentum) {}
 
-void TeacherCenter::observe(const Tensor& sum_1K, int64_t rows, bool first) {
+void TeacherCenter::observe(const Tensor& features_ND, const Tensor& prototypes_KD, bool first) {
   const at::NoGradGuard no_grad;
-  if (first || rows_ == 0) sum_1K_ = at::zeros_like(value_1K_), rows_ = 0;
+  add(at::linear(features_ND.sum(0, true), prototypes_KD), features_ND.size(0), first);
+}
+
+void TeacherCenter::add(const Tensor& sum_1K, int64_t rows, bool first) {
+  const at::NoGradGuard no_grad;
+  if (first || !sum_1K_.defined()) sum_1K_ = at::zeros_like(value_1K_), rows_ = 0;
   sum_1K_ += sum_1K;
   rows_ += rows;
 }
 
 void TeacherCenter::update(Comm& comm) {
   const at::NoGradGuard no_grad;
-  EOSIN_ASSERT(rows_ > 0);
+  EOSIN_ASSERT(sum_1K_.defined());
+  Tensor rows = at::full({1, 1}, static_cast<double>(rows_), value_1K_.options());
   comm.all_reduce_sum(sum_1K_);
-  const Tensor mean = sum_1K_ / static_cast<double>(rows_ * comm.size());
-  value_1K_.copy_(value_1K_ * momentum_ + mean * (1 - momentum_));
+  comm.all_reduce_sum(rows);
+  const Tensor moved = value_1K_ * momentum_ + sum_1K_ / rows * (1 - momentum_);
+  value_1K_.copy_(at::where(rows > 0, moved, value_1K_));
+  sum_1K_.reset();
   rows_ = 0;
 }
 

@@ -3,8 +3,12 @@
 #include "core/base/error.h"
 #include "core/nn/encoder.h"
 #include "ssl/dino.h"
+#include "ssl/dinov2.h"
+#include "ssl/ibot.h"
+#include "ssl/mae.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace eosin::ssl {
@@ -29,29 +33,96 @@ nn::EncoderSpec encoder_spec(const Ingredients& with) {
   return spec;
 }
 
-std::unique_ptr<ViewObjective> make_dino(const config::Choice& method, const Ingredients& with) {
-  auto dino = std::make_unique<Dino>(method.as<DinoConfig>(), encoder_spec(with), with.seed, with.comm);
-  if (!with.model.init.empty()) {
-    nn::Vit backbone = dino->student_backbone();
-    nn::load_pretrained(backbone, with.model.init, with.model.allow_missing);
-    dino->copy_student_to_teacher();
-  }
-  return dino;
+/// Starts a method from `model.init`, where that is given.
+template <class Objective>
+std::unique_ptr<ViewObjective> started(std::unique_ptr<Objective> method, const Ingredients& with) {
+  if (with.model.init.empty()) return method;
+  nn::Vit backbone = method->student_backbone();
+  nn::load_pretrained(backbone, with.model.init, with.model.allow_missing);
+  if constexpr (requires { method->copy_student_to_teacher(); }) method->copy_student_to_teacher();
+  return method;
+}
+
+/// Makes a method whose constructor takes config, encoder, seed and comm.
+template <class Objective, class Config>
+std::unique_ptr<ViewObjective> make(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Objective>(method.as<Config>(), encoder_spec(with), with.seed, with.comm), with);
+}
+
+std::unique_ptr<ViewObjective> make_mae(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Mae>(method.as<MaeConfig>(), encoder_spec(with), with.seed), with);
+}
+
+void need_two_global_crops(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.crop_sizes.size() < 2 || run.crop_sizes[0] != run.crop_sizes[1])
+    problems.add("method.name", method.name() + " needs two global crops of one size");
+}
+
+void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems) {
+  if (steps > run.steps) problems.add("method.warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
+}
+
+/// `masked` crops with at most `ratio` of their patches: at least one patch must come of it.
+void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems) {
+  if (!wanted || run.crop_sizes.empty()) return;
+  const int64_t side = run.crop_sizes[0] / run.patch_size, patches = side * side;
+  if (static_cast<double>(patches) * ratio < 1)
+    problems.add("method.mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
+                                                  patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
 }
 
 void check_dino(const config::Choice& method, const RunShape& run, config::Problems& problems) {
-  const auto& config = method.as<DinoConfig>();
-  if (config.warmup_teacher_temp_steps > run.steps)
-    problems.add("method.warmup_teacher_temp_steps",
-                 fmt::format("{} is longer than the run of {} steps", config.warmup_teacher_temp_steps, run.steps));
-  if (run.crop_sizes.size() < 2 || run.crop_sizes[0] != run.crop_sizes[1]) problems.add("method.name", "dino needs two global crops of one size");
+  check_warmup(method.as<DinoConfig>().warmup_teacher_temp_steps, run, problems);
+  need_two_global_crops(method, run, problems);
+}
+
+void check_ibot(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<IbotConfig>();
+  check_warmup(config.warmup_teacher_temp_steps, run, problems);
+  need_two_global_crops(method, run, problems);
+  check_masks(config.mask_ratio[1], config.patch_weight > 0, run, problems);
+}
+
+void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<Dinov2Config>();
+  check_warmup(config.warmup_teacher_temp_steps, run, problems);
+  need_two_global_crops(method, run, problems);
+  check_masks(config.mask_ratio[1], config.ibot_weight > 0, run, problems);
+  if (config.gram_weight > 0 && config.gram_start_step >= run.steps)
+    problems.add("method.gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
+  if (const int64_t least = config.least_batch(); run.batch < least)
+    problems.add("train.batch_size",
+                 fmt::format("a micro-step of {} samples is too small for {} (need at least {}); raise it, or set its weight to 0", run.batch,
+                             config.koleo_weight > 0 ? "koleo" : "kde", least));
+}
+
+void check_mae(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<MaeConfig>();
+  const bool alike = std::all_of(run.crop_sizes.begin(), run.crop_sizes.end(), [&](int64_t size) { return size == run.image_size_px; });
+  if (run.crop_sizes.empty() || !alike)
+    problems.add(
+        "method.name",
+        fmt::format("mae needs views of the model's image size {} alone; set data.crops={{name: mae}} or data.crops.n_local=0", run.image_size_px));
+  const int64_t side = run.image_size_px / run.patch_size, patches = side * side, visible = visible_count(patches, config.mask_ratio);
+  if (patches < 2)
+    problems.add("model.patch_size", fmt::format("an image of {} px has {} patch; mae needs at least 2", run.image_size_px, patches));
+  else if (visible < 1)
+    problems.add("method.mask_ratio", fmt::format("{} leaves none of {} patches visible; need at most {:.3f}", config.mask_ratio, patches,
+                                                  std::floor((1 - 1 / static_cast<double>(patches)) * 1000) / 1000));
 }
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> rows = {
       {{"dino", "self-distillation between crops with a centred teacher", "Caron 2021, arXiv:2104.14294", defaults<DinoConfig>},
-       make_dino,
+       make<Dino, DinoConfig>,
        check_dino},
+      {{"ibot", "dino, and masked patches against the teacher's", "Zhou 2022, arXiv:2111.07832", defaults<IbotConfig>},
+       make<Ibot, IbotConfig>,
+       check_ibot},
+      {{"dinov2", "dino and ibot with Sinkhorn-Knopp or centring, KoLeo or KDE", "Oquab 2023, arXiv:2304.07193", defaults<Dinov2Config>},
+       make<Dinov2, Dinov2Config>,
+       check_dinov2},
+      {{"mae", "pixels of removed patches from the visible ones", "He 2021, arXiv:2111.06377", defaults<MaeConfig>}, make_mae, check_mae},
   };
   return rows;
 }

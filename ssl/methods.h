@@ -31,8 +31,11 @@ struct RunShape {
   int64_t patch_size = 16;
   std::vector<int64_t> crop_sizes;  // sides of all views, global crops first
   int64_t steps = 0;
+  int64_t image_size_px = 224;
+  int64_t batch = 64;  // samples of a micro-step, over all ranks
 };
-/// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, a warm-up longer than the run.
+/// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, a warm-up longer than the run, a batch too
+/// small for a regulariser, masks that leave nothing.
 /// Keys are dotted from the top of the config.
 void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems);
 

@@ -17,9 +17,9 @@ using torch::autograd::variable_list;
 /// Which target rows a student row is compared with.
 struct Pairs {
   int64_t crops = 1, teacher_crops = 1;
-  bool with_itself = false;  // the same row alone: crops = teacher_crops = 1
+  bool with_own = false;  // else a crop is not compared with the teacher's crop of its number
 
-  int64_t own_crops() const { return with_itself ? 0 : teacher_crops; }
+  int64_t own_crops() const { return with_own ? 0 : teacher_crops; }
   /// Number of partners of each crop's rows, as [crops, 1].
   Tensor counts(const Tensor& like) const {
     Tensor counts = at::full({crops, 1}, static_cast<double>(teacher_crops), like.options());
@@ -56,7 +56,7 @@ struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
     context->save_for_backward({features, prototypes, log_sums, targets.features_MD, targets.prototypes_KD, targets.column_K, targets.row_M});
     auto& saved = context->saved_data;
     saved["temperature"] = temperature, saved["target_temperature"] = targets.temperature;
-    saved["crops"] = pairs.crops, saved["teacher_crops"] = pairs.teacher_crops, saved["with_itself"] = pairs.with_itself;
+    saved["crops"] = pairs.crops, saved["teacher_crops"] = pairs.teacher_crops, saved["with_own"] = pairs.with_own;
     saved["feature_type"] = features_ND.scalar_type(), saved["prototype_type"] = prototypes_KD.scalar_type();
     return pairs.counts(log_sums) * log_sums - agreement;
   }
@@ -68,7 +68,7 @@ struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
     const auto kept = context->get_saved_variables();
     const Tensor &features = kept[0], &prototypes = kept[1], &log_sums = kept[2];
     const SoftTargets targets{kept[3], kept[4], saved["target_temperature"].toDouble(), kept[5], kept[6]};
-    const Pairs pairs{saved["crops"].toInt(), saved["teacher_crops"].toInt(), saved["with_itself"].toBool()};
+    const Pairs pairs{saved["crops"].toInt(), saved["teacher_crops"].toInt(), saved["with_own"].toBool()};
     const double temperature = saved["temperature"].toDouble();
     const Tensor weight_VB1 = (grads[0] / temperature).unsqueeze(-1), counts_V11 = pairs.counts(log_sums).unsqueeze(-1);
     const int64_t own = pairs.own_crops();
@@ -84,24 +84,28 @@ struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
   }
 };
 
+Tensor paired(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets, const Pairs& pairs) {
+  EOSIN_CHECK(pairs.crops > 0 && pairs.teacher_crops > 0, Shape, "[prototype_loss] {} student and {} teacher crops make no pairs", pairs.crops,
+              pairs.teacher_crops);
+  const int64_t batch = features_ND.size(0) / pairs.crops;
+  EOSIN_CHECK(
+      features_ND.size(0) == batch * pairs.crops && targets.rows() == batch * pairs.teacher_crops && targets.prototypes() == prototypes_KD.size(0),
+      Shape, "[prototype_loss] {} student and {} target rows of {} and {} prototypes are not {} and {} crops of one batch", features_ND.size(0),
+      targets.rows(), prototypes_KD.size(0), targets.prototypes(), pairs.crops, pairs.teacher_crops);
+  return PairedCrossEntropy::apply(features_ND, prototypes_KD, temperature, targets, pairs);
+}
+
 }  // namespace
 
 Tensor crop_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets, int64_t crops,
                           int64_t teacher_crops) {
-  EOSIN_CHECK(teacher_crops > 0 && crops >= teacher_crops && crops > 1, Shape, "[prototype_loss] {} student and {} teacher crops make no pairs",
-              crops, teacher_crops);
-  const int64_t batch = features_ND.size(0) / crops;
-  EOSIN_CHECK(features_ND.size(0) == batch * crops && targets.rows() == batch * teacher_crops && targets.prototypes() == prototypes_KD.size(0), Shape,
-              "[prototype_loss] {} student and {} target rows of {} and {} prototypes are not {} and {} crops of one batch", features_ND.size(0),
-              targets.rows(), prototypes_KD.size(0), targets.prototypes(), crops, teacher_crops);
-  return PairedCrossEntropy::apply(features_ND, prototypes_KD, temperature, targets, Pairs{crops, teacher_crops, false});
+  EOSIN_CHECK(crops >= teacher_crops && crops > 1, Shape, "[prototype_loss] {} student and {} teacher crops make no pairs", crops, teacher_crops);
+  return paired(features_ND, prototypes_KD, temperature, targets, {crops, teacher_crops, false});
 }
 
-Tensor row_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets) {
-  EOSIN_CHECK(features_ND.size(0) == targets.rows() && targets.prototypes() == prototypes_KD.size(0), Shape,
-              "[prototype_loss] {} student and {} target rows of {} and {} prototypes do not match", features_ND.size(0), targets.rows(),
-              prototypes_KD.size(0), targets.prototypes());
-  return PairedCrossEntropy::apply(features_ND, prototypes_KD, temperature, targets, Pairs{1, 1, true}).view({-1});
+Tensor pair_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets,
+                          int64_t student_crops, int64_t teacher_crops) {
+  return paired(features_ND, prototypes_KD, temperature, targets, {student_crops, teacher_crops, true});
 }
 
 }  // namespace eosin::ssl

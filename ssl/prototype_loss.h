@@ -10,13 +10,15 @@ namespace eosin::ssl {
 ///
 /// Shapes   features_ND with N = crops * B, prototypes_KD, targets of teacher_crops * B rows; returns [crops, B], gradients to features and
 /// prototypes. Errors   Shape if the rows are no multiple of the crops, there are fewer student than teacher crops, or no pair. Checked
-/// tests/ssl/test_prototype_loss.cpp: equal to dino_loss, gradients too; golden ssl.dino_step.
+/// tests/ssl/test_prototype_loss.cpp: equal to dino_loss, gradients too; golden ssl.dino_step, ssl.dinov2_step.
 Tensor crop_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets, int64_t crops,
                           int64_t teacher_crops);
 
-/// CE(target of row n, softmax(z_n w / T)) of each row: iBOT's term of a masked patch (Zhou et al. 2022, arXiv:2111.07832, eq. 2).
+/// The same against every teacher crop, which are no crops of the student's: dinov2_loss. With one crop each it is CE(target of row n, softmax(z_n w
+/// / T)): the term of a masked patch in ibot_patch_loss.
 ///
-/// Shapes   features_ND, prototypes_KD, targets of N rows; returns [N].
-Tensor row_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets);
+/// Shapes   features_ND with N = student_crops * B, targets of teacher_crops * B rows; returns [student_crops, B].
+Tensor pair_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets,
+                          int64_t student_crops = 1, int64_t teacher_crops = 1);
 
 }  // namespace eosin::ssl

@@ -1,6 +1,7 @@
 #include "ssl/soft_targets.h"
 
 #include "core/base/error.h"
+#include "core/tensor/precision.h"
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
@@ -12,8 +13,6 @@ namespace eosin::ssl {
 namespace {
 
 constexpr double kNothing = -std::numeric_limits<double>::infinity();  // the logarithm of an empty sum
-
-Tensor at_least_float(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 Tensor empty_sums(const Tensor& like, int64_t n) { return at::full({n}, kNothing, at_least_float(like.slice(0, 0, 0)).options()); }
 

@@ -16,6 +16,7 @@ struct StepReport {
   double lr = 0.0, weight_decay = 0.0;
   double loss = 0.0;       // mean over ranks and micro-steps
   double grad_norm = 0.0;  // of all parameters, before clipping
+  NamedValues grad_norms;  // of each module where clipping is per module; on log steps only
   bool finite = true;      // false: the step was skipped, nothing moved
   int64_t skipped = 0;     // steps skipped since the run began
   bool stopping = false;   // a stop was asked for: this is the last step of this process

@@ -49,6 +49,7 @@ nlohmann::ordered_json LogHook::row_of(const StepReport& report, const Mark& now
   row["weight_decay"] = report.weight_decay;
   for (const auto& [name, value] : report.schedules) row[name] = value;
   row["grad_norm"] = report.grad_norm;
+  if (!report.grad_norms.empty()) row["grad_norms"] = object(report.grad_norms);
   row["skipped"] = report.skipped;
   row["images_per_second"] = rate(previous_, now);
   row["data_wait_fraction"] = time > 0.0 ? (now.waited - previous_.waited) / time : 0.0;

@@ -17,7 +17,7 @@ struct LogSinks {
 };
 
 /// Writes a row at every log step and at every step that a probe measured:
-/// step, epoch, samples, loss, parts, lr, weight_decay, the objective's schedules, grad_norm, skipped, images_per_second,
+/// step, epoch, samples, loss, parts, lr, weight_decay, the objective's schedules, grad_norm, grad_norms (per module), skipped, images_per_second,
 /// data_wait_fraction, time, and eval (the probes' numbers).
 class LogHook final : public Hook {
  public:

@@ -33,6 +33,9 @@ class Objective : public torch::nn::Module {
   virtual std::vector<ParamGroup> param_groups() = 0;
   /// Values of this step's own schedules (momentum, teacher_temp) for the log.
   virtual std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const { return {}; }
+  /// Names of the losses that look at all samples of a micro-step at once. Accumulated micro-steps give other gradients to these than one
+  /// batch would; ranks do not.
+  virtual std::vector<std::string> batch_losses() const { return {}; }
   /// Everything that a resumed run needs: parameters and buffers of student and teacher, centre, counters.
   virtual State state() = 0;
   virtual void load_state(const State& state) = 0;

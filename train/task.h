@@ -16,6 +16,8 @@ class Task {
   virtual void after_update(const Progress& progress) = 0;
   virtual std::vector<ParamGroup> param_groups() = 0;
   virtual std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const = 0;
+  /// As Objective::batch_losses().
+  virtual std::vector<std::string> batch_losses() const { return {}; }
   /// Objective's state and the cursor of the data.
   virtual State state() = 0;
   virtual void load_state(const State& state) = 0;

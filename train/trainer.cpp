@@ -21,19 +21,33 @@ std::vector<Tensor> parameters_of(const optim::Optimizer& optimizer) {
   return params;
 }
 
-/// Which of the gradients that are there share a norm.
-optim::ClipGroups clip_groups(const std::string& mode, const std::vector<std::string>& modules) {
+/// Which gradients share a norm; `names` of the modules where a norm is a module's.
+struct Clipping {
+  optim::ClipGroups groups;
+  std::vector<std::string> names;
+};
+
+/// `modules[i]` is that of the i-th gradient that is there.
+Clipping clipping(const std::string& mode, const std::vector<std::string>& modules) {
   const auto count = static_cast<int64_t>(modules.size());
-  if (mode == "per_parameter") return optim::per_tensor(count);
-  if (mode == "global") return optim::global(count);
+  if (mode == "per_parameter") return {optim::per_tensor(count), {}};
+  if (mode == "global") return {optim::global(count), {}};
   std::map<std::string, std::vector<int64_t>> by_module;
   for (int64_t i = 0; i < count; ++i) by_module[modules[static_cast<size_t>(i)]].push_back(i);
-  optim::ClipGroups groups;
-  for (auto& [name, members] : by_module) groups.push_back(std::move(members));
-  return groups;
+  Clipping out;
+  for (auto& [name, members] : by_module) {
+    out.groups.push_back(std::move(members));
+    out.names.push_back(name);
+  }
+  return out;
 }
 
 }  // namespace
+
+struct Trainer::Norms {
+  Tensor values;                     // one a group that is clipped together
+  std::vector<std::string> modules;  // their names, or empty
+};
 
 struct Trainer::Sums {
   Tensor loss;   // float64, of all micro-steps
@@ -45,7 +59,7 @@ struct Trainer::Sums {
 struct Trainer::Verdict {
   bool stop = false, finite = true;
   double loss = 0.0, grad_norm = 0.0;
-  NamedValues parts;
+  NamedValues parts, grad_norms;
 };
 
 Trainer::Trainer(TrainConfig config, TrainerParts parts)
@@ -54,7 +68,16 @@ Trainer::Trainer(TrainConfig config, TrainerParts parts)
   progress_.accumulate = config_.accumulate;
 }
 
+/// Ranks share what such a loss needs; micro-steps come one after another and cannot.
+void Trainer::warn_of_batch_losses() const {
+  const std::vector<std::string> losses = parts_.task.batch_losses();
+  if (config_.accumulate == 1 || losses.empty() || parts_.comm.rank() != 0) return;
+  log::warn("[train] train.accumulate={}: {} see{} {} samples at a time, not the {} of a step; gradients differ from those of one large batch",
+            config_.accumulate, fmt::join(losses, ", "), losses.size() == 1 ? "s" : "", config_.batch_size / config_.accumulate, config_.batch_size);
+}
+
 Outcome Trainer::run() {
+  warn_of_batch_losses();
   for (auto& hook : hooks_) hook->start(progress_);
   while (progress_.step < progress_.steps) {
     progress_.log_step = log_step(progress_.step);
@@ -75,7 +98,7 @@ StepReport Trainer::step() {
 
   const Sums sums = accumulate_gradients();
   sync_.average();
-  const Tensor norms = clip_gradients();
+  const Norms norms = clip_gradients();
   Verdict verdict = agree(sums, norms);
 
   if (verdict.finite) {
@@ -94,7 +117,7 @@ StepReport Trainer::step() {
   report.lr = rates.lr, report.weight_decay = rates.weight_decay;
   report.loss = verdict.loss, report.grad_norm = verdict.grad_norm;
   report.finite = verdict.finite, report.stopping = verdict.stop, report.skipped = skipped_;
-  report.parts = std::move(verdict.parts);
+  report.parts = std::move(verdict.parts), report.grad_norms = std::move(verdict.grad_norms);
   if (now.log_step) report.schedules = parts_.task.schedule_values(now);
   return report;
 }
@@ -129,7 +152,7 @@ Trainer::Sums Trainer::accumulate_gradients() {
   return sums;
 }
 
-Tensor Trainer::clip_gradients() {
+Trainer::Norms Trainer::clip_gradients() {
   std::vector<Tensor> grads;
   std::vector<std::string> modules;
   for (const auto& group : parts_.optimizer.groups())
@@ -138,20 +161,22 @@ Tensor Trainer::clip_gradients() {
       grads.push_back(param.grad());
       modules.push_back(group.clip_group);
     }
-  if (config_.clip_grad == 0.0) return optim::group_norms(grads, optim::global(static_cast<int64_t>(grads.size())));
-  return optim::clip_by_norm(grads, clip_groups(config_.clip_mode, modules), config_.clip_grad);
+  if (config_.clip_grad == 0.0) return {optim::group_norms(grads, optim::global(static_cast<int64_t>(grads.size()))), {}};
+  Clipping shared = clipping(config_.clip_mode, modules);
+  return {optim::clip_by_norm(grads, shared.groups, config_.clip_grad), std::move(shared.names)};
 }
 
 /// One small tensor carries everything that the ranks must agree on, and is the step's only wait for the device.
-Trainer::Verdict Trainer::agree(const Sums& sums, const Tensor& norms) {
+Trainer::Verdict Trainer::agree(const Sums& sums, const Norms& norms) {
   at::NoGradGuard no_grad;
-  const Tensor norm = norms.to(sums.loss.options()).norm();
+  const Tensor module_norms = norms.values.to(sums.loss.options()), norm = module_norms.norm();
   const Tensor bad = sums.loss.isfinite().logical_and(norm.isfinite()).logical_not().to(at::kDouble);
   const Tensor stop = at::full_like(sums.loss, stop::requested() ? 1.0 : 0.0);
   Tensor shared = at::stack({stop, bad, sums.loss});
   if (sums.parts.defined()) shared = at::cat({shared, sums.parts});
   parts_.comm.all_reduce_sum(shared);
-  const Tensor host = at::cat({shared, norm.reshape({1})}).cpu();
+  const int64_t modules = progress_.log_step ? static_cast<int64_t>(norms.modules.size()) : 0;
+  const Tensor host = at::cat({shared, norm.reshape({1}), module_norms.narrow(0, 0, modules)}).cpu();
 
   const double* values = host.const_data_ptr<double>();
   const double count = static_cast<double>(config_.accumulate) * parts_.comm.size();
@@ -160,7 +185,9 @@ Trainer::Verdict Trainer::agree(const Sums& sums, const Tensor& norms) {
   verdict.finite = values[1] == 0.0;
   verdict.loss = values[2] / count;
   for (size_t i = 0; i < sums.part_names.size(); ++i) verdict.parts.emplace_back(sums.part_names[i], values[3 + i] / count);
-  verdict.grad_norm = values[host.numel() - 1];
+  const double* own = values + shared.numel();
+  verdict.grad_norm = own[0];
+  for (int64_t i = 0; i < modules; ++i) verdict.grad_norms.emplace_back(norms.modules[static_cast<size_t>(i)], own[1 + i]);
   return verdict;
 }
 

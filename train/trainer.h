@@ -45,12 +45,14 @@ class Trainer {
 
  private:
   struct Sums;     // of one step's micro-steps, on the device
+  struct Norms;    // of the gradients before clipping
   struct Verdict;  // what all ranks agree on after the backward passes
 
   StepReport step();
   Sums accumulate_gradients();
-  Tensor clip_gradients();
-  Verdict agree(const Sums& sums, const Tensor& norms);
+  void warn_of_batch_losses() const;
+  Norms clip_gradients();
+  Verdict agree(const Sums& sums, const Norms& norms);
   void skip(const Verdict& verdict, const Sums& sums);
   bool log_step(int64_t step) const;
 

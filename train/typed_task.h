@@ -36,6 +36,7 @@ class TypedTask final : public Task {
   std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const override {
     return objective_->schedule_values(progress);
   }
+  std::vector<std::string> batch_losses() const override { return objective_->batch_losses(); }
   State state() override {
     State state;
     state.add("objective", objective_->state());

@@ -99,7 +99,7 @@ EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& 
   ImportedWeights imported;
   imported.config = spec.vit;
   imported.origin = "checkpoint " + fs::path(checkpoint.path).filename().string();
-  const std::string prefix = source.network + ".backbone.";
+  const std::string prefix = backbone_prefix(objective.tensors, source.network);
   for (const auto& [name, t] : objective.tensors) {
     if (name.rfind(prefix, 0) == 0)
       imported.weights.emplace(name.substr(prefix.size()), t);
@@ -139,6 +139,12 @@ nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
 
 }  // namespace
 
+std::string backbone_prefix(const TensorMap& state, const std::string& network) {
+  const std::string wanted = network + ".backbone.";
+  const auto it = state.lower_bound(wanted);
+  return it != state.end() && it->first.starts_with(wanted) ? wanted : "student.backbone.";
+}
+
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source) {
   EOSIN_CHECK(fs::exists(path), Io, "[encoder] no such file or folder: {}", path);
   if (fs::is_regular_file(path)) return read_weights(path, source);
@@ -174,11 +180,14 @@ void load_pretrained(Vit& model, const std::string& path, const std::vector<std:
   EncoderSource source;
   source.target.img_size = wanted.img_size;
   source.target.patch_size = wanted.patch_size;
-  const EncoderWeights found = read_encoder(path, source);
+  EncoderWeights found = read_encoder(path, source);
+  if (!wanted.mask_token) found.weights.erase("mask_token");
   EOSIN_CHECK(found.spec.vit.pos_embed_covers == wanted.pos_embed_covers || wanted.reg_tokens == 0, Data,
               "[init] {} gives positions to '{}' tokens (need '{}'); use the same reg_tokens", path, found.spec.vit.pos_embed_covers,
               wanted.pos_embed_covers);
-  const LoadReport report = load_weights(*model, found.weights, allow_missing);
+  std::vector<std::string> missing = allow_missing;
+  if (wanted.mask_token) missing.emplace_back("mask_token");  // public weights have none: it stays as it is
+  const LoadReport report = load_weights(*model, found.weights, missing);
   log::info("[init] weights from {} ({}): {} dropped, missing [{}]", path, found.origin, found.dropped.size(), fmt::join(report.missing, ", "));
   for (const ResizedTensor& r : found.resized) log::info("[init] resized {}: [{}] -> [{}]", r.name, fmt::join(r.from, ", "), fmt::join(r.to, ", "));
 }
@@ -186,7 +195,8 @@ void load_pretrained(Vit& model, const std::string& path, const std::vector<std:
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format) {
   EOSIN_CHECK(format == "timm" || format == "dinov2", Config, "[export] unknown format '{}' (need timm or dinov2)", format);
   const auto config = format == "timm" ? timm_config(spec) : dinov2_config(spec);
-  const TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
+  TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
+  if (format == "timm") named.erase("mask_token");  // timm's models have none
   fs::create_directories(folder);
   write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}, {kHashKey, weights_hash(named)}});
   write_file((fs::path(folder) / "config.json").string(), config.dump(2) + "\n");

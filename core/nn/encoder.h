@@ -10,13 +10,17 @@
 
 namespace eosin::nn {
 
-/// Which network of a self-distillation checkpoint, and what the importer is told beside the file.
+/// Which network of a self-supervised run, and what the importer is told beside the file.
 struct EncoderSource {
-  std::string network = "teacher";  // or "student"
+  std::string network = "teacher";  // or "student", which is also meant where a method has no teacher
   ImportTarget target;              // its fields win over the file's config.json
   std::string key;                  // dictionary of a torch.save file (StateDictChoice)
   bool check_crc = true;            // of a torch.save file's records
 };
+
+/// What the names of the encoder's weights in a method's state begin with: "teacher.backbone.", or "student.backbone." where that is asked
+/// for or there is no teacher.
+std::string backbone_prefix(const TensorMap& state, const std::string& network = "teacher");
 
 /// Weights with the images that they expect; spec.vit describes the weights.
 struct EncoderWeights {

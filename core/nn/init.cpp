@@ -60,4 +60,8 @@ void init_fan_in(const Tensor& t, int64_t fan_in, uint64_t seed, std::string_vie
   init_uniform(t, 1.0 / std::sqrt(static_cast<double>(fan_in)), seed, name);
 }
 
+void init_xavier(const Tensor& t, int64_t fan_in, int64_t fan_out, uint64_t seed, std::string_view name) {
+  init_uniform(t, std::sqrt(6.0 / static_cast<double>(fan_in + fan_out)), seed, name);
+}
+
 }  // namespace eosin::nn

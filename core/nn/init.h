@@ -18,4 +18,7 @@ void init_uniform(const Tensor& t, double bound, uint64_t seed, std::string_view
 /// The default of torch's Linear and Conv layers: uniform within 1 / sqrt(fan_in).
 void init_fan_in(const Tensor& t, int64_t fan_in, uint64_t seed, std::string_view name);
 
+/// Uniform within sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+void init_xavier(const Tensor& t, int64_t fan_in, int64_t fan_out, uint64_t seed, std::string_view name);
+
 }  // namespace eosin::nn

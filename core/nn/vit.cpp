@@ -13,6 +13,16 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+Tensor select_rows(const Tensor& tokens_BND, const Tensor& index_BK) {
+  EOSIN_CHECK(index_BK.dim() == 2 && index_BK.size(0) == tokens_BND.size(0) && index_BK.size(1) <= tokens_BND.size(1), Shape,
+              "[vit] visible patches of [{}] for {} images of {} patches", fmt::join(index_BK.sizes().vec(), ", "), tokens_BND.size(0),
+              tokens_BND.size(1));
+  return tokens_BND.gather(1, index_BK.unsqueeze(-1).expand({-1, -1, tokens_BND.size(2)}));
+}
+
+/// What a pass says of one group; undefined where it says nothing.
+Tensor of_group(const std::vector<Tensor>& per_group, size_t group) { return per_group.empty() ? Tensor() : per_group[group]; }
+
 }  // namespace
 
 VitImpl::VitImpl(const VitConfig& config) : config_(config) {
@@ -54,7 +64,7 @@ Tensor VitImpl::positions(PatchGrid grid) {
   return resample_pos_embed(pos_embed, config_.grid(), grid, config_.pos_prefix(), config_.pos_resample());
 }
 
-Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN) {
+Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK) {
   EOSIN_CHECK(images_BCHW.dim() == 4, Shape, "[vit] images have {} dimensions (need [B, C, H, W])", images_BCHW.dim());
   const int64_t batch = images_BCHW.size(0), height = images_BCHW.size(2), width = images_BCHW.size(3);
   EOSIN_CHECK(config_.dynamic_img_size || (height == config_.img_size[0] && width == config_.img_size[1]), Shape,
@@ -77,17 +87,19 @@ Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN) {
     parts.push_back((has_position ? token + table.slice(1, at, at + token.size(1)) : token).expand({batch, -1, -1}));
     if (has_position) at += token.size(1);
   }
-  parts.push_back(patches + table.slice(1, placed));
+  patches = patches + table.slice(1, placed);
+  parts.push_back(visible_BK.defined() ? select_rows(patches, visible_BK) : patches);
   return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
 }
 
 std::vector<Tensor> VitImpl::forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
-  EOSIN_CHECK(pass.masks_BN.empty() || pass.masks_BN.size() == groups_BCHW.size(), Shape, "[vit] {} masks for {} groups of images",
-              pass.masks_BN.size(), groups_BCHW.size());
+  for (const auto* per_group : {&pass.masks_BN, &pass.visible_BK})
+    EOSIN_CHECK(per_group->empty() || per_group->size() == groups_BCHW.size(), Shape, "[vit] {} masks for {} groups of images", per_group->size(),
+                groups_BCHW.size());
   std::vector<Tensor> embedded;
   TokenGroups groups;
   for (size_t g = 0; g < groups_BCHW.size(); ++g) {
-    embedded.push_back(embed(groups_BCHW[g], pass.masks_BN.empty() ? Tensor() : pass.masks_BN[g]));
+    embedded.push_back(embed(groups_BCHW[g], of_group(pass.masks_BN, g), of_group(pass.visible_BK, g)));
     groups.push_back({embedded.back().size(0), embedded.back().size(1)});
   }
   Tensor tokens = pack(embedded);

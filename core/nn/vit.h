@@ -12,6 +12,8 @@ namespace eosin::nn {
 struct VitPass {
   /// Per group (or empty), [B, N] bool: patches whose embedding is replaced by the mask token, before positions are added.
   std::vector<Tensor> masks_BN;
+  /// Per group (or empty), [B, K] int64: the patches that the blocks see, in this order; chosen after positions are added (MAE).
+  std::vector<Tensor> visible_BK;
   /// Stochastic depth is applied only when this is set.
   std::optional<DropPathKey> drop_path;
 };
@@ -21,7 +23,7 @@ struct VitPass {
 /// Shapes   a group of images is [B, C, H, W]; its tokens are [B, prefix + N, D]. Groups may differ in B and in size: global and
 ///          local crops go through norms and linears together and through attention group by group.
 /// Errors   Shape: a side that is no multiple of the patch, another size than img_size without dynamic_img_size, an empty batch, a mask
-///          of another length (each names both numbers).
+///          or a choice of visible patches of another length (each names both numbers).
 /// Checked  golden nn.vit, nn.vit_dinov2; tests/nn/test_vit.cpp: gradcheck, groups equal single passes, seeds.
 class VitImpl : public torch::nn::Module {
  public:
@@ -51,7 +53,7 @@ class VitImpl : public torch::nn::Module {
   Tensor patch_tokens(const Tensor& tokens_BND) const;
 
  private:
-  Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN);
+  Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK);
   Tensor positions(PatchGrid grid);
 
   VitConfig config_;

@@ -108,10 +108,10 @@ Results dino_step(const Case& c) {
   config.freeze_last_layer_steps = s["freeze_last_layer"].get<int64_t>() * per_epoch;
 
   GivenViews task(dino, [&](int64_t step) {
-    std::vector<Tensor> views;
+    data::ViewBatch batch;
     for (const char* name : {"in.global", "in.local"})
-      for (const Tensor& crop : c.at(name)[step].to(at::kDouble).unbind(0)) views.push_back(crop);
-    return views;
+      for (const Tensor& crop : c.at(name)[step].to(at::kDouble).unbind(0)) batch.views_BCHW.push_back(crop);
+    return batch;
   });
   optim::AdamW adamw({}, dino.param_groups());
   const auto comm = make_single_comm();

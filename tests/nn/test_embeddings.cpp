@@ -3,6 +3,7 @@
 #include "core/nn/patch_embed.h"
 #include "core/nn/patch_embed_resample.h"
 #include "core/nn/pos_embed.h"
+#include "core/nn/sincos_pos_embed.h"
 #include "tests/gradcheck.h"
 #include "tests/message_of.h"
 
@@ -37,6 +38,16 @@ TEST(PosEmbed, Gradients) {
   const Tensor table = at::randn({1, 1 + 3 * 4, 2}, at::kDouble).requires_grad_();
   const Tensor weight = at::randn({1, 1 + 5 * 2, 2}, at::kDouble);
   expect_gradients([&] { return (resample_pos_embed(table, {3, 4}, {5, 2}, 1, {false, 0.1}) * weight).sum(); }, {{"table", table}});
+}
+
+TEST(SincosPosEmbed, OrdersDifferByTheAxesAndPrefixRowsAreZero) {
+  const Tensor x = sincos_pos_embed({3, 5}, 8, SincosOrder::XFirst, 2), y = sincos_pos_embed({3, 5}, 8, SincosOrder::YFirst, 2);
+  EXPECT_EQ(x.sizes(), (std::vector<int64_t>{1, 2 + 15, 8}));
+  EXPECT_EQ(x.slice(1, 0, 2).abs().max().item<double>(), 0);
+  EXPECT_TRUE(x.slice(2, 0, 4).equal(y.slice(2, 4)));
+  EXPECT_NEAR(x[0][2 + 1 * 5 + 3][0].item<double>(), std::sin(3.0), 1e-6);   // row 1, column 3: the column first
+  EXPECT_NEAR(x[0][2 + 1 * 5 + 3][5].item<double>(), std::sin(0.01), 1e-6);  // the row at the second frequency
+  EXPECT_THAT(message_of([] { sincos_pos_embed({2, 2}, 10, SincosOrder::XFirst, 1); }, ErrorKind::Config), HasSubstr("nearest: 8 or 12"));
 }
 
 TEST(PatchEmbed, NamesBothNumbersOfABadSize) {

@@ -94,6 +94,31 @@ TEST_F(EncoderFiles, RunFolderHoldsTeacherAndStudent) {
   EXPECT_THAT(message_of([&] { load_encoder(path("run"), {"mentor", {}}); }, ErrorKind::Config), HasSubstr("mentor"));
 }
 
+TEST_F(EncoderFiles, ARunWithoutATeacherGivesItsStudent) {
+  Vit original = model();
+  State objective, task, all;
+  for (const auto& [name, t] : named_weights(*original)) objective.tensors["student.backbone." + name] = t.detach();
+  objective.values["encoder"] = to_json(spec_);
+  task.add("objective", objective);
+  all.add("task", task);
+  save_checkpoint(path("run/checkpoints"), 7, all);
+  EXPECT_EQ(load_encoder(path("run")).weights_hash, weights_hash(named_weights(*original)));
+}
+
+/// It belongs to the training: timm's models have none, and a model that wants one starts without it.
+TEST_F(EncoderFiles, TheMaskTokenStaysBehind) {
+  EncoderSpec masked = spec_;
+  masked.vit.mask_token = true;
+  Vit vit(masked.vit);
+  vit->init_weights(7);
+  write_encoder(path("out"), masked, named_weights(*vit));
+  EXPECT_EQ(read_safetensors(path("out/model.safetensors")).tensors.count("mask_token"), 0u);
+  Vit started(masked.vit), plain = model();
+  load_pretrained(started, path("out"));
+  load_pretrained(plain, path("out"));
+  EXPECT_TRUE(named_weights(*started).at("norm.weight").equal(named_weights(*plain).at("norm.weight")));
+}
+
 TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {
   write_encoder(path("out"), spec_, named_weights(*model()));
   VitConfig larger = spec_.vit;

@@ -77,6 +77,25 @@ TEST(Vit, GroupsEqualSinglePasses) {
   EXPECT_TRUE(both[1].allclose(vit->forward(local), 1e-12, 1e-13));
 }
 
+/// Without attention between tokens each patch is on its own: choosing some is choosing among the results.
+TEST(Vit, VisiblePatchesKeepTheirPositionsAndOrder) {
+  Vit vit = make(rich());
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& item : vit->named_parameters())
+      if (item.key().find("attn.proj.weight") != std::string::npos) item.value().fill_(0);
+  }
+  const Tensor images = at::randn({2, 3, 21, 14}), chosen = at::tensor({4, 0, 1, 5}, at::kLong).view({2, 2});
+  VitPass pass;
+  pass.visible_BK = {chosen};
+  const Tensor all = vit->forward_tokens(images), some = vit->forward_tokens(images, pass);
+  EXPECT_EQ(some.sizes(), (std::vector<int64_t>{2, 3 + 2, 22}));
+  for (int64_t image = 0; image < 2; ++image)
+    EXPECT_TRUE(some[image].slice(0, 3).allclose(all[image].slice(0, 3).index_select(0, chosen[image]), 1e-5, 1e-6));
+  pass.visible_BK = {at::zeros({3, 2}, at::kLong)};
+  EXPECT_THAT(message_of([&] { vit->forward_tokens(images, pass); }, ErrorKind::Shape), HasSubstr("[3, 2] for 2 images of 6 patches"));
+}
+
 TEST(Vit, DropPathIsReproducibleAndNeedsAKey) {
   VitConfig config = small();
   config.drop_path_rate = 0.5;

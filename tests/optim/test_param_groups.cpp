@@ -31,6 +31,9 @@ TEST(GroupParams, LayerDecayFallsTowardsTheInput) {
   EXPECT_DOUBLE_EQ(rule("patch_embed.proj.weight", {3, 3, 2, 2}).lr_scale, 0.125 * 0.25);
   EXPECT_DOUBLE_EQ(rule("blocks.1.fc.weight", {3, 5}).lr_scale, 0.5);
   EXPECT_DOUBLE_EQ(rule("norm.weight", {3}).lr_scale, 1.0);
+  EXPECT_DOUBLE_EQ(rule("reg_token", {1, 2, 3}).lr_scale, 0.125);
+  EXPECT_TRUE(rule("last_layer.weight_v", {7, 5}).frozen_moves);
+  EXPECT_FALSE(dino_rule()("last_layer.weight_v", {7, 5}).frozen_moves);
   EXPECT_EQ(dinov2_rule({})("qkv_bias", {3}).weight_decay_scale, 1.0);
   EXPECT_EQ(dinov3_rule({})("qkv_bias", {3}).weight_decay_scale, 0.0);
 }

@@ -6,6 +6,7 @@
 #include "core/nn/backbones.h"
 #include "core/tensor/safetensors.h"
 #include "optim/adamw.h"
+#include "ssl/dino.h"
 #include "tests/given_views.h"
 
 #include <ATen/ATen.h>
@@ -39,10 +40,10 @@ void run(const std::string& from, const std::string& to) {
   add(out, "first.", dino);
 
   GivenViews task(dino, [&](int64_t step) {
-    std::vector<Tensor> views;
+    data::ViewBatch batch;
     for (int v = 0; in.contains("views." + std::to_string(v)); ++v)
-      views.push_back(in.at("views." + std::to_string(v))[step].to(at::kDouble).contiguous());
-    return views;
+      batch.views_BCHW.push_back(in.at("views." + std::to_string(v))[step].to(at::kDouble).contiguous());
+    return batch;
   });
   optim::AdamW adamw({}, dino.param_groups());
   const auto comm = make_single_comm();

@@ -40,16 +40,26 @@ TEST(PrototypeLoss, CropsAreDinosLossWithItsGradients) {
   }
 }
 
+TEST(PrototypeLoss, PairsAreDinov2sLoss) {
+  const Student student(4 * kBatch);
+  const SoftTargets targets = some_targets(2 * kBatch);
+  const Tensor loss = pair_cross_entropy(student.features, student.prototypes, 0.1, targets, 4, 2).sum() / static_cast<double>(kBatch);
+  const Tensor plain = dinov2_loss(student.logits(), targets.chunk(0, kK), 4, 2, 0.1);
+  EXPECT_NEAR(loss.item<double>(), plain.item<double>(), 1e-9);
+  const auto got = student.gradients(loss), want = student.gradients(plain);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(got[i].allclose(want[i], 1e-9, 1e-12));
+}
+
 TEST(PrototypeLoss, RowsAreTheirCrossEntropiesAndTakeWeights) {
   const Student student(7);
   const SoftTargets targets = some_targets(7);
   const Tensor weight = at::rand({7}, at::kDouble);
-  const Tensor rows = row_cross_entropy(student.features, student.prototypes, 0.1, targets);
+  const Tensor rows = pair_cross_entropy(student.features, student.prototypes, 0.1, targets).view({-1});
   const Tensor plain = -(targets.chunk(0, kK) * at::log_softmax(student.logits() / 0.1, -1)).sum(-1);
   EXPECT_TRUE(rows.allclose(plain, 1e-10, 1e-12));
   const auto got = student.gradients((rows * weight).sum()), want = student.gradients((plain * weight).sum());
   for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(got[i].allclose(want[i], 1e-9, 1e-13));
-  EXPECT_EQ(row_cross_entropy(at::zeros({0, kDim}, at::kDouble), student.prototypes, 0.1, some_targets(0)).numel(), 0);
+  EXPECT_EQ(pair_cross_entropy(at::zeros({0, kDim}, at::kDouble), student.prototypes, 0.1, some_targets(0)).numel(), 0);
 }
 
 TEST(PrototypeLoss, GradientsAgainstDifferences) {
@@ -87,7 +97,7 @@ TEST(PrototypeLoss, RefusesRowsThatAreNoCrops) {
   EXPECT_THROW(loss(13, 7, 4, 2), Error);
   EXPECT_THROW(loss(12, 8, 4, 2), Error);
   EXPECT_THROW(loss(6, 7, 1, 1), Error);
-  EXPECT_THROW(row_cross_entropy(at::zeros({5, kDim}, at::kDouble), at::zeros({7, kDim}, at::kDouble), 0.1, targets), Error);
+  EXPECT_THROW(pair_cross_entropy(at::zeros({5, kDim}, at::kDouble), at::zeros({7, kDim}, at::kDouble), 0.1, targets), Error);
 }
 
 }  // namespace

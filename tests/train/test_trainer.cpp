@@ -1,10 +1,16 @@
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/stop.h"
 #include "tests/message_of.h"
 #include "tests/train/toy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace eosin::train {
 namespace {
@@ -155,6 +161,44 @@ TEST_F(TrainerTest, ClipsWhatTheModeNames) {
   EXPECT_NEAR(modules->norm("body."), bound, 1e-5);
   EXPECT_NEAR(modules->norm("last_layer."), bound, 1e-5);
   for (const char* name : {"body.weight", "body.bias", "last_layer.weight", "last_layer.bias"}) EXPECT_NEAR(each->norm(name), bound, 1e-5) << name;
+}
+
+TEST_F(TrainerTest, ReportsTheNormOfEachModuleItClips) {
+  TrainConfig config = toy::config(2);
+  config.clip_mode = "per_module", config.clip_grad = 0.01, config.log_every = 2;
+  toy::Run run(config);
+  const auto seen = std::make_shared<Recorder>();
+  run.trainer.add(seen);
+  run.trainer.run();
+  const NamedValues& norms = seen->reports.at(0).grad_norms;
+  ASSERT_EQ(norms.size(), 2u);
+  EXPECT_EQ(norms[0].first, "body");
+  EXPECT_EQ(norms[1].first, "head");
+  EXPECT_NEAR(std::hypot(norms[0].second, norms[1].second), seen->reports[0].grad_norm, 1e-6);
+  config.clip_mode = "global";
+  toy::Run other(config);
+  const auto none = std::make_shared<Recorder>();
+  other.trainer.add(none);
+  other.trainer.run();
+  EXPECT_TRUE(none->reports.at(0).grad_norms.empty());
+}
+
+TEST_F(TrainerTest, SaysWhichLossesMicroStepsChange) {
+  const std::string file = (std::filesystem::temp_directory_path() / ("eosin-trainer-log-" + std::to_string(::getpid()))).string();
+  for (const int64_t accumulate : {1, 3}) {
+    TrainConfig config = toy::config(2);
+    config.accumulate = accumulate;
+    toy::Run run(config);
+    run.net->whole_batch_losses = {"koleo", "sinkhorn_knopp"};
+    log::set_file(file);
+    run.trainer.run();
+    log::set_file("");
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    std::filesystem::remove(file);
+    const std::string said = "train.accumulate=3: koleo, sinkhorn_knopp see 4 samples at a time, not the 12 of a step";
+    EXPECT_EQ(text.str().find(said) != std::string::npos, accumulate == 3) << text.str();
+  }
 }
 
 TEST_F(TrainerTest, TheLastLayerIsLeftOutAtFirst) {

@@ -55,7 +55,8 @@ class Source final : public data::BatchSource<Batch> {
 
 class Net final : public Objective<Batch> {
  public:
-  std::set<int64_t> poisoned_steps;  // the loss of these is not a number
+  std::set<int64_t> poisoned_steps;             // the loss of these is not a number
+  std::vector<std::string> whole_batch_losses;  // what it says that they are
 
   Net() {
     body_ = register_module("body", torch::nn::Linear(kInputs, kHidden));
@@ -81,6 +82,7 @@ class Net final : public Objective<Batch> {
     return groups;
   }
   std::vector<std::pair<std::string, double>> schedule_values(const Progress& p) const override { return {{"momentum", 0.9}}; }
+  std::vector<std::string> batch_losses() const override { return whole_batch_losses; }
   State state() override {
     State s;
     for (const auto& p : named_parameters()) s.tensors.emplace(p.key(), p.value().detach());

@@ -1,0 +1,156 @@
+#include "ssl/mae.h"
+
+#include "core/base/error.h"
+#include "core/base/rng.h"
+#include "core/nn/init.h"
+#include "core/nn/sincos_pos_embed.h"
+#include "core/nn/weights.h"
+#include "ssl/crop_groups.h"
+#include "ssl/fourier_loss.h"
+#include "ssl/mae_loss.h"
+#include "ssl/student_groups.h"
+
+#include <ATen/ATen.h>
+
+namespace eosin::ssl {
+namespace {
+
+MaeDecoderShape decoder_shape(const MaeConfig& config, const nn::VitConfig& vit) {
+  MaeDecoderShape shape;
+  shape.in_dim = vit.embed_dim;
+  shape.dim = config.decoder_dim;
+  shape.depth = config.decoder_depth;
+  shape.num_heads = config.decoder_num_heads;
+  shape.mlp_hidden = 4 * config.decoder_dim;
+  shape.patch_size = vit.patch_size;
+  shape.in_chans = vit.in_chans;
+  shape.grid = vit.grid();
+  return shape;
+}
+
+/// The images with their removed patches as predicted.
+Tensor completed(const Tensor& patches_BNP, const Tensor& pred_BNP, const Tensor& mask_BN, bool norm_pix) {
+  Tensor pixels = pred_BNP.to(patches_BNP.scalar_type());
+  if (norm_pix) {
+    const PatchNorm norm = patch_norm(patches_BNP);
+    pixels = pixels * norm.deviation_BN1 + norm.mean_BN1;
+  }
+  return at::where(mask_BN.unsqueeze(-1) > 0, pixels, patches_BNP);
+}
+
+}  // namespace
+
+void MaeConfig::visit(config::Visitor& v) {
+  using config::Range;
+  v("mask_ratio", mask_ratio, "share of the patches that are removed", Range{0, 1, config::kOpenLow | config::kOpenHigh});
+  v("decoder_dim", decoder_dim, "width of the decoder", Range{4, 1 << 16});
+  v("decoder_depth", decoder_depth, "blocks of the decoder", Range{1, 256});
+  v("decoder_num_heads", decoder_num_heads, "attention heads of the decoder", Range{1, 256});
+  v("norm_pix", norm_pix, "reconstruct each patch less its mean, over its deviation");
+  v("fourier_weight", fourier_weight, "weight of the difference of Fourier amplitudes; 0: none", Range{0, 1e6});
+  v("fourier_norm", fourier_norm, "that difference: absolute (l1) or squared (l2)", config::OneOf{{"l1", "l2"}});
+}
+
+void MaeConfig::validate(config::Problems& p) const {
+  for (const int64_t unit : {int64_t{4}, decoder_num_heads})
+    if (decoder_dim % unit != 0) {
+      const int64_t below = decoder_dim / unit * unit;
+      p.add("decoder_dim", fmt::format("{} is not a multiple of {} {}; nearest: {} or {}", decoder_dim, unit,
+                                       unit == 4 ? "(sine-cosine positions)" : "heads", std::max(below, unit), below + unit));
+    }
+}
+
+MaeNetImpl::MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape)
+    : backbone(register_module("backbone", nn::Vit(vit))), decoder(register_module("decoder", MaeDecoder(shape))) {
+  backbone->named_parameters()["pos_embed"].set_requires_grad(false);
+}
+
+void MaeNetImpl::init_weights(uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const nn::VitConfig& vit = backbone->config();
+  backbone->init_weights(seed);
+  for (const auto& item : backbone->named_parameters()) {
+    const std::string& name = item.key();
+    const Tensor& p = item.value();
+    if (name == "pos_embed")
+      p.copy_(nn::sincos_pos_embed(vit.grid(), vit.embed_dim, nn::SincosOrder::XFirst, vit.pos_prefix()));
+    else if (name == "cls_token")
+      nn::init_normal(p, 0.02, seed, name);
+    else if (name == "patch_embed.proj.weight" || p.dim() == 2)
+      nn::init_xavier(p, p[0].numel(), p.size(0), seed, name);
+  }
+  decoder->init_weights(seed);
+}
+
+Tensor MaeNetImpl::encode(const Tensor& images_BCHW, const Tensor& visible_BK, const std::optional<nn::DropPathKey>& drop_path) {
+  nn::VitPass pass;
+  pass.drop_path = drop_path;
+  pass.visible_BK = {visible_BK};
+  const Tensor tokens = backbone->forward_prenorm({images_BCHW}, pass).front();
+  return backbone->normalise(at::cat({backbone->class_tokens(tokens).unsqueeze(1), backbone->patch_tokens(tokens)}, 1));
+}
+
+Tensor MaeNetImpl::decode(const Tensor& latent_BTD, const Tensor& restore_BN) {
+  return decoder(latent_BTD.select(1, 0), latent_BTD.slice(1, 1), restore_BN);
+}
+
+Mae::Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed) : config_(config), encoder_(std::move(encoder)), seed_(seed) {
+  student_ = register_module("student", MaeNet(encoder_.vit, decoder_shape(config_, encoder_.vit)));
+  student_->init_weights(seed_);
+}
+
+/// One row a view of a tile, in the order of the views.
+Tensor Mae::noise(const data::ViewBatch& batch) const {
+  const int64_t tiles = batch.views_BCHW.front().size(0), views = static_cast<int64_t>(batch.views_BCHW.size()),
+                patches = encoder_.vit.grid().count();
+  Tensor noise_BN = at::empty({views * tiles, patches}, at::kDouble);
+  double* out = noise_BN.mutable_data_ptr<double>();
+  for (int64_t v = 0; v < views; ++v)
+    for (int64_t i = 0; i < tiles; ++i) {
+      RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position + i), static_cast<uint32_t>(v), RandomOp::kMask);
+      for (int64_t n = 0; n < patches; ++n) *out++ = stream.uniform_double();
+    }
+  return noise_BN;
+}
+
+train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
+  const std::vector<Tensor> groups = group_by_size(batch.views_BCHW);
+  const auto& size = encoder_.vit.img_size;
+  EOSIN_CHECK(groups.size() == 1 && groups[0].size(2) == size[0] && groups[0].size(3) == size[1], Shape,
+              "[mae] a batch has views of {} sizes, the first [{}] (need all of {}x{})", groups.size(),
+              groups.empty() ? "" : fmt::format("{}", fmt::join(groups[0].sizes().vec(), ", ")), size[0], size[1]);
+  const Tensor& images = groups.front();
+  VisiblePatches chosen = choose_visible(noise(batch), config_.mask_ratio);
+  for (Tensor* t : {&chosen.visible_BK, &chosen.restore_BN, &chosen.mask_BN}) *t = t->to(images.device());
+
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
+  const Tensor pred = student_->decode(student_->encode(images, chosen.visible_BK, drop_path), chosen.restore_BN);
+  const int64_t patch = encoder_.vit.patch_size;
+  const Tensor patches = patchify(images, patch);
+  train::Loss loss;
+  loss.total = mae_loss(pred, patches, chosen.mask_BN, config_.norm_pix);
+  loss.parts.emplace_back("mae", loss.total.detach());
+  if (config_.fourier_weight > 0) {
+    const nn::PatchGrid grid = encoder_.vit.grid();
+    const Tensor rebuilt = unpatchify(completed(patches, pred, chosen.mask_BN, config_.norm_pix), patch, grid.rows, grid.cols);
+    const Tensor fourier = fourier_loss(rebuilt, images, config_.fourier_norm) * config_.fourier_weight;
+    loss.total = loss.total + fourier;
+    loss.parts.emplace_back("fourier", fourier.detach());
+  }
+  return loss;
+}
+
+std::vector<train::ParamGroup> Mae::param_groups() {
+  return student_groups(*student_, [](const std::string&) { return optim::no_decay_rule({}); });
+}
+
+State Mae::state() {
+  State state;
+  state.tensors = nn::named_weights(*this);
+  state.values["encoder"] = nn::to_json(encoder_);
+  return state;
+}
+
+void Mae::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
+
+}  // namespace eosin::ssl

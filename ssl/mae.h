@@ -1,0 +1,66 @@
+#pragma once
+// Masked autoencoder (He et al. 2021, arXiv:2111.06377).
+#include "core/nn/encoder_spec.h"
+#include "core/nn/vit.h"
+#include "data/batch.h"
+#include "ssl/mae_decoder.h"
+#include "ssl/visible_patches.h"
+#include "train/objective.h"
+
+namespace eosin::ssl {
+
+/// Defaults are the paper's.
+struct MaeConfig {
+  double mask_ratio = 0.75;
+  int64_t decoder_dim = 512, decoder_depth = 8, decoder_num_heads = 16;
+  bool norm_pix = true;
+  double fourier_weight = 0;
+  std::string fourier_norm = "l1";
+
+  void visit(config::Visitor& v);
+  void validate(config::Problems& p) const;
+};
+
+/// Encoder and decoder.
+struct MaeNetImpl : torch::nn::Module {
+  MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape);
+  /// Linears Xavier-uniform (the patch convolution as one), class token normal 0.02, positions sine-cosine, not trained.
+  void init_weights(uint64_t seed);
+  /// Normalised tokens [class, visible patches] of images of which the encoder sees the visible patches alone.
+  Tensor encode(const Tensor& images_BCHW, const Tensor& visible_BK, const std::optional<nn::DropPathKey>& drop_path = {});
+  /// Pixels of all patches [B, N, p p C] from what encode() gives.
+  Tensor decode(const Tensor& latent_BTD, const Tensor& restore_BN);
+
+  nn::Vit backbone{nullptr};
+  MaeDecoder decoder{nullptr};
+};
+TORCH_MODULE(MaeNet);
+
+/// Views: any number of crops of the model's image size, each one more sample. The encoder sees the visible patches alone; the loss is
+/// over the removed ones. What stays is drawn for every image by (seed, position of the tile, view).
+/// Parts: mae, and with a Fourier term fourier (PLUTO's, arXiv:2405.07905; its form is unpublished: ours is fourier_weight times the
+/// difference of amplitudes of the image and the image with its removed patches as predicted).
+/// Errors   Shape if views differ in size from the model's; Config if nothing stays or nothing is removed.
+/// Checked  golden ssl.mae; tests/ssl/test_mae.cpp; tests/python/mae_parity.py.
+class Mae final : public train::Objective<data::ViewBatch> {
+ public:
+  Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed);
+
+  nn::Vit student_backbone() { return student_->backbone; }
+
+  train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
+  std::vector<train::ParamGroup> param_groups() override;
+  /// Tensors student.backbone.*, student.decoder.*; value "encoder": the EncoderSpec.
+  State state() override;
+  void load_state(const State& state) override;
+
+ private:
+  Tensor noise(const data::ViewBatch& batch) const;
+
+  MaeConfig config_;
+  nn::EncoderSpec encoder_;
+  uint64_t seed_;
+  MaeNet student_{nullptr};
+};
+
+}  // namespace eosin::ssl

@@ -1,0 +1,17 @@
+#include "ssl/student_groups.h"
+
+namespace eosin::ssl {
+
+std::vector<optim::ParamGroup> student_groups(const torch::nn::Module& student,
+                                              const std::function<optim::RuleOf(const std::string& part)>& rule_of) {
+  std::vector<optim::ParamGroup> groups;
+  for (const auto& part : student.named_children()) {
+    std::vector<std::pair<std::string, Tensor>> named;
+    for (const auto& item : part.value()->named_parameters())
+      if (item.value().requires_grad()) named.emplace_back("student." + part.key() + "." + item.key(), item.value());
+    for (auto& group : optim::group_params(named, rule_of(part.key()), part.key())) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+}  // namespace eosin::ssl

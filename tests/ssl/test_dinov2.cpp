@@ -1,0 +1,290 @@
+#include "core/base/error.h"
+#include "ssl/dinov2.h"
+#include "ssl/ibot_loss.h"
+#include "ssl/methods.h"
+#include "tests/gradcheck.h"
+#include "tests/ssl/thread_ranks.h"
+#include "tests/ssl/tiny_run.h"
+
+#include <gmock/gmock.h>
+
+#include <numeric>
+
+namespace eosin::ssl {
+namespace {
+
+using namespace tiny;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Dinov2Config config() {
+  Dinov2Config c;
+  c.n_prototypes = 17;
+  c.hidden_dim = 13;
+  c.bottleneck_dim = 7;
+  c.momentum = 0.9;
+  c.mask_ratio = {0.2, 0.6};
+  return c;
+}
+
+std::unique_ptr<Dinov2> make(const Dinov2Config& c = config(), double drop_path = 0, std::shared_ptr<Comm> comm = make_single_comm()) {
+  auto method = std::make_unique<Dinov2>(c, encoder(drop_path), 11, std::move(comm));
+  method->to(at::kDouble);
+  return method;
+}
+
+TEST(Dinov2Loss, IsTheSumOverAllPairs) {
+  const Tensor student = at::randn({3 * 4, 5}, at::kDouble), targets = at::softmax(at::randn({2 * 4, 5}, at::kDouble), -1);
+  Tensor sum = at::zeros({}, at::kDouble);
+  for (const Tensor& s : student.chunk(3))
+    for (const Tensor& t : targets.chunk(2)) sum += -(t * at::log_softmax(s / 0.2, -1)).sum(-1).mean();
+  EXPECT_NEAR(dinov2_loss(student, targets, 3, 2, 0.2).item<double>(), sum.item<double>(), 1e-12);
+  EXPECT_THROW(dinov2_loss(student, targets, 3, 3, 0.2), Error);
+  EXPECT_THROW(dinov2_loss(student.narrow(0, 0, 11), targets, 3, 2, 0.2), Error);
+}
+
+TEST(Dinov2Loss, Gradients) {
+  const Tensor student = at::randn({3 * 2, 5}, at::kDouble).requires_grad_(), targets = at::softmax(at::randn({2 * 2, 5}, at::kDouble), -1);
+  expect_gradients([&] { return dinov2_loss(student, targets, 3, 2, 0.5); }, {{"student", student}}, 30);
+}
+
+TEST(Dinov2, PartsAddUpToTheTotal) {
+  Dinov2Config c = config();
+  c.kde_weight = 0.3, c.ibot_weight = 0.7, c.dino_weight = 0.9;
+  train::Progress p = at_step(0);
+  p.log_step = true;
+  const train::Loss loss = make(c)->forward(batch(1), p);
+  double sum = 0;
+  for (const char* name : {"dino_local", "dino_global", "ibot", "koleo", "kde"}) sum += part_of(loss, name);
+  EXPECT_NEAR(sum, loss.total.item<double>(), 1e-12);
+  EXPECT_EQ(part_of(loss, "koleo_left_out"), 0);
+  EXPECT_GT(part_of(loss, "teacher_entropy"), 0);
+}
+
+TEST(Dinov2, GradientsOfTheWholeObjective) {
+  for (const bool separate : {false, true}) {
+    Dinov2Config c = config();
+    c.separate_heads = separate, c.norm_last_layer = false, c.kde_weight = 0.1, c.gram_weight = 0.5, c.centering = "centering";
+    c.student_temp = 0.5;
+    auto method = make(c);
+    {
+      const at::NoGradGuard no_grad;  // initial heads are so near zero that differences of any size are rough
+      for (Tensor& p : method->parameters()) p.add_(at::randn_like(p) * 0.3);
+    }
+    const data::ViewBatch views = batch(2, 2, 2, 1);
+    std::vector<std::pair<std::string, Tensor>> leaves;
+    for (const auto& item : method->named_parameters())
+      if (item.key().find("qkv.bias") == std::string::npos && item.value().requires_grad()) leaves.emplace_back(item.key(), item.value());
+    expect_gradients([&] { return method->forward(views, at_step(0)).total; }, leaves, 2, 1e-5);
+  }
+}
+
+TEST(Dinov2, GramAnchorsToACopyOfTheTeacherThatIsRefreshed) {
+  Dinov2Config c = config();
+  c.gram_weight = 2, c.gram_start_step = 2, c.gram_refresh_steps = 2;
+  auto method = make(c);
+  optim::AdamW adamw({}, method->param_groups());
+  const std::string name = "blocks.0.mlp.fc1.weight";
+  std::vector<bool> fresh;
+  for (int64_t k = 0; k < 5; ++k) {
+    const Tensor teacher = snapshot(*method).at("teacher.backbone." + name);
+    const data::ViewBatch views = batch(static_cast<uint64_t>(k));
+    EXPECT_EQ(method->forward(views, at_step(k)).parts.back().first == "gram", k >= 2) << k;
+    fresh.push_back(k > 0 && snapshot(*method).at("gram_teacher." + name).equal(teacher));
+    step(*method, adamw, k, views);
+  }
+  EXPECT_THAT(fresh, ElementsAre(false, false, true, false, true));
+  EXPECT_EQ(snapshot(*make()).count("gram_teacher." + name), 0u);
+}
+
+TEST(Dinov2, TeacherGetsNoGradientAndStartsAsTheStudent) {
+  auto method = make();
+  const TensorMap start = snapshot(*method);
+  method->forward(batch(1), at_step(0)).total.backward();
+  for (const auto& item : method->named_parameters()) {
+    const bool teacher = item.key().rfind("teacher.", 0) == 0, frozen = item.key() == "student.dino_head.last_layer.weight_g";
+    EXPECT_EQ(item.value().grad().defined(), !teacher && !frozen) << item.key();
+    if (teacher) EXPECT_TRUE(item.value().equal(start.at("student." + item.key().substr(8)))) << item.key();
+  }
+}
+
+/// The class tokens of masked crops serve the class loss: the mask token learns from it.
+TEST(Dinov2, ClassLossSeesMaskedCrops) {
+  Dinov2Config c = config();
+  c.ibot_weight = 0, c.koleo_weight = 0;
+  auto method = make(c);
+  method->forward(batch(1), at_step(0)).total.backward();
+  EXPECT_GT(gradients(*method).at("student.backbone.mask_token").abs().max().item<double>(), 0);
+  EXPECT_EQ(method->forward(batch(1), at_step(0)).parts.size(), 2u);
+}
+
+TEST(Dinov2, TeacherEqualsTheClosedFormAverage) {
+  auto method = make();
+  optim::AdamW adamw({}, method->param_groups());
+  const std::string name = "backbone.blocks.1.attn.proj.weight";
+  Tensor expected = snapshot(*method).at("teacher." + name);
+  for (int64_t k = 0; k < 3; ++k) {
+    step(*method, adamw, k, batch(static_cast<uint64_t>(k)));
+    const double m = method->schedule_values(at_step(k)).front().second;
+    expected = expected * m + snapshot(*method).at("student." + name) * (1 - m);
+  }
+  EXPECT_TRUE(snapshot(*method).at("teacher." + name).allclose(expected, 1e-12, 1e-14));
+}
+
+TEST(Dinov2, ResumesBitForBit) {
+  for (const char* centering : {"sinkhorn_knopp", "centering"}) {
+    Dinov2Config c = config();
+    c.centering = centering;
+    expect_resumes_bit_for_bit([&] { return make(c, 0.5); }, 2, 2);
+  }
+}
+
+/// Loss, gradients and centres of two ranks, one of which has no masked patch, are those of one process with the concatenated batch.
+TEST(Dinov2, TwoRanksEqualOneProcessWithTheConcatenatedBatch) {
+  for (const char* centering : {"sinkhorn_knopp", "centering"})
+    for (const bool separate : {false, true}) {
+      Dinov2Config c = config();
+      c.centering = centering, c.separate_heads = separate, c.kde_weight = 0.2;
+      data::ViewBatch views = batch(3, 4);
+      views.masks_BN = at::rand({8, kPatches}) < 0.4;
+      for (const int64_t crop : {2, 3, 6, 7}) views.masks_BN[crop].fill_(false);  // the second rank's
+
+      auto whole = make(c);
+      const train::Loss loss = whole->forward(views, at_step(1));
+      loss.total.backward();
+      whole->after_update(at_step(1));
+      const TensorMap want = gradients(*whole), state = snapshot(*whole);
+
+      std::vector<TensorMap> grads(2), states(2);
+      std::vector<double> losses(2);
+      ThreadRanks::run(2, [&](const std::shared_ptr<Comm>& comm) {
+        const auto r = static_cast<size_t>(comm->rank());
+        auto method = make(c, 0, comm);
+        const train::Loss own = method->forward(part(views, 2 * comm->rank(), 2), at_step(1));
+        own.total.backward();
+        method->after_update(at_step(1));
+        grads[r] = gradients(*method), states[r] = snapshot(*method), losses[r] = own.total.item<double>();
+      });
+      EXPECT_NEAR((losses[0] + losses[1]) / 2, loss.total.item<double>(), 1e-10) << centering;
+      for (const auto& [name, grad] : want)
+        EXPECT_TRUE(((grads[0].at(name) + grads[1].at(name)) / 2).allclose(grad, 1e-8, 1e-11)) << centering << " " << name;
+      for (const auto& [name, t] : state) EXPECT_TRUE(states[1].at(name).allclose(t, 1e-10, 1e-12)) << centering << " " << name;
+    }
+}
+
+TEST(Dinov2, NothingMaskedIsFine) {
+  for (const char* centering : {"sinkhorn_knopp", "centering"}) {
+    Dinov2Config c = config();
+    c.centering = centering;
+    auto method = make(c);
+    data::ViewBatch views = batch(1);
+    views.masks_BN = at::zeros({6, kPatches}, at::kBool);
+    const train::Loss loss = method->forward(views, at_step(0));
+    loss.total.backward();
+    method->after_update(at_step(0));
+    EXPECT_EQ(part_of(loss, "ibot"), 0);
+    for (const auto& [name, t] : snapshot(*method)) EXPECT_TRUE(t.isfinite().all().item<bool>()) << name;
+    for (const auto& [name, t] : gradients(*method)) EXPECT_TRUE(t.isfinite().all().item<bool>()) << name;
+  }
+}
+
+TEST(Dinov2, MasksFollowSeedAndPosition) {
+  auto method = make();
+  data::ViewBatch a = batch(1), b = a;
+  const double first = method->forward(a, at_step(0)).total.item<double>();
+  EXPECT_EQ(method->forward(b, at_step(5)).total.item<double>(), first);  // constant temperature: the step changes nothing
+  b.first_position += 1;
+  EXPECT_NE(method->forward(b, at_step(0)).total.item<double>(), first);
+}
+
+TEST(Dinov2, GroupsHaveLayerRatesAndAFrozenLastLayerThatMoves) {
+  Dinov2Config c = config();
+  c.layer_decay = 0.5, c.separate_heads = true, c.norm_last_layer = false;
+  auto method = make(c);
+  std::map<std::string, train::ParamGroup> rules;
+  for (const auto& group : method->param_groups())
+    for (const auto& name : group.names) rules[name] = group;
+  EXPECT_DOUBLE_EQ(rules.at("student.backbone.patch_embed.proj.weight").lr_scale, 0.125 * 0.2);
+  EXPECT_DOUBLE_EQ(rules.at("student.backbone.mask_token").lr_scale, 0.125);
+  EXPECT_DOUBLE_EQ(rules.at("student.backbone.blocks.1.mlp.fc1.weight").lr_scale, 0.5);
+  EXPECT_EQ(rules.at("student.backbone.norm.weight").weight_decay_scale, 0);
+  EXPECT_EQ(rules.at("student.backbone.cls_token").weight_decay_scale, 1);
+  EXPECT_EQ(rules.at("student.ibot_head.mlp.0.weight").lr_scale, 1);
+  EXPECT_EQ(rules.at("student.ibot_head.mlp.0.weight").clip_group, "ibot_head");
+  const auto& last = rules.at("student.dino_head.last_layer.weight_g");
+  EXPECT_TRUE(last.last_layer && last.frozen_moves);
+
+  optim::AdamW adamw({}, method->param_groups());
+  method->forward(batch(1), at_step(0)).total.backward();
+  const Tensor before = snapshot(*method).at("student.dino_head.last_layer.weight_v");
+  adamw.step({1e-2, 0.1, true});
+  EXPECT_TRUE(snapshot(*method).at("student.dino_head.last_layer.weight_v").equal(before));
+  EXPECT_GT(adamw.state().tensors.at("student.dino_head.last_layer.weight_v/exp_avg").abs().max().item<double>(), 0);
+}
+
+TEST(Dinov2, HeadsOfTheirOwnStartApart) {
+  Dinov2Config c = config();
+  c.separate_heads = true;
+  const TensorMap state = snapshot(*make(c));
+  EXPECT_FALSE(state.at("student.dino_head.mlp.0.weight").equal(state.at("student.ibot_head.mlp.0.weight")));
+}
+
+TEST(Dinov2, NamesTheLossesOfAWholeBatch) {
+  EXPECT_THAT(make()->batch_losses(), ElementsAre("sinkhorn_knopp", "koleo"));
+  Dinov2Config c = config();
+  c.centering = "centering", c.koleo_weight = 0;
+  EXPECT_TRUE(make(c)->batch_losses().empty());
+}
+
+TEST(Dinov2, RefusesBatchesThatDoNotFit) {
+  auto method = make();
+  data::ViewBatch one = batch(1), odd = batch(1), masked = batch(1);
+  one.views_BCHW.resize(1);
+  EXPECT_THROW(method->forward(one, at_step(0)), Error);
+  odd.views_BCHW[1] = odd.views_BCHW[2];
+  EXPECT_THROW(method->forward(odd, at_step(0)), Error);
+  masked.masks_BN = at::zeros({6, kPatches + 1}, at::kBool);
+  EXPECT_THROW(method->forward(masked, at_step(0)), Error);
+  EXPECT_THROW(method->forward(batch(1, 1), at_step(0)), Error);  // KoLeo of one row
+}
+
+class Collected final : public config::Problems {
+ public:
+  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
+  std::string all;
+};
+
+std::string problems_of(const Dinov2Config& c) {
+  Collected problems;
+  c.validate(problems);
+  return problems.all;
+}
+
+TEST(Dinov2, BadStartsAreNamed) {
+  Dinov2Config c;
+  c.mask_ratio = {0.5, 0.1};
+  EXPECT_THAT(problems_of(c), HasSubstr("mask_ratio: low is above high"));
+  c = {};
+  c.ibot_n_prototypes = 5;
+  EXPECT_THAT(problems_of(c), HasSubstr("separate_heads"));
+  c = {};
+  c.mask_probability = 0;
+  EXPECT_THAT(problems_of(c), HasSubstr("set ibot_weight to 0"));
+  EXPECT_EQ(problems_of({}), "");
+
+  config::Choice method(method_table(), "dinov2");
+  RunShape run{16, {96, 96, 48}, 300, 96, 1};
+  Collected small, ok, alike;
+  check_run(method, run, small);
+  EXPECT_THAT(small.all, HasSubstr("train.batch_size: a micro-step of 1 samples is too small for koleo (need at least 2)"));
+  run.batch = 2;
+  check_run(method, run, ok);
+  EXPECT_EQ(ok.all, "");
+  run.crop_sizes = {16, 96}, run.steps = 300;
+  check_run(method, run, alike);
+  EXPECT_THAT(alike.all, HasSubstr("dinov2 needs two global crops of one size"));
+  EXPECT_THAT(alike.all, HasSubstr("method.mask_ratio: 0.5 of the 1 patches"));
+}
+
+}  // namespace
+}  // namespace eosin::ssl
