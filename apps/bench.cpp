@@ -85,11 +85,13 @@ Cases loader_cases(const LoaderBench& c, bool peers) {
     });
   }};
   if (!peers) return cases;
-  for (const char* variant : {"pil", "v2"})
-    cases.push_back([=] {
-      return run_peer("loader.py", {"--variant", variant, "--store", c.data.store, "--views", view_keys(views).dump(), "--images",
-                                    std::to_string(std::max<int64_t>(1, c.images / 10))});
-    });
+  for (const int64_t workers : {int64_t{0}, int64_t{threads_of(c.run)}})
+    for (const char* variant : {"pil", "v2"})
+      cases.push_back([=] {
+        return run_peer("loader.py", {"--variant", variant, "--store", c.data.store, "--views", view_keys(views).dump(), "--images",
+                                      std::to_string(std::max<int64_t>(1, c.images / 10)), "--workers", std::to_string(workers), "--batch",
+                                      std::to_string(c.batch_size)});
+      });
   return cases;
 }
 

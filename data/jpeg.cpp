@@ -162,15 +162,19 @@ class Encoder {
 
   const char* message() const { return errors_.message; }
 
-  /// No object with a destructor may live here. `*out` is large enough for every picture that compresses at all.
-  bool encode(const ImageView& image, int quality, Subsampling subsampling, std::vector<uint8_t>* out) {
+  std::span<const uint8_t> stream() const { return {buffer_.data(), buffer_.size() - sink_.free_in_buffer}; }
+
+  /// Makes room for every picture of this size that compresses at all.
+  void reserve(size_t pixels) { buffer_.resize(std::max(buffer_.size(), pixels + 4096)); }
+
+  /// No object with a destructor may live here.
+  bool encode(const ImageView& image, int quality, Subsampling subsampling) {
     if (setjmp(errors_.jump)) {
       jpeg_abort_compress(&codec_);
       return false;
     }
-    out_ = out;
-    sink_.next_output_byte = out->data();
-    sink_.free_in_buffer = out->size();
+    sink_.next_output_byte = buffer_.data();
+    sink_.free_in_buffer = buffer_.size();
     codec_.client_data = this;
     codec_.dest = &sink_;
     codec_.image_width = static_cast<JDIMENSION>(image.width);
@@ -191,16 +195,15 @@ class Encoder {
       jpeg_write_scanlines(&codec_, &row, 1);
     }
     jpeg_finish_compress(&codec_);
-    out->resize(out->size() - sink_.free_in_buffer);
     return true;
   }
 
  private:
   static boolean grow(j_compress_ptr codec) {
     auto* self = static_cast<Encoder*>(codec->client_data);
-    const size_t used = self->out_->size();
-    self->out_->resize(2 * used);
-    self->sink_.next_output_byte = self->out_->data() + used;
+    const size_t used = self->buffer_.size();
+    self->buffer_.resize(2 * used);
+    self->sink_.next_output_byte = self->buffer_.data() + used;
     self->sink_.free_in_buffer = used;
     return TRUE;
   }
@@ -208,7 +211,7 @@ class Encoder {
   jpeg_compress_struct codec_{};
   ErrorManager errors_{};
   jpeg_destination_mgr sink_{};
-  std::vector<uint8_t>* out_ = nullptr;
+  std::vector<uint8_t> buffer_;  // never made smaller: making it larger would clear it
 };
 
 }  // namespace
@@ -265,8 +268,10 @@ void encode_jpeg(const ImageView& image, int quality, Subsampling subsampling, s
   EOSIN_CHECK(image.height > 0 && image.width > 0 && std::max(image.height, image.width) <= JPEG_MAX_DIMENSION, Shape,
               "[jpeg] cannot encode {} x {} pixels (need 1 to {} a side)", image.width, image.height, JPEG_MAX_DIMENSION);
   thread_local Encoder encoder;
-  out.resize(std::max<size_t>(out.capacity(), static_cast<size_t>(image.height * image.width) + 4096));
-  if (!encoder.encode(image, quality, subsampling, &out)) fail(ErrorKind::Internal, "[jpeg] encoding failed: {}", encoder.message());
+  encoder.reserve(static_cast<size_t>(image.height * image.width));
+  if (!encoder.encode(image, quality, subsampling)) fail(ErrorKind::Internal, "[jpeg] encoding failed: {}", encoder.message());
+  const auto stream = encoder.stream();
+  out.assign(stream.begin(), stream.end());
 }
 
 }  // namespace eosin::data

@@ -31,9 +31,11 @@ bool is_scale_of_level(const SlidePlan& plan, double mpp) {
 std::shared_ptr<const SlideStain> estimate_stain(const SlidePlan& plan, int64_t size_px, std::shared_ptr<const StainReference> reference) {
   const auto chosen = spread_indices(static_cast<int64_t>(plan.grid.tiles.size()), reference->per_tile() ? 0 : kStainTiles);
   PixelPool pool(static_cast<int64_t>(chosen.size()), kStainPixels);
+  Image square, scaled;
   for (const int64_t i : chosen) {
     try {
-      pool.add(scale_square(read_square(plan, plan.grid.tiles[static_cast<size_t>(i)]), size_px));
+      read_square(plan, plan.grid.tiles[static_cast<size_t>(i)], square);
+      pool.add(scale_square(square, size_px, scaled));
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
     }
@@ -83,12 +85,13 @@ SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::sha
   return plan;
 }
 
-Image read_square(const SlidePlan& plan, const GridTile& at) {
-  return read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size});
+void read_square(const SlidePlan& plan, const GridTile& at, Image& out) {
+  read_region(*plan.slide, {at.x, at.y}, plan.read.level, {plan.read.read_size, plan.read.read_size}, out);
 }
 
-Image scale_square(Image square, int64_t size_px) {
-  return square.width == size_px ? std::move(square) : resize(square, size_px, size_px, Filter::kBicubic);
+Image& scale_square(Image& square, int64_t size_px, Image& scaled) {
+  if (square.width == size_px) return square;
+  return scaled = resize(square, size_px, size_px, Filter::kBicubic);
 }
 
 bool can_copy(const SlidePlan& plan, const TileConfig& config) {

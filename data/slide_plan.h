@@ -29,10 +29,10 @@ inline constexpr int64_t kOverviewEdge = 1024;
 /// Errors   Io, Data: the slide cannot be used (missing, damaged, no scale, too coarse); the message is its reason.
 SlidePlan plan_slide(const SlideEntry& entry, const TileConfig& config, std::shared_ptr<const StainReference> stain = nullptr);
 
-/// The pixels, of the level that is read, that a tile of the grid is made of. Data error if the region is damaged.
-Image read_square(const SlidePlan& plan, const GridTile& at);
-/// The tile: the square at the tile's size (bicubic).
-Image scale_square(Image square, int64_t size_px);
+/// The pixels, of the level that is read, that a tile of the grid is made of, into the memory of `out`. Data error if the region is damaged.
+void read_square(const SlidePlan& plan, const GridTile& at, Image& out);
+/// The tile: the square at the tile's size (bicubic), which is the square itself or `scaled`.
+Image& scale_square(Image& square, int64_t size_px, Image& scaled);
 
 /// Errors   Data if tiles of a slide of this scale would be blown up.
 void check_resolution(const SlideEntry& entry, double mpp, const TileGridConfig& tile);

@@ -13,12 +13,21 @@ constexpr int64_t kStripPixels = 4'000'000;
 /// First source row (or column) of output cell i when n source pixels become m cells.
 int64_t edge(int64_t i, int64_t n, int64_t m) { return i * n / m; }
 
-/// Adds a source row to the sums of its output row; cell u takes the columns from edges[u] to edges[u + 1].
-void add_row(const uint8_t* rgb, const std::vector<int64_t>& edges, std::vector<uint64_t>& sums) {
+/// Adds the bytes of a row to the sums of their columns.
+void add_row(const uint8_t* row, std::vector<uint32_t>& sums) {
+  uint32_t* const sum = sums.data();
+  for (size_t i = 0, n = sums.size(); i < n; ++i) sum[i] += row[i];
+}
+
+/// The means of the cells of `rows` summed rows; cell u has the columns from edges[u] to edges[u + 1].
+void write_means(const std::vector<uint32_t>& sums, int64_t rows, const std::vector<int64_t>& edges, uint8_t* rgb) {
   for (size_t u = 0; u + 1 < edges.size(); ++u) {
-    uint64_t r = 0, g = 0, b = 0;
-    for (const uint8_t *p = rgb + 3 * edges[u], *end = rgb + 3 * edges[u + 1]; p < end; p += 3) r += p[0], g += p[1], b += p[2];
-    sums[3 * u] += r, sums[3 * u + 1] += g, sums[3 * u + 2] += b;
+    const auto count = static_cast<uint64_t>(rows * (edges[u + 1] - edges[u]));
+    for (int64_t c = 0; c < 3; ++c) {
+      uint64_t sum = count / 2;
+      for (int64_t x = edges[u]; x < edges[u + 1]; ++x) sum += sums[static_cast<size_t>(3 * x + c)];
+      *rgb++ = static_cast<uint8_t>(sum / count);
+    }
   }
 }
 
@@ -32,6 +41,7 @@ Image average(const SlideReader& reader, int level, Size out) {
   std::vector<int64_t> columns;
   for (int64_t u = 0; u <= out.width; ++u) columns.push_back(edge(u, n.width, out.width));
   std::vector<uint8_t> strip;
+  std::vector<uint32_t> sums(static_cast<size_t>(3 * n.width));  // 2^24 rows fit
   for (int64_t v0 = 0; v0 < out.height; v0 += cells_a_strip) {
     const int64_t v1 = std::min(out.height, v0 + cells_a_strip);
     const int64_t top = edge(v0, n.height, out.height), bottom = edge(v1, n.height, out.height);
@@ -39,14 +49,10 @@ Image average(const SlideReader& reader, int level, Size out) {
     const auto y0 = static_cast<int64_t>(static_cast<double>(top) * static_cast<double>(info.size().height) / static_cast<double>(n.height));
     reader.read({0, y0}, level, {n.width, bottom - top}, strip.data());
     for (int64_t v = v0; v < v1; ++v) {
-      std::vector<uint64_t> sums(static_cast<size_t>(3 * out.width));
       const int64_t first = edge(v, n.height, out.height), last = edge(v + 1, n.height, out.height);
-      for (int64_t y = first; y < last; ++y) add_row(strip.data() + 3 * n.width * (y - top), columns, sums);
-      for (int64_t u = 0; u < out.width; ++u) {
-        const auto cell = static_cast<size_t>(u);
-        const auto count = static_cast<uint64_t>((last - first) * (columns[cell + 1] - columns[cell]));
-        for (int c = 0; c < 3; ++c) result.row(v)[3 * u + c] = static_cast<uint8_t>((sums[static_cast<size_t>(3 * u + c)] + count / 2) / count);
-      }
+      std::fill(sums.begin(), sums.end(), 0);
+      for (int64_t y = first; y < last; ++y) add_row(strip.data() + 3 * n.width * (y - top), sums);
+      write_means(sums, last - first, columns, result.row(v));
     }
   }
   return result;
@@ -62,9 +68,15 @@ int SlideInfo::level_for(double downsample) const {
 }
 
 Image read_region(const SlideReader& reader, Point level0, int level, Size size) {
-  Image image(size.height, size.width);
-  reader.read(level0, level, size, image.rgb.data());
+  Image image;
+  read_region(reader, level0, level, size, image);
   return image;
+}
+
+void read_region(const SlideReader& reader, Point level0, int level, Size size, Image& out) {
+  out.height = size.height, out.width = size.width;
+  out.rgb.resize(static_cast<size_t>(size.height * size.width * 3));
+  reader.read(level0, level, size, out.rgb.data());
 }
 
 Image read_level(const SlideReader& reader, int level) {

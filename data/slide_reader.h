@@ -68,8 +68,9 @@ const std::vector<SlideReaderRow>& slide_readers();
 /// Checked  golden data.slide_info, data.read_region; tests/data/test_slides.cpp.
 std::unique_ptr<SlideReader> open_slide(const std::string& path);
 
-/// A region as a picture of its own.
+/// A region as a picture of its own, or in the memory of another.
 Image read_region(const SlideReader& reader, Point level0, int level, Size size);
+void read_region(const SlideReader& reader, Point level0, int level, Size size, Image& out);
 /// A whole level. Data error when it has more than 100 million pixels (CLAM's limit too).
 Image read_level(const SlideReader& reader, int level);
 /// The whole slide with no edge longer than `max_edge` pixels: the smallest level that suffices, averaged over boxes; read in strips.

@@ -30,30 +30,30 @@ TileRow row_of(const GridTile& at, int64_t tile_level0) {
 }  // namespace
 
 CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, TileStageTimes& times) {
+  thread_local Image square, scaled;  // so that a tile costs no fresh pages
   const GridTile& at = plan.grid.tiles[index];
   CutTile cut;
   cut.row = row_of(at, plan.grid.tile_level0);
-  if (!config.keeps_pixels() && !looks_at_pixels(config.filter)) return cut;
-  Image tile;
+  const bool tests = looks_at_pixels(config.filter);
+  if (!config.keeps_pixels() && !tests) return cut;
   try {
     const TileStageTimer timer(times, TileStage::kRead);
-    if (plan.copies) {
-      cut.stored = copy_tile(plan, config, at);
-      if (looks_at_pixels(config.filter)) decode_jpeg(cut.stored, tile);
-    } else {
-      tile = read_square(plan, at);
-    }
+    if (!plan.copies)
+      read_square(plan, at, square);
+    else if (cut.stored = copy_tile(plan, config, at); tests)
+      decode_jpeg(cut.stored, square);
   } catch (const Error& e) {
     cut.stored.clear();
     cut.dropped = "damaged";
     cut.message = e.what();
     return cut;
   }
+  Image* tile = &square;
   {
     const TileStageTimer timer(times, TileStage::kResize);
-    if (!plan.copies) tile = scale_square(std::move(tile), config.tile.size_px);
-    if (looks_at_pixels(config.filter)) {
-      const TestedTile tested = test_tile(tile, config.filter);
+    if (!plan.copies) tile = &scale_square(square, config.tile.size_px, scaled);
+    if (tests) {
+      const TestedTile tested = test_tile(*tile, config.filter);
       cut.row.qc |= tested.marks;
       cut.dropped = tested.dropped.value_or("");
     }
@@ -62,13 +62,13 @@ CutTile cut_tile(const SlidePlan& plan, const TileConfig& config, size_t index, 
   if (!cut.dropped.empty() || plan.copies || !config.keeps_pixels()) return cut;
   if (plan.stain) {
     const TileStageTimer timer(times, TileStage::kStain);
-    if (plan.stain->normalize(tile)) cut.row.qc |= kQcStainLeft;
+    if (plan.stain->normalize(*tile)) cut.row.qc |= kQcStainLeft;
   }
   const TileStageTimer timer(times, TileStage::kEncode);
   if (config.encoding.codec == "raw")
-    cut.stored = std::move(tile.rgb);
+    cut.stored = tile->rgb;
   else
-    encode_jpeg(tile, static_cast<int>(config.encoding.quality), subsampling_from(config.encoding.subsampling), cut.stored);
+    encode_jpeg(*tile, static_cast<int>(config.encoding.quality), subsampling_from(config.encoding.subsampling), cut.stored);
   return cut;
 }
 

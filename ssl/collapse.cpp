@@ -8,15 +8,36 @@
 namespace eosin::ssl {
 namespace {
 
-Tensor entropy(const Tensor& p_NK) { return -at::xlogy(p_NK, p_NK).sum(-1); }
+Tensor entropy_terms(const Tensor& p) { return -at::xlogy(p, p); }
 
 }  // namespace
+
+std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets) {
+  const at::NoGradGuard no_grad;
+  const int64_t rows = targets.rows(), prototypes = targets.prototypes();
+  const auto options = targets.row_M.options();
+  Tensor row_entropy = at::zeros({rows}, options), mean_entropy = at::zeros({}, options);
+  Tensor best = at::full({rows}, -1, options), choice = at::zeros({rows}, options.dtype(at::kLong));
+  for (int64_t begin = 0, end; begin < prototypes; begin = end) {
+    end = std::min(begin + kPrototypeChunk, prototypes);
+    const Tensor p = targets.chunk(begin, end);
+    row_entropy += entropy_terms(p).sum(-1);
+    mean_entropy += entropy_terms(p.mean(0)).sum();
+    const auto [highest, place] = p.max(-1);
+    choice = at::where(highest > best, place + begin, choice);
+    best = at::maximum(best, highest);
+  }
+  const Tensor hits = at::zeros({prototypes}, options).index_fill_(0, choice, 1);
+  return {{"teacher_entropy", row_entropy.mean()},
+          {"kl_to_uniform", std::log(static_cast<double>(prototypes)) - mean_entropy},
+          {"prototype_usage", hits.sum() / static_cast<double>(std::min(rows, prototypes))}};
+}
 
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK) {
   const int64_t rows = targets_NK.size(0), prototypes = targets_NK.size(1);
   const Tensor hits = at::zeros({prototypes}, targets_NK.options()).index_fill_(0, targets_NK.argmax(-1), 1);
-  return {{"teacher_entropy", entropy(targets_NK).mean()},
-          {"kl_to_uniform", std::log(static_cast<double>(prototypes)) - entropy(targets_NK.mean(0))},
+  return {{"teacher_entropy", entropy_terms(targets_NK).sum(-1).mean()},
+          {"kl_to_uniform", std::log(static_cast<double>(prototypes)) - entropy_terms(targets_NK.mean(0)).sum()},
           {"prototype_usage", hits.sum() / static_cast<double>(std::min(rows, prototypes))}};
 }
 

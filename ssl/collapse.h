@@ -1,6 +1,6 @@
 #pragma once
 // Signs of collapse that a step can read off its targets. The loss alone proves nothing: it is low when everything is one point.
-#include "core/tensor/tensor.h"
+#include "ssl/soft_targets.h"
 
 #include <string>
 #include <utility>
@@ -13,9 +13,12 @@ namespace eosin::ssl {
 ///   kl_to_uniform    log K - entropy of the mean row: 0 when the prototypes share the batch evenly, log K when one takes all
 ///   prototype_usage  distinct first choices over min(rows, K): small when few prototypes take all
 ///
-/// Shapes   targets_NK, probabilities.
 /// Units    nats.
 /// Checked  tests/ssl/test_collapse.cpp: one-hot, uniform, one for all.
+std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets);
+/// The same of probabilities that exist.
+///
+/// Shapes   targets_NK.
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK);
 
 }  // namespace eosin::ssl

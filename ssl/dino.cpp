@@ -5,6 +5,7 @@
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
 #include "ssl/ema.h"
+#include "ssl/prototype_loss.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -69,7 +70,7 @@ DinoNetImpl::DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape)
 
 Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass) {
   const std::vector<Tensor> features = backbone->forward_features(groups_BCHW, pass);
-  return head(features.size() == 1 ? features.front() : at::cat(features, 0));
+  return head->project(features.size() == 1 ? features.front() : at::cat(features, 0));
 }
 
 Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
@@ -104,19 +105,20 @@ double Dino::momentum(const train::Progress& progress) const {
 train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& progress) {
   const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
   EOSIN_CHECK(crops >= kTeacherCrops, Shape, "[dino] a batch has {} views (need at least {} global crops)", crops, kTeacherCrops);
-  Tensor targets;
+  SoftTargets targets;
   {
     const at::NoGradGuard no_grad;
     const std::vector<Tensor> global(batch.views_BCHW.begin(), batch.views_BCHW.begin() + kTeacherCrops);
-    const Tensor logits = teacher_->forward(group_by_size(global), {});
-    targets = dino_targets(logits, center_.value(), teacher_temp(progress));
-    center_.observe(logits, progress.micro == 0);
+    const Tensor points = teacher_->forward(group_by_size(global), {}), prototypes = teacher_->head->prototypes();
+    targets = centred_targets(points, prototypes, center_.value(), teacher_temp(progress));
+    center_.observe(at::linear(points.sum(0, true), prototypes), points.size(0), progress.micro == 0);
   }
   nn::VitPass pass;
   pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const Tensor logits = student_->forward(group_by_size(batch.views_BCHW), pass);
+  const Tensor points = student_->forward(group_by_size(batch.views_BCHW), pass);
+  const Tensor terms = crop_cross_entropy(points, student_->head->prototypes(), config_.student_temp, targets, crops, kTeacherCrops);
   train::Loss loss;
-  loss.total = dino_loss(logits, targets, crops, kTeacherCrops, config_.student_temp);
+  loss.total = terms.sum() / static_cast<double>(kTeacherCrops * (crops - 1) * terms.size(1));
   loss.parts.emplace_back("dino", loss.total.detach());
   if (progress.log_step)
     for (auto& part : collapse_measures(targets)) loss.parts.push_back(std::move(part));

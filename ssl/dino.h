@@ -31,7 +31,7 @@ std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_de
 /// Backbone and head: what the student and the teacher are.
 struct DinoNetImpl : torch::nn::Module {
   DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape);
-  /// Logits of crops in the order of the groups.
+  /// Points on the head's sphere, crops in the order of the groups.
   Tensor forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass);
 
   nn::Vit backbone{nullptr};

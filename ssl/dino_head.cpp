@@ -69,7 +69,7 @@ void DinoHeadImpl::init_weights(uint64_t seed, const std::string& head) {
   }
 }
 
-Tensor DinoHeadImpl::forward(const Tensor& x_ND) {
+Tensor DinoHeadImpl::project(const Tensor& x_ND) {
   Tensor x = x_ND;
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (auto* bn = layers_[i]->as<BatchNorm1dImpl>()) {
@@ -79,7 +79,9 @@ Tensor DinoHeadImpl::forward(const Tensor& x_ND) {
     const bool activated = i > 0;  // every linear but the first follows a GELU
     x = layers_[i]->as<LinearImpl>()->forward(activated ? at::gelu(x) : x);
   }
-  return at::linear(normalised(x), shape_.weight_norm ? at::_weight_norm(weight_v_, weight_g_, 0) : weight_);
+  return normalised(x);
 }
+
+Tensor DinoHeadImpl::prototypes() { return shape_.weight_norm ? at::_weight_norm(weight_v_, weight_g_, 0) : weight_; }
 
 }  // namespace eosin::ssl

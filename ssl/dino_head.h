@@ -2,6 +2,7 @@
 // The projection head of the DINO family: an MLP, a bottleneck on the unit sphere, and prototypes.
 #include "core/tensor/tensor.h"
 
+#include <ATen/ops/linear.h>
 #include <torch/nn/module.h>
 
 namespace eosin::ssl {
@@ -25,7 +26,12 @@ class DinoHeadImpl : public torch::nn::Module {
   /// Linears normal 0.02 with bias 0; prototypes as torch's Linear (a plain linear: normal 0.02), lengths 1.
   /// Heads of other names draw other numbers.
   void init_weights(uint64_t seed, const std::string& head = "head");
-  Tensor forward(const Tensor& x_ND);
+  Tensor forward(const Tensor& x_ND) { return at::linear(project(x_ND), prototypes()); }
+  /// The two factors of the logits: points on the unit sphere, and prototypes.
+  ///
+  /// Shapes   x_ND -> [N, bottleneck]; prototypes [K, bottleneck].
+  Tensor project(const Tensor& x_ND);
+  Tensor prototypes();
 
  private:
   DinoHeadShape shape_;

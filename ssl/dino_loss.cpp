@@ -43,11 +43,11 @@ Tensor dinov2_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t s
 
 TeacherCenter::TeacherCenter(Tensor value_1K, double momentum) : value_1K_(std::move(value_1K)), momentum_(momentum) {}
 
-void TeacherCenter::observe(const Tensor& logits_NK, bool first) {
+void TeacherCenter::observe(const Tensor& sum_1K, int64_t rows, bool first) {
   const at::NoGradGuard no_grad;
   if (first || !sum_1K_.defined()) sum_1K_ = at::zeros_like(value_1K_), rows_ = 0;
-  sum_1K_ += logits_NK.sum(0, true, value_1K_.scalar_type());
-  rows_ += logits_NK.size(0);
+  sum_1K_ += sum_1K;
+  rows_ += rows;
 }
 
 void TeacherCenter::update(Comm& comm) {

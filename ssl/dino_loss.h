@@ -36,7 +36,9 @@ class TeacherCenter {
   /// `value_1K` is shared with its owner (a module's buffer) and changed in place.
   TeacherCenter(Tensor value_1K, double momentum);
   /// Shapes   logits_NK. `first`: forget what was observed before (a step that was skipped).
-  void observe(const Tensor& logits_NK, bool first);
+  void observe(const Tensor& logits_NK, bool first) { observe(logits_NK.sum(0, true, value_1K_.scalar_type()), logits_NK.size(0), first); }
+  /// The same of logits that do not exist: their sum over N rows.
+  void observe(const Tensor& sum_1K, int64_t rows, bool first);
   void update(Comm& comm);
   const Tensor& value() const { return value_1K_; }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The Python side of `eosin bench loader --peer`: views of the tiles of a store, in this process (no workers, no collate, one thread).
+"""The Python side of `eosin bench loader --peer`: views of the tiles of a store.
 
-usage: loader.py --variant pil|v2 --store DIR --views JSON --images N
+usage: loader.py --variant pil|v2 --store DIR --views JSON --images N [--workers N --batch B]
+
+Without workers in this process: no collate, one thread. With them torch's DataLoader, whose batches are taken and dropped.
 
 pil: h5py, Pillow, torchvision's transforms on PIL pictures.  v2: h5py, torchvision's decoder, transforms.v2 on tensors.
 JSON holds the effective keys of the views (eosin config explain). Prints one JSON object.
@@ -66,6 +68,8 @@ def main():
     parser.add_argument("--store", required=True)
     parser.add_argument("--views", type=json.loads, required=True)
     parser.add_argument("--images", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
 
     tensors = args.variant == "v2"
@@ -79,11 +83,24 @@ def main():
         tile = decode_jpeg(torch.from_numpy(data)) if tensors else Image.open(io.BytesIO(data.tobytes())).convert("RGB")
         return [view(tile) for view in views]
 
+    class Views(torch.utils.data.Dataset):
+        def __len__(self):
+            return args.images
+
+        def __getitem__(self, k):
+            return load(k)
+
+    name = f"{args.variant}: h5py + {'torchvision v2' if tensors else 'Pillow + torchvision'}"
     load(0)
     watch = Stopwatch()
-    for k in range(args.images):
-        load(k)
-    watch.print(f"{args.variant}: h5py + {'torchvision v2' if tensors else 'Pillow + torchvision'}", args.images)
+    if args.workers > 0:
+        for _ in torch.utils.data.DataLoader(Views(), batch_size=args.batch, num_workers=args.workers):
+            pass
+        name += f", DataLoader of {args.workers} workers"
+    else:
+        for k in range(args.images):
+            load(k)
+    watch.print(name, args.images)
 
 
 if __name__ == "__main__":

@@ -99,8 +99,13 @@ TEST(Ema, IsTheConvexCombination) {
   EXPECT_TRUE(teacher[0].equal(before));
 }
 
+/// Given probabilities as targets: logits are log p where every prototype is an axis.
+SoftTargets as_targets(const Tensor& p) {
+  return {p.clamp_min(1e-30).log(), at::eye(p.size(1)), 1.0, at::zeros({p.size(1)}), at::zeros({p.size(0)})};
+}
+
 double measure(const Tensor& targets, const std::string& name) {
-  for (const auto& [key, value] : collapse_measures(targets))
+  for (const auto& [key, value] : collapse_measures(as_targets(targets)))
     if (key == name) return value.item<double>();
   return NAN;
 }

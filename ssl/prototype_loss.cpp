@@ -1,0 +1,107 @@
+#include "ssl/prototype_loss.h"
+
+#include "core/base/error.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace eosin::ssl {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Which target rows a student row is compared with.
+struct Pairs {
+  int64_t crops = 1, teacher_crops = 1;
+  bool with_itself = false;  // the same row alone: crops = teacher_crops = 1
+
+  int64_t own_crops() const { return with_itself ? 0 : teacher_crops; }
+  /// Number of partners of each crop's rows, as [crops, 1].
+  Tensor counts(const Tensor& like) const {
+    Tensor counts = at::full({crops, 1}, static_cast<double>(teacher_crops), like.options());
+    counts.slice(0, 0, own_crops()).sub_(1);
+    return counts;
+  }
+};
+
+/// One pass over chunks of prototypes: `visit(student logits [V, B, k], targets [T, B, k], begin, end)`.
+template <class Visit>
+void for_chunks(const Tensor& features, const Tensor& prototypes, double temperature, const SoftTargets& targets, const Pairs& pairs, Visit visit) {
+  for (int64_t begin = 0, end; begin < prototypes.size(0); begin = end) {
+    end = std::min(begin + kPrototypeChunk, prototypes.size(0));
+    visit(prototype_logits(features, prototypes, temperature, begin, end).view({pairs.crops, -1, end - begin}),
+          targets.chunk(begin, end).view({pairs.teacher_crops, -1, end - begin}), begin, end);
+  }
+}
+
+struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
+  /// sum over partners t of (log sum exp s - t s), with both terms gathered over the chunks.
+  static Tensor forward(AutogradContext* context, const Tensor& features_ND, const Tensor& prototypes_KD, double temperature,
+                        const SoftTargets& targets, const Pairs& pairs) {
+    const at::NoGradGuard no_grad;
+    const Tensor features = in_product_type(features_ND), prototypes = in_product_type(prototypes_KD);
+    const int64_t batch = features.size(0) / pairs.crops, own = pairs.own_crops();
+    const auto options = targets.row_M.options();
+    Tensor log_sums = at::full({pairs.crops, batch}, -std::numeric_limits<double>::infinity(), options);
+    Tensor agreement = at::zeros({pairs.crops, batch}, options);
+    for_chunks(features, prototypes, temperature, targets, pairs, [&](Tensor s_VBk, const Tensor& t_TBk, int64_t, int64_t) {
+      log_sums = at::logaddexp(log_sums, at::logsumexp(s_VBk, -1));
+      if (own > 0) agreement.slice(0, 0, own) -= (s_VBk.slice(0, 0, own) * t_TBk).sum(-1);
+      agreement += s_VBk.mul_(t_TBk.sum(0)).sum(-1);
+    });
+    context->save_for_backward({features, prototypes, log_sums, targets.features_MD, targets.prototypes_KD, targets.column_K, targets.row_M});
+    auto& saved = context->saved_data;
+    saved["temperature"] = temperature, saved["target_temperature"] = targets.temperature;
+    saved["crops"] = pairs.crops, saved["teacher_crops"] = pairs.teacher_crops, saved["with_itself"] = pairs.with_itself;
+    saved["feature_type"] = features_ND.scalar_type(), saved["prototype_type"] = prototypes_KD.scalar_type();
+    return pairs.counts(log_sums) * log_sums - agreement;
+  }
+
+  /// d row / d s = (partners * softmax(s) - sum of targets) / T.
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const at::NoGradGuard no_grad;
+    auto& saved = context->saved_data;
+    const auto kept = context->get_saved_variables();
+    const Tensor &features = kept[0], &prototypes = kept[1], &log_sums = kept[2];
+    const SoftTargets targets{kept[3], kept[4], saved["target_temperature"].toDouble(), kept[5], kept[6]};
+    const Pairs pairs{saved["crops"].toInt(), saved["teacher_crops"].toInt(), saved["with_itself"].toBool()};
+    const double temperature = saved["temperature"].toDouble();
+    const Tensor weight_VB1 = (grads[0] / temperature).unsqueeze(-1), counts_V11 = pairs.counts(log_sums).unsqueeze(-1);
+    const int64_t own = pairs.own_crops();
+    Tensor to_features = at::zeros(features.sizes(), log_sums.options()), to_prototypes = at::empty(prototypes.sizes(), log_sums.options());
+    for_chunks(features, prototypes, temperature, targets, pairs, [&](Tensor s_VBk, const Tensor& t_TBk, int64_t begin, int64_t end) {
+      s_VBk.sub_(log_sums.unsqueeze(-1)).exp_().mul_(counts_V11).sub_(t_TBk.sum(0));
+      if (own > 0) s_VBk.slice(0, 0, own).add_(t_TBk);
+      const Tensor d_Nk = s_VBk.mul_(weight_VB1).view({features.size(0), end - begin}).to(features.scalar_type());
+      to_features += d_Nk.matmul(prototypes.slice(0, begin, end));
+      to_prototypes.slice(0, begin, end).copy_(d_Nk.t().matmul(features));
+    });
+    return {to_features.to(saved["feature_type"].toScalarType()), to_prototypes.to(saved["prototype_type"].toScalarType()), {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+Tensor crop_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets, int64_t crops,
+                          int64_t teacher_crops) {
+  EOSIN_CHECK(teacher_crops > 0 && crops >= teacher_crops && crops > 1, Shape, "[prototype_loss] {} student and {} teacher crops make no pairs",
+              crops, teacher_crops);
+  const int64_t batch = features_ND.size(0) / crops;
+  EOSIN_CHECK(features_ND.size(0) == batch * crops && targets.rows() == batch * teacher_crops && targets.prototypes() == prototypes_KD.size(0), Shape,
+              "[prototype_loss] {} student and {} target rows of {} and {} prototypes are not {} and {} crops of one batch", features_ND.size(0),
+              targets.rows(), prototypes_KD.size(0), targets.prototypes(), crops, teacher_crops);
+  return PairedCrossEntropy::apply(features_ND, prototypes_KD, temperature, targets, Pairs{crops, teacher_crops, false});
+}
+
+Tensor row_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets) {
+  EOSIN_CHECK(features_ND.size(0) == targets.rows() && targets.prototypes() == prototypes_KD.size(0), Shape,
+              "[prototype_loss] {} student and {} target rows of {} and {} prototypes do not match", features_ND.size(0), targets.rows(),
+              prototypes_KD.size(0), targets.prototypes());
+  return PairedCrossEntropy::apply(features_ND, prototypes_KD, temperature, targets, Pairs{1, 1, true}).view({-1});
+}
+
+}  // namespace eosin::ssl

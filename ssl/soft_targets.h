@@ -1,0 +1,44 @@
+#pragma once
+// A teacher's soft choices among prototypes, made chunk by chunk: the whole matrix (10,000 masked patches by 131,072 prototypes are 5 GB) never
+// exists.
+#include "core/tensor/comm.h"
+#include "core/tensor/tensor.h"
+
+#include <cstdint>
+
+namespace eosin::ssl {
+
+/// Columns of logits that exist at a time. The same on every rank, because Sinkhorn's ranks meet after each chunk.
+inline constexpr int64_t kPrototypeChunk = 4096;
+
+/// p_mk = exp(z_m w_k / T + a_k + b_m). Both of DINO's targets have this form: the softmax of centred logits with a = -centre / T, and
+/// Sinkhorn-Knopp with a and b the logarithms of its scaling vectors. Without gradient; float32 at least.
+struct SoftTargets {
+  Tensor features_MD, prototypes_KD;
+  double temperature = 1;
+  Tensor column_K, row_M;  // a, b
+
+  int64_t rows() const { return features_MD.size(0); }
+  int64_t prototypes() const { return prototypes_KD.size(0); }
+  /// Shapes   [M, end - begin].
+  Tensor chunk(int64_t begin, int64_t end) const;
+};
+
+/// The type that products are to be in: autocast's where it is on, else the tensor's own. Chosen once, so that a backward pass repeats the same bits.
+Tensor in_product_type(const Tensor& x);
+
+/// z w / T of some columns, in float32 at least; the product itself in the type of its factors.
+///
+/// Shapes   features_ND, prototypes_KD -> [N, end - begin].
+Tensor prototype_logits(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, int64_t begin, int64_t end);
+
+/// softmax((z w - centre) / T) (Caron et al. 2021, arXiv:2104.14294).
+/// Checked  tests/ssl/test_soft_targets.cpp: equal to dino_targets.
+SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature);
+
+/// Sinkhorn-Knopp (Caron et al. 2020, arXiv:2006.09882): in turns every prototype gets an equal share of all ranks' rows and every row sums to 1.
+/// In logarithms, so that no temperature overflows. Every rank must call it, also one without rows.
+/// Checked  tests/ssl/test_soft_targets.cpp: against the plain iteration.
+SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t iterations, Comm& comm);
+
+}  // namespace eosin::ssl
