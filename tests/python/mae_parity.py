@@ -72,7 +72,6 @@ def main():
     model = ViTMAEForPreTraining(config).double()
     pairs = list(name_pairs((3, 2)))
     part = lambda tensor, third: tensor if third is None else tensor.chunk(3)[third]
-    positions = {theirs: model.state_dict()[theirs].clone() for theirs in TOKENS if "pos" in theirs}
     model.load_state_dict({theirs: part(ours[f"weight.{own}"], third) for theirs, own, third in pairs})
     result = model(pixel_values=images.double(), noise=noise)
     result.loss.backward()
@@ -87,11 +86,8 @@ def main():
     for theirs, own, third in pairs:
         if parameters[theirs].grad is not None:
             worst["grad"] = max(worst["grad"], (part(ours[f"grad.{own}"], third) - parameters[theirs].grad).abs().max().item())
-    # Their sine-cosine tables are computed in float32.
-    table = max((ours[f"weight.{TOKENS[theirs]}"] - v).abs().max().item() for theirs, v in positions.items())
-    print(f"largest differences: {worst}; of the positions {table}")
-    assert worst["loss"] < TOLERANCE and max(worst.values()) < TOLERANCE, worst
-    assert table < 1e-6, table
+    print(f"largest differences: {worst}")
+    assert max(worst.values()) < TOLERANCE, worst
 
 
 if __name__ == "__main__":
