@@ -18,4 +18,11 @@ namespace eosin::ssl {
 /// Checked  tests/ssl/test_collapse.cpp: one-hot, uniform, one for all.
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK);
 
+/// embedding_spread: the mean standard deviation of the normalised embeddings' coordinates, times sqrt(D): about 1 when they lie all round
+/// the sphere, 0 when all are one point.
+///
+/// Shapes   embeddings_ND.
+/// Checked  tests/ssl/test_joint_losses.cpp.
+std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND);
+
 }  // namespace eosin::ssl

@@ -3,12 +3,12 @@
 #include "core/base/error.h"
 #include "core/tensor/gather.h"
 #include "core/tensor/precision.h"
+#include "ssl/sinkhorn.h"
 #include "ssl/unit_rows.h"
 
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <limits>
 
 namespace eosin::ssl {
 namespace {
@@ -20,25 +20,14 @@ Tensor similarities(const Tensor& rows_ND, const Tensor& prototypes_KD) {
   return unit_rows(rows_ND).mm(unit_rows(prototypes_KD).t());
 }
 
-/// Prototypes get equal shares of the rows, rows sum to 1.
-Tensor balanced(Tensor y_BK, int64_t iterations) {
-  const double tiny = std::numeric_limits<float>::min();  // a prototype that no row reaches
-  const auto rows = static_cast<double>(y_BK.size(0)), prototypes = static_cast<double>(y_BK.size(1));
-  y_BK = y_BK / y_BK.sum();
-  for (int64_t i = 0; i < iterations; ++i) {
-    y_BK = y_BK / (y_BK.sum(0, true).clamp_min(tiny) * prototypes);
-    y_BK = y_BK / (y_BK.sum(1, true).clamp_min(tiny) * rows);
-  }
-  return y_BK * rows;
-}
-
 }  // namespace
 
-Tensor msn_targets(const Tensor& targets_BD, const Tensor& prototypes_KD, const MsnLossOptions& options) {
+Tensor msn_targets(const Tensor& targets_BD, const Tensor& prototypes_KD, const MsnLossOptions& options, Comm& comm) {
   const at::NoGradGuard no_grad;
   const FullPrecision full;
   const double sharpened = options.temperature * options.sharpen_temperature;  // a power of a softmax is a colder softmax
-  return balanced(at::softmax(similarities(targets_BD, prototypes_KD) / sharpened, -1), options.sinkhorn_iterations);
+  const Tensor log_y_BK = at::log_softmax(similarities(targets_BD, prototypes_KD) / sharpened, -1);
+  return options.sinkhorn_iterations == 0 ? log_y_BK.exp() : sinkhorn(log_y_BK, 1.0, options.sinkhorn_iterations, comm);
 }
 
 MsnTerms msn_loss(const Tensor& anchors_ND, const Tensor& prototypes_KD, const Tensor& targets_BK, const MsnLossOptions& options,

@@ -8,16 +8,16 @@ namespace eosin::ssl {
 
 struct MsnLossOptions {
   double temperature = 0.1, sharpen_temperature = 0.25;
-  int64_t sinkhorn_iterations = 3;  // 0: none
+  int64_t sinkhorn_iterations = 3;
   double memax_weight = 1.0;
 };
 
 /// Where the targets fall: y = softmax(t . q / temperature) with both normalised, sharpened to y^(1 / sharpen_temperature) / sum, then rounds of
-/// Sinkhorn-Knopp on y itself, so that the prototypes share the rows evenly. Without gradient. Rows are those of all ranks.
+/// Sinkhorn-Knopp on y itself, so that the prototypes share the rows of all ranks evenly. Without gradient.
 ///
-/// Shapes   targets_BD, prototypes_KD -> probabilities_BK.
+/// Shapes   targets_BD, prototypes_KD -> probabilities_BK, of my rows.
 /// Errors   Shape if the widths differ.
-Tensor msn_targets(const Tensor& targets_BD, const Tensor& prototypes_KD, const MsnLossOptions& options);
+Tensor msn_targets(const Tensor& targets_BD, const Tensor& prototypes_KD, const MsnLossOptions& options, Comm& comm);
 
 struct MsnTerms {
   Tensor cross_entropy, memax;  // already weighted

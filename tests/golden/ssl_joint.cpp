@@ -63,7 +63,7 @@ Results msn(const Case& c) {
   const Inputs in(c);
   const ssl::MsnLossOptions options{c.config["temperature"], c.config["sharpen_temperature"], c.config["sinkhorn_iterations"],
                                     c.config["memax_weight"]};
-  const Tensor targets = ssl::msn_targets(in["targets"], in["prototypes"], options);
+  const Tensor targets = ssl::msn_targets(in["targets"], in["prototypes"], options, *make_single_comm());
   return in.backward(ssl::msn_loss(in["anchors"], in["prototypes"], targets, options, make_single_comm()).total());
 }
 
