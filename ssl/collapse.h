@@ -22,7 +22,7 @@ std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targ
 /// the sphere, 0 when all are one point.
 ///
 /// Shapes   embeddings_ND.
-/// Checked  tests/ssl/test_joint_losses.cpp.
+/// Checked  tests/ssl/test_simclr.cpp.
 std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND);
 
 }  // namespace eosin::ssl

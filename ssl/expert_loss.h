@@ -3,6 +3,8 @@
 #include "ssl/dino_head.h"
 #include "ssl/feature_kd.h"
 
+#include <ATen/TensorOperators.h>
+
 namespace eosin::ssl {
 
 struct ExpertLossOptions {

@@ -2,6 +2,8 @@
 // The loss of masked siamese networks (Assran et al. 2022, arXiv:2204.07141): anchors are to fall on the prototypes of their image's target.
 #include "core/tensor/comm.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <memory>
 
 namespace eosin::ssl {

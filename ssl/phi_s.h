@@ -11,7 +11,7 @@ namespace eosin::ssl {
 /// and a Paley matrix (type I: prime q = 3 mod 4, order q + 1) that make up the order.
 ///
 /// Errors   Config naming the nearest orders that have one.
-/// Checked  golden ssl.phi_s; tests/ssl/test_phi_s.cpp: H H^T = n I for every order up to 1536 that has one.
+/// Checked  golden ssl.phi_s; tests/ssl/test_phi_s.cpp: H H^T = n I.
 Tensor hadamard(int64_t order);
 
 /// y = (x - mean) transform^T.

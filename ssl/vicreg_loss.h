@@ -1,6 +1,8 @@
 #pragma once
 #include "core/tensor/tensor.h"
 
+#include <ATen/TensorOperators.h>
+
 namespace eosin::ssl {
 
 struct VicregWeights {

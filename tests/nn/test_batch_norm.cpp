@@ -1,7 +1,6 @@
-#include "core/nn/batch_norm.h"
 #include "core/base/error.h"
+#include "core/nn/batch_norm.h"
 #include "core/nn/weights.h"
-#include "tests/gradcheck.h"
 #include "tests/message_of.h"
 #include "tests/thread_ranks.h"
 
@@ -16,9 +15,7 @@ struct Pass {
   TensorMap weights, gradients;
 };
 
-Tensor input(int64_t rows, int64_t dim) {
-  return at::randn({rows, dim}, at::detail::createCPUGenerator(7), at::kDouble) * 3 + 2;
-}
+Tensor input(int64_t rows, int64_t dim) { return at::randn({rows, dim}, at::detail::createCPUGenerator(7), at::kDouble) * 3 + 2; }
 
 /// One training step of a loss that treats every row differently.
 Pass pass(BatchNorm& norm, const Tensor& x_ND, const Tensor& weight_ND) {
@@ -70,15 +67,6 @@ TEST(BatchNorm, TwoRanksEqualOneWithAllRows) {
   for (const auto& [name, t] : whole.weights) EXPECT_TRUE(parts[1].weights.at(name).allclose(t, 1e-12, 1e-13)) << name;
 }
 
-TEST(BatchNorm, GradientsOverRanks) {
-  const Tensor x = input(3, 2), weight = at::randn({3, 2}, at::detail::createCPUGenerator(9), at::kDouble);
-  run_ranks(1, [&](const std::shared_ptr<Comm>& comm) {
-    BatchNorm norm = make(2, comm);
-    const Tensor leaf = x.clone().requires_grad_();
-    expect_gradients([&] { return (norm(leaf).square() * weight).sum(); }, {{"x", leaf}});
-  });
-}
-
 TEST(BatchNorm, PlainHasNoParameters) {
   BatchNorm norm(4, make_single_comm(), BatchNormOptions{false});
   EXPECT_TRUE(norm->parameters().empty());
@@ -88,8 +76,8 @@ TEST(BatchNorm, PlainHasNoParameters) {
 
 TEST(BatchNorm, OneRowAndWrongWidthAreErrors) {
   BatchNorm norm(4, make_single_comm());
-  EXPECT_THAT(message_of([&] { norm(at::ones({1, 4})); }), testing::HasSubstr("a batch of 1 row (need at least 2"));
-  EXPECT_THAT(message_of([&] { norm(at::ones({3, 5})); }), testing::HasSubstr("input of [3, 5] (need [N, 4])"));
+  EXPECT_THAT(message_of([&] { norm(at::ones({1, 4})); }, ErrorKind::Shape), testing::HasSubstr("a batch of 1 row (need at least 2"));
+  EXPECT_THAT(message_of([&] { norm(at::ones({3, 5})); }, ErrorKind::Shape), testing::HasSubstr("input of [3, 5] (need [N, 4])"));
   norm->eval();
   EXPECT_NO_THROW(norm(at::ones({1, 4})));
 }
