@@ -31,7 +31,8 @@ MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch) {
   for (const auto& group : objective->param_groups())
     for (const auto& param : group.params) plan.parameters += param.numel();
   int64_t stored = 0;
-  for (const auto& [name, tensor] : objective->state().tensors) stored += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& list : {objective->parameters(), objective->buffers()})  // frozen teachers, too
+    for (const Tensor& tensor : list) stored += static_cast<int64_t>(tensor.nbytes());
   plan.weights_bytes = stored + 3 * kFloat * plan.parameters;  // a gradient and two moments each
   const int64_t per_image = views.n_global * tokens(vit, views.global_size()) + views.n_local * tokens(vit, views.local_size());
   const int64_t element = config.train.precision == "bf16" ? 2 : kFloat;

@@ -2,10 +2,17 @@
 
 #include "core/base/error.h"
 #include "core/nn/encoder.h"
+#include "ssl/barlow_twins.h"
+#include "ssl/byol.h"
 #include "ssl/dino.h"
 #include "ssl/dinov2.h"
+#include "ssl/distill.h"
 #include "ssl/ibot.h"
 #include "ssl/mae.h"
+#include "ssl/moco_v3.h"
+#include "ssl/msn.h"
+#include "ssl/simclr.h"
+#include "ssl/vicreg.h"
 
 #include <algorithm>
 #include <cmath>
@@ -111,6 +118,26 @@ void check_mae(const config::Choice& method, const RunShape& run, config::Proble
                                                   std::floor((1 - 1 / static_cast<double>(patches)) * 1000) / 1000));
 }
 
+/// Batch norms, correlations and negatives need company.
+void need_two_samples(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.batch < 2)
+    problems.add("train.batch_size", fmt::format("a micro-step of {} sample is too small for {} (need at least 2)", run.batch, method.name()));
+}
+
+/// Methods on pairs see two crops; others would be rendered for nothing.
+void check_pair(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  need_two_samples(method, run, problems);
+  need_two_global_crops(method, run, problems);
+  if (run.crop_sizes.size() > 2)
+    problems.add("method.name", fmt::format("{} takes two crops of a tile and gets {}; set data.crops.n_local=0 and data.crops.n_global=2",
+                                            method.name(), run.crop_sizes.size()));
+}
+
+void check_msn(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  need_two_samples(method, run, problems);
+  need_two_global_crops(method, run, problems);
+}
+
 const std::vector<Method>& methods() {
   static const std::vector<Method> rows = {
       {{"dino", "self-distillation between crops with a centred teacher", "Caron 2021, arXiv:2104.14294", defaults<DinoConfig>},
@@ -123,6 +150,27 @@ const std::vector<Method>& methods() {
        make<Dinov2, Dinov2Config>,
        check_dinov2},
       {{"mae", "pixels of removed patches from the visible ones", "He 2021, arXiv:2111.06377", defaults<MaeConfig>}, make_mae, check_mae},
+      {{"simclr", "contrast between two views and all other images", "Chen 2020, arXiv:2002.05709", defaults<SimclrConfig>},
+       make<Simclr, SimclrConfig>,
+       check_pair},
+      {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>},
+       make<Distill, DistillConfig>,
+       [](const config::Choice&, const RunShape&, config::Problems&) {}},
+      {{"byol", "predicts the moving average's embedding of another view", "Grill 2020, arXiv:2006.07733", defaults<ByolConfig>},
+       make<Byol, ByolConfig>,
+       check_pair},
+      {{"moco_v3", "contrast against a momentum encoder", "Chen 2021, arXiv:2104.02057", defaults<MocoV3Config>},
+       make<MocoV3, MocoV3Config>,
+       check_pair},
+      {{"barlow_twins", "two views agree, coordinates do not correlate", "Zbontar 2021, arXiv:2103.03230", defaults<BarlowTwinsConfig>},
+       make<BarlowTwins, BarlowTwinsConfig>,
+       check_pair},
+      {{"vicreg", "two views agree, coordinates vary and do not covary", "Bardes 2022, arXiv:2105.04906", defaults<VicregConfig>},
+       make<Vicreg, VicregConfig>,
+       check_pair},
+      {{"msn", "views without some patches find the whole image's prototypes", "Assran 2022, arXiv:2204.07141", defaults<MsnConfig>},
+       make<Msn, MsnConfig>,
+       check_msn},
   };
   return rows;
 }

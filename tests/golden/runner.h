@@ -52,6 +52,7 @@ std::vector<Row> base_rows();         // base.cpp: philox, crc32c, feistel, samp
 std::vector<Row> nn_rows();           // nn.cpp
 std::vector<Row> ssl_rows();          // ssl.cpp
 std::vector<Row> ssl_masked_rows();   // ssl_masked.cpp: DINOv2, iBOT, MAE, masks, regularisers
+std::vector<Row> ssl_joint_rows();    // ssl_joint.cpp: joint embedding, distillation
 std::vector<Row> optim_rows();        // optim.cpp
 std::vector<Row> eval_rows();         // eval.cpp
 

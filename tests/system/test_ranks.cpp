@@ -83,6 +83,34 @@ TEST_F(Ranks, TwoEqualOneProcessThatAccumulatesTwoMicroBatchesToTheBit) {
   for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(tensor.equal(b.tensors.at(name))) << name;
 }
 
+/// Negatives and batch norms of both ranks: the loss of one process with both batches, through Gloo, forwards and backwards.
+TEST_F(Ranks, TwoContrastTheTilesOfBoth) {
+  const auto simclr = [](const std::string& run) {
+    return Words{"pretrain",
+                 "data.store=" + in("tiles"),
+                 "data.crops.name=simclr",
+                 "model.name=vit_tiny",
+                 "model.image_size_px=32",
+                 "method.name=simclr",
+                 "method.hidden_dim=64",
+                 "model.drop_path_rate=0",
+                 "train.batch_size=8",
+                 "train.log_every=1",
+                 "train.steps=3",
+                 "optim.eps=1e-4",
+                 "run.dir=" + in(run),
+                 "--json",
+                 "--quiet"};
+  };
+  const Outcome one = eosin(simclr("contrast_one")), two = eosin(launch(simclr("contrast_two")));
+  ASSERT_EQ(one.code, 0) << one.err;
+  ASSERT_EQ(two.code, 0) << two.err;
+  EXPECT_NEAR(two.json()["loss"].get<double>(), one.json()["loss"].get<double>(), 1e-5);
+  const State a = objective("contrast_one", 3), b = objective("contrast_two", 3);
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (const auto& [name, tensor] : a.tensors) EXPECT_LT(distance(tensor, b.tensors.at(name)), 1e-5) << name;
+}
+
 TEST_F(Ranks, StopTogetherAfterACheckpointAndGoOnToTheEnd) {
   constexpr int kSteps = 20;
   Program p(launch(pretrain("stopped", kSteps)));

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/process_group.h"
 #include "core/tensor/comm.h"
+#include "core/tensor/gather.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -65,6 +66,16 @@ void sums_and_copies(Comm& comm) {
   fmt::print("scalar {}\n", scalar.item<float>());
 }
 
+/// The gradient of my rows is the sum of what the ranks have for them.
+void gathers_with_gradients(const std::shared_ptr<Comm>& comm) {
+  const auto weight = [](int rank) { return at::arange(1, 13, at::kDouble).view({4, 3}) * (rank + 1) * (rank + 1); };
+  const Tensor mine = at::full({2, 3}, comm->rank() + 1.0, at::TensorOptions(at::kDouble)).requires_grad_();
+  const Tensor all = gather_rows(mine, comm);
+  (all * weight(comm->rank())).sum().backward();
+  const Tensor want = (weight(0) + weight(1)).narrow(0, 2 * comm->rank(), 2);
+  fmt::print("{} {} gradient {}\n", fmt::join(all.sizes(), "x"), all.sum().item<double>(), at::equal(mine.grad(), want));
+}
+
 /// Prints what a call throws and after how many seconds.
 template <class Call>
 void print_error(Call call) {
@@ -118,7 +129,10 @@ TEST(CommRank, Plays) {
   if (which == nullptr) GTEST_SKIP() << "one rank of the tests below";
   at::set_num_threads(1);
   const auto comm = make_comm(read_launch_env(), std::atof(std::getenv("EOSIN_TEST_TIMEOUT")));
-  kCases.at(which)(*comm);
+  if (std::string(which) == "gathers_with_gradients")
+    gathers_with_gradients(comm);
+  else
+    kCases.at(which)(*comm);
   std::fflush(stdout);
 }
 
@@ -189,6 +203,13 @@ TEST_P(CommWorlds, SumsAndCopies) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(TwoAndThree, CommWorlds, ::testing::Values(2, 3));
+
+TEST(Comm, AGatherGivesEachRankTheSumOfItsGradients) {
+  const Ranks ranks(2, "gathers_with_gradients");
+  for (const auto& lines : ranks.lines) EXPECT_THAT(lines, testing::ElementsAre("4x3 18 gradient true"));
+  const Tensor t = at::ones({2, 2});
+  EXPECT_TRUE(gather_rows(t, make_single_comm()).is_same(t));
+}
 
 TEST(Comm, DifferingShapesNameBoth) {
   const Ranks ranks(2, "differing_shapes");

@@ -1,0 +1,52 @@
+#include "core/nn/batch_norm.h"
+
+#include "core/base/error.h"
+#include "core/tensor/gather.h"
+#include "core/tensor/precision.h"
+
+#include <ATen/ATen.h>
+#include <torch/types.h>
+
+namespace eosin::nn {
+
+BatchNormImpl::BatchNormImpl(int64_t dim, std::shared_ptr<Comm> comm, const BatchNormOptions& options)
+    : dim_(dim), comm_(std::move(comm)), options_(options) {
+  EOSIN_ASSERT(comm_ != nullptr);
+  if (options.affine) {
+    weight = register_parameter("weight", torch::ones({dim}));
+    bias = register_parameter("bias", torch::zeros({dim}));
+  }
+  running_mean = register_buffer("running_mean", torch::zeros({dim}));
+  running_var = register_buffer("running_var", torch::ones({dim}));
+  num_batches_tracked = register_buffer("num_batches_tracked", torch::zeros({}, torch::kLong));
+}
+
+/// The ranks' means and variances, joined: the variance of all is the mean variance plus the variance of the means. Their gradients go
+/// back through the gather.
+Tensor BatchNormImpl::normalise_over_ranks(const Tensor& x_ND) {
+  const Tensor mine = at::stack({x_ND.mean(0), x_ND.var(0, false)}).unsqueeze(0);
+  const Tensor ranks_R2D = gather_rows(mine, comm_);
+  const Tensor mean = ranks_R2D.select(1, 0).mean(0);
+  const Tensor var = ranks_R2D.select(1, 1).mean(0) + (ranks_R2D.select(1, 0) - mean).square().mean(0);
+  {
+    const at::NoGradGuard no_grad;
+    const auto rows = static_cast<double>(x_ND.size(0) * comm_->size());
+    running_mean.lerp_(mean, options_.momentum);
+    running_var.lerp_(var * (rows / (rows - 1)), options_.momentum);
+  }
+  const Tensor unit = (x_ND - mean) * (var + options_.eps).rsqrt();
+  return weight.defined() ? unit * weight + bias : unit;
+}
+
+Tensor BatchNormImpl::forward(const Tensor& x_ND) {
+  EOSIN_CHECK(x_ND.dim() == 2 && x_ND.size(1) == dim_, Shape, "[batch_norm] input of [{}] (need [N, {}])", fmt::join(x_ND.sizes().vec(), ", "), dim_);
+  const int64_t rows = x_ND.size(0) * comm_->size();
+  EOSIN_CHECK(!is_training() || rows > 1, Shape, "[batch_norm] a batch of {} row (need at least 2 over all ranks); raise train.batch_size", rows);
+  const FullPrecision full;
+  const Tensor x = at_least_float(x_ND);
+  if (is_training()) num_batches_tracked.add_(1);
+  if (is_training() && comm_->size() > 1) return normalise_over_ranks(x);
+  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), options_.momentum, options_.eps, false);
+}
+
+}  // namespace eosin::nn
