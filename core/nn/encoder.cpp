@@ -100,13 +100,15 @@ EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const std::string where = (path.parent_path() / "config.json").string();
   const bool hf = is_hf_config(json);
   ImportTarget target = json.is_null() ? ImportTarget{} : hf ? import_target_of_hf(json, where) : import_target_of_timm(json, where);
-  if (!source.preset.empty()) target = merged(import_target_of(preset(source.preset)), target);
-  ImportedWeights imported = convert_state_dict(tensors, merged(source.target, target));
+  const PresetRow* row = source.preset.empty() ? nullptr : &preset(source.preset);
+  if (row) target = merged(import_target_of(*row), target);
+  target = merged(source.target, target);
+  ImportedWeights imported = row ? convert_preset(*row, tensors, target, path.string()) : convert_state_dict(tensors, target);
   check_finite(imported.weights, path.string());
   EncoderSpec spec;
   spec.vit = imported.config;
-  if (!source.preset.empty()) {
-    spec = spec_of(preset(source.preset), imported.config, path.string());
+  if (row) {
+    spec = spec_of(*row, imported.config, path.string());
   } else if (hf) {
     apply_hf_config(spec, json, read_beside(path, "preprocessor_config.json"), where);
   } else if (!json.is_null()) {

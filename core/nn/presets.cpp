@@ -125,6 +125,14 @@ ImportTarget import_target_of(const PresetRow& row) {
   return target;
 }
 
+ImportedWeights convert_preset(const PresetRow& row, const TensorMap& source, const ImportTarget& target, const std::string& where) {
+  try {
+    return convert_state_dict(source, target);
+  } catch (const Error& e) {
+    fail(ErrorKind::Data, "[preset] {} does not hold {} ({}): {}", where, row.name, describe(row.spec.vit), e.what());
+  }
+}
+
 EncoderSpec spec_of(const PresetRow& row, const VitConfig& found, const std::string& where) {
   const std::string wanted = describe(row.spec.vit), has = describe(found);
   EOSIN_CHECK(has == wanted, Data, "[preset] {} does not hold {}: {} (need {})", where, row.name, has, wanted);

@@ -22,6 +22,10 @@ const PresetRow& preset(const std::string& name);
 
 /// What the importer is told of a file by its preset.
 ImportTarget import_target_of(const PresetRow& row);
+/// convert_state_dict of a file that must be the preset's.
+///
+/// Errors   Data naming `where`, the preset's architecture and what is wrong with the weights.
+ImportedWeights convert_preset(const PresetRow& row, const TensorMap& source, const ImportTarget& target, const std::string& where);
 /// The preset's images and pooling with the model that the weights have.
 ///
 /// Errors   Data naming `where` and both architectures if they differ.

@@ -2,6 +2,7 @@
 #include "core/nn/presets.h"
 #include "tests/message_of.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,6 +32,12 @@ TEST(Presets, AnotherArchitectureIsNamedWithBoth) {
   const std::string what = message_of([] { spec_of(preset("uni"), preset("phikon").spec.vit, "phikon.bin"); }, ErrorKind::Data);
   EXPECT_THAT(what, HasSubstr("phikon.bin does not hold uni: width 768"));
   EXPECT_THAT(what, HasSubstr("(need width 1024"));
+}
+
+TEST(Presets, WeightsOfAnotherKindAreNamedWithTheModelWanted) {
+  const TensorMap other{{"patch_embed.proj.weight", at::zeros({26, 3, 7, 7})}};
+  const std::string what = message_of([&] { convert_preset(preset("uni"), other, import_target_of(preset("uni")), "some.pth"); }, ErrorKind::Data);
+  EXPECT_THAT(what, HasSubstr("some.pth does not hold uni (width 1024, depth 24"));
 }
 
 }  // namespace
