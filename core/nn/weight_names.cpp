@@ -242,7 +242,8 @@ NamedWeights to_timm_names(const TensorMap& source, bool mask_token) {
   named.origin = &recognised(theirs, self_supervised);
   for (const auto& [name, t] : theirs) {
     const std::string ours = replaced(name, named.origin->words);
-    if (std::regex_search(ours, no_encoder) || (ours == "mask_token" && !mask_token))
+    const bool empty = ours == "reg_token" && t.numel() == 0 && named.origin->rotary;  // transformers writes them also where there are none
+    if (empty || std::regex_search(ours, no_encoder) || (ours == "mask_token" && !mask_token))
       named.dropped.push_back(name);
     else
       named.weights.emplace(ours, ours == "mask_token" ? t.reshape({1, -1}) : t);

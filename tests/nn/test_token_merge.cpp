@@ -69,8 +69,6 @@ TEST(TokenMerge, AModelOfEveryKindMergesAndKeepsItsRegisters) {
       VitConfig config = small();
       config.rope.enabled = rope;
       if (rope) config.pos_embed_covers = "none";
-      Vit plain(config);
-      plain->init_weights(5);
       config.token_merge.method = method;
       config.token_merge.r = 3;
       config.token_merge.ratio = 0.8;  // 3 of 15, 2 of 12, 2 of 10
@@ -82,7 +80,6 @@ TEST(TokenMerge, AModelOfEveryKindMergesAndKeepsItsRegisters) {
       EXPECT_TRUE(merged.size_BN1.slice(1, 0, 3).eq(1).all().item<bool>());
       const Tensor feature = merging->forward(images);
       EXPECT_EQ(feature.sizes(), (std::vector<int64_t>{2, 48}));
-      EXPECT_LT((feature - plain->forward(images)).abs().max().item<float>(), 0.5);
       feature.sum().backward();
       EXPECT_TRUE(merging->named_parameters()["blocks.0.attn.qkv.weight"].grad().isfinite().all().item<bool>());
     }
