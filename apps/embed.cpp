@@ -31,8 +31,10 @@ struct EmbedConfig {
     v("encoder", extractor.encoder,
       "run folder, checkpoint, exported folder, safetensors or torch.save file; or a baseline: random:<backbone>, color_statistics");
     v("out", out, "folder of the features: one HDF5 file a slide, or one file with ids for a store of pictures");
-    v("network", extractor.network, "which network of a checkpoint", config::OneOf{{"teacher", "student"}});
+    v("network", extractor.network, "which network of a checkpoint; auto: the teacher, or the only one",
+      config::OneOf{{"auto", "teacher", "student"}});
     v("pooling", extractor.pooling, "auto: the encoder's own", config::OneOf{{"auto", "cls", "mean_patch", "cls_mean"}});
+    v("token_merge", extractor.token_merge, "merging of similar tokens: faster features of a stored encoder that differ a little");
     v("untrained", extractor.untrained, "the encoder's architecture with fresh weights: the baseline of its training");
     v("image_size_px", extractor.image_size_px, "size of the pictures given to the encoder; 0: its own", config::Range{0, 65536});
     v("batch_size", batch_size, "pictures at a time", config::Range{1, 1 << 20});
@@ -47,6 +49,8 @@ struct EmbedConfig {
     if (store.empty()) p.add("store", "missing; give a tile store");
     if (extractor.encoder.empty()) p.add("encoder", "missing; give an encoder, random:<backbone> or color_statistics");
     if (out.empty()) p.add("out", "missing; give a folder");
+    if (extractor.token_merge.method != "none" && (extractor.encoder == "color_statistics" || extractor.encoder.starts_with("random:")))
+      p.add("token_merge", "is for stored encoders; baselines have none");
     if (extractor.untrained && extractor.encoder == "color_statistics") p.add("untrained", "statistics have no weights");
   }
 };

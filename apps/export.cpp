@@ -10,11 +10,13 @@ namespace eosin::apps {
 namespace {
 
 struct ExportConfig {
-  std::string format = "timm", network = "teacher", out;
+  std::string format = "timm", network = "auto", out;
 
   void visit(config::Visitor& v) {
-    v("format", format, "names and config.json of timm, or of DINOv2's own code", config::OneOf{{"timm", "dinov2"}});
-    v("network", network, "which network of a run folder or checkpoint", config::OneOf{{"teacher", "student"}});
+    v("format", format, "names and config.json of timm, transformers (hf), or the code of DINOv2 and DINOv3",
+      config::OneOf{{"timm", "hf", "dinov2", "dinov3"}});
+    v("network", network, "which network of a run folder or checkpoint; auto: the teacher, or the only one",
+      config::OneOf{{"auto", "teacher", "student"}});
     v("out", out, "folder to write; empty: RUN/export/<format>");
   }
 };
@@ -50,7 +52,7 @@ int run(const Invocation& in) {
                     {"parameters", parameters},
                     {"format", config.format},
                     {"source", encoder.origin},
-                    {"features", encoder.spec.vit.embed_dim},
+                    {"features", encoder.spec.vit.feature_dim()},
                     {"weights_hash", nn::weights_hash(encoder.weights)}});
   return 0;
 }
@@ -59,10 +61,10 @@ int run(const Invocation& in) {
 
 Verb export_verb() {
   return {"export",
-          "export RUN [format=timm|dinov2] [network=teacher|student] [out=FOLDER]",
-          "writes an encoder as model.safetensors and config.json, ready for timm's or DINOv2's loader",
+          "export RUN [format=timm|hf|dinov2|dinov3] [network=teacher|student] [out=FOLDER]",
+          "writes an encoder as model.safetensors and config.json, ready for the loader of timm, transformers, DINOv2 or DINOv3",
           "eosin export runs/dino format=timm out=encoders/dino",
-          {"--format=timm  or dinov2: whose names the weights get"},
+          {"--format=timm  or hf, dinov2, dinov3: whose names the weights get"},
           run,
           make_config<ExportConfig>()};
 }

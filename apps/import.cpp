@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "core/nn/encoder.h"
+#include "core/nn/presets.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -22,20 +23,25 @@ struct ImportModel {
 
 struct ImportConfig {
   ImportModel model;
-  std::string key, out;
+  std::string preset, key, out;
   bool ignore_crc = false;
   std::vector<double> mean, std;
   std::vector<std::string> allow_missing, allow_unexpected;
 
   void visit(config::Visitor& v) {
     v("model", model, "what the weights are checked against");
+    v("preset", preset, "published model that the file must be (`eosin list preset`): its architecture, images and pooling");
     v("key", key, "dictionary of a torch.save file that holds the encoder (model, state_dict, teacher, ...); empty: the only one that does");
     v("ignore_crc", ignore_crc, "read a torch.save file that was written without checksums");
     v("out", out, "folder to write; empty: check only");
-    v("mean", mean, "per channel, of pixels in [0, 1], that the encoder expects; else config.json's or ImageNet's", config::Length{0, 3});
-    v("std", std, "per channel; else config.json's or ImageNet's", config::Length{0, 3});
+    v("mean", mean, "per channel, of pixels in [0, 1], that the encoder expects; else the preset's, config.json's or ImageNet's",
+      config::Length{0, 3});
+    v("std", std, "per channel; else the preset's, config.json's or ImageNet's", config::Length{0, 3});
     v("allow_missing", allow_missing, "names that the file may lack (they get initial values)");
     v("allow_unexpected", allow_unexpected, "names that the file may have beyond the model's");
+  }
+  void validate(config::Problems& p) const {
+    if (!preset.empty() && !model.name.empty()) p.add("model.name", "a preset names its own model; leave one of the two out");
   }
 };
 
@@ -43,6 +49,8 @@ nn::EncoderSource source_of(const ImportConfig& config) {
   nn::EncoderSource source;
   source.key = config.key;
   source.check_crc = !config.ignore_crc;
+  source.preset = config.preset;
+  if (!config.preset.empty()) nn::preset(config.preset);  // an unknown one is an error before anything is read
   source.target.num_heads = config.model.num_heads;
   if (!source.target.num_heads && !config.model.name.empty()) source.target.num_heads = nn::backbone(config.model.name).num_heads;
   if (config.model.image_size_px) source.target.img_size = {*config.model.image_size_px, *config.model.image_size_px};
@@ -73,6 +81,8 @@ int run(const Invocation& in) {
               in.words.size());
   config::Source settings;
   for (const auto& assignment : in.overrides) settings.override_with(assignment);
+  for (const std::string& flag : in.flags)  // --preset=uni is preset=uni
+    settings.override_with(flag.substr(2));
   ImportConfig config;
   config::read(settings, config, "import");
 
@@ -85,11 +95,13 @@ int run(const Invocation& in) {
   const nn::LoadReport report = nn::load_weights(*model, found.weights, config.allow_missing, config.allow_unexpected);
   const TensorMap weights = nn::named_weights(*model);
   int64_t parameters = 0;
-  for (const auto& [name, t] : weights) parameters += t.numel();
-  if (!config.out.empty() && !in.dry_run) nn::write_encoder(config.out, found.spec, weights);
+  for (const Tensor& p : model->parameters()) parameters += p.numel();
+  if (!config.out.empty() && !in.dry_run) nn::write_encoder(config.out, found.spec, weights, nn::format_for(found.spec.vit));
   const nn::PosResample how = found.spec.vit.pos_resample();
   print_result(in, {{"path", config.out.empty() ? in.words.front() : config.out},
                     {"parameters", parameters},
+                    {"features", found.spec.vit.feature_dim()},
+                    {"pooling", found.spec.vit.global_pool},
                     {"missing", report.missing},
                     {"unexpected", report.unexpected},
                     {"origin", found.origin},
@@ -104,10 +116,10 @@ int run(const Invocation& in) {
 
 Verb import_verb() {
   return {"import",
-          "import FILE [model.name=vit_small] [key=teacher] [out=FOLDER] [...]",
+          "import FILE [preset=uni | model.name=vit_small] [key=teacher] [out=FOLDER] [...]",
           "reads public encoder weights, checks them against the architecture, and writes them as an encoder folder",
           "eosin import dino_checkpoint.pth out=encoders/vit_small",
-          {},
+          {"--preset=NAME  a published model: its architecture, images and pooling"},
           run,
           make_config<ImportConfig>()};
 }

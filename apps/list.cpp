@@ -2,6 +2,8 @@
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
+#include "core/nn/presets.h"
+#include "core/nn/weight_names.h"
 #include "data/import_formats.h"
 #include "data/slide_reader.h"
 #include "data/stain.h"
@@ -41,6 +43,8 @@ const std::vector<Kind>& kinds() {
   static const std::vector<Kind> table = {
       {"ssl", "self-supervised objectives (method.name)", [] { return rows_of(ssl::method_table()); }},
       {"backbone", "encoders (model.name)", [] { return rows_of(nn::backbones()); }},
+      {"preset", "published encoders (import preset=...)", [] { return rows_of(nn::presets()); }},
+      {"weights", "whose weights import knows by their keys", [] { return rows_of(nn::weight_origins()); }},
       {"optim", "optimizers (optim.name)", [] { return rows_of(optim::optimizer_table()); }},
       {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},

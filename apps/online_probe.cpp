@@ -97,7 +97,7 @@ void OnlineProbe::label_tiles() {
 void OnlineProbe::load_weights() {
   TensorMap weights;
   const State state = objective_();
-  const std::string prefix = nn::backbone_prefix(state.tensors);
+  const std::string prefix = nn::backbone_prefix(state.tensors, "probe");
   for (const auto& [name, tensor] : state.tensors)
     if (name.starts_with(prefix)) weights.emplace(name.substr(prefix.size()), tensor);
   nn::load_weights(*encoder_, weights);

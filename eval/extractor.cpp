@@ -53,16 +53,19 @@ nn::Encoder random_encoder(const ExtractorConfig& config) {
 nn::Encoder stored_encoder(const ExtractorConfig& config) {
   nn::EncoderSource source;
   source.network = config.network;
+  source.token_merge = config.token_merge;
   if (config.untrained) return fresh(nn::read_encoder(config.encoder, source).spec, config.seed);
   nn::Encoder encoder = nn::load_encoder(config.encoder, source);
   encoder.model->eval();
   return encoder;
 }
 
-int64_t image_size(const ExtractorConfig& config, const nn::VitConfig& vit) {
-  const int64_t size = config.image_size_px > 0 ? config.image_size_px : vit.img_size[0];
-  EOSIN_CHECK(config.image_size_px > 0 || vit.img_size[0] == vit.img_size[1], Config,
-              "[embed] the encoder's images are not square ({} x {}); set image_size_px", vit.img_size[0], vit.img_size[1]);
+int64_t image_size(const ExtractorConfig& config, const nn::EncoderSpec& spec) {
+  const nn::VitConfig& vit = spec.vit;
+  const std::vector<int64_t> own = spec.shown_size();
+  const int64_t size = config.image_size_px > 0 ? config.image_size_px : own[0];
+  EOSIN_CHECK(config.image_size_px > 0 || own[0] == own[1], Config, "[embed] the encoder's images are not square ({} x {}); set image_size_px",
+              own[0], own[1]);
   EOSIN_CHECK(size % vit.patch_size == 0, Config, "[embed] image_size_px must be a multiple of the patch size (got {}, patch {}); nearest: {} or {}",
               size, vit.patch_size, size / vit.patch_size * vit.patch_size, (size / vit.patch_size + 1) * vit.patch_size);
   return size;
@@ -70,9 +73,10 @@ int64_t image_size(const ExtractorConfig& config, const nn::VitConfig& vit) {
 
 Tensor pooled(nn::Vit& model, const Tensor& images_BCHW, const std::string& pooling) {
   if (pooling == "auto") return model->forward(images_BCHW);
-  const Tensor tokens_BND = model->forward_tokens(images_BCHW);
+  const nn::MergedTokens merged = model->forward_merged({images_BCHW}).front();
+  const Tensor tokens_BND = model->normalise(merged.tokens_BND);
   if (pooling == "cls") return model->class_tokens(tokens_BND);
-  const Tensor mean_BD = model->patch_tokens(tokens_BND).mean(1);
+  const Tensor mean_BD = model->mean_patch(tokens_BND, merged.size_BN1);
   return pooling == "mean_patch" ? mean_BD : at::cat({model->class_tokens(tokens_BND), mean_BD}, 1);
 }
 
@@ -87,14 +91,15 @@ Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& s
   Extractor e;
   e.name = config.untrained ? "untrained:" + config.encoder : config.encoder;
   e.weights_sha256 = nn::weights_hash(nn::named_weights(*loaded.model));
-  e.dim = config.pooling == "cls_mean" ? 2 * vit.embed_dim : vit.embed_dim;
-  e.view.crop_px = image_size(config, vit);
+  e.dim = config.pooling == "auto" ? vit.feature_dim() : config.pooling == "cls_mean" ? 2 * vit.embed_dim : vit.embed_dim;
+  e.view.crop_px = image_size(config, loaded.spec);
   e.view.resize_px = std::lround(static_cast<double>(e.view.crop_px) / loaded.spec.crop_pct);
   e.view.filter = loaded.spec.interpolation;
   e.view.mean = loaded.spec.mean;
   e.view.std = loaded.spec.std;
   e.transform = fmt::format("resize {} {}, centre crop {}, mean {}, std {}, pooling {}", e.view.resize_px, e.view.filter, e.view.crop_px,
                             fmt::join(e.view.mean, " "), fmt::join(e.view.std, " "), config.pooling);
+  if (vit.token_merge.method != "none") e.transform += ", tokens merged by " + vit.token_merge.method;
   loaded.model->to(device);
   auto encoder = std::make_shared<nn::Encoder>(std::move(loaded));
   e.embed = [encoder, pooling = config.pooling](const Tensor& images_BCHW) {

@@ -1,5 +1,6 @@
 #pragma once
 // What turns a picture into a feature: an encoder with its own transform and a pooling, or a baseline that every claim stands beside.
+#include "core/nn/token_merge.h"
 #include "core/tensor/tensor.h"
 #include "data/tile_reader.h"
 
@@ -13,8 +14,9 @@ namespace eosin::eval {
 
 struct ExtractorConfig {
   std::string encoder;  // path, "random:<backbone>", or "color_statistics"
-  std::string network = "teacher";
+  std::string network = "auto";
   std::string pooling = "auto";
+  nn::TokenMergeConfig token_merge;
   bool untrained = false;
   int64_t image_size_px = 0;
   int64_t seed = 0;

@@ -16,12 +16,9 @@ namespace eosin::ssl {
 /// Units    nats.
 /// Checked  tests/ssl/test_collapse.cpp: one-hot, uniform, one for all.
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets);
-
-/// embedding_spread: the mean standard deviation of the normalised embeddings' coordinates, times sqrt(D): about 1 when they lie all round
-/// the sphere, 0 when all are one point.
+/// The same of probabilities that exist.
 ///
-/// Shapes   embeddings_ND.
-/// Checked  tests/ssl/test_simclr.cpp.
-std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND);
+/// Shapes   targets_NK.
+std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK);
 
 }  // namespace eosin::ssl

@@ -57,6 +57,7 @@ enum class RandomOp : uint32_t {
   kSubset = 13,
   kReplace = 14,
   kPlace = 15,
+  kRope = 16,
 };
 
 /// The draws of one (seed, position, view, op): word(i) is the i-th 32-bit word of the stream.

@@ -8,6 +8,8 @@ namespace {
 const char* kVit = "Dosovitskiy 2021, arXiv:2010.11929";
 const char* kDeit = "Touvron 2021, arXiv:2012.12877";
 const char* kZhai = "Zhai 2022, arXiv:2106.04560";
+const char* kDinov3 = "Simeoni 2025, arXiv:2508.10104";
+const char* kShape = "Alabdulmohsin 2023, arXiv:2305.13035";
 const char* kDinov2 = "Oquab 2023, arXiv:2304.07193";
 
 std::vector<std::string> names() {
@@ -28,6 +30,10 @@ const std::vector<BackboneRow>& backbones() {
       {"vit_giant", "timm's ViT-g, 1.0 G parameters", kZhai, 1408, 40, 16, 6144, "mlp", {}, "vit_giant_patch14_224"},
       {"vit_gigantic", "timm's ViT-G, 1.8 G parameters", kZhai, 1664, 48, 16, 8192, "mlp", {}, "vit_gigantic_patch14_224"},
       {"vit_giant2", "DINOv2's ViT-g: SwiGLU, LayerScale, 1.1 G parameters", kDinov2, 1536, 40, 24, 4096, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
+      {"vit_so400m", "DINOv3's ViT of optimal shape, 18 heads, 0.4 G parameters", kDinov3, 1152, 27, 18, 4352, "mlp", 1e-5, "vit_huge_patch14_224"},
+      {"vit_so400m_siglip", "timm's ViT of optimal shape, 16 heads, 0.4 G parameters", kShape, 1152, 27, 16, 4304, "mlp", {}, "vit_huge_patch14_224"},
+      {"vit_huge2", "DINOv3's ViT-H+: SwiGLU, LayerScale, 0.8 G parameters", kDinov3, 1280, 32, 20, 5120, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
+      {"vit_7b", "DINOv3's ViT-7B: SwiGLU, LayerScale, 6.7 G parameters", kDinov3, 4096, 40, 32, 8192, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
   };
   return rows;
 }
@@ -47,13 +53,17 @@ void BackboneConfig::visit(config::Visitor& v) {
   v("reg_tokens", reg_tokens, "register tokens (Darcet 2023, arXiv:2309.16588)", config::Range{0, 64});
   v("qk_norm", qk_norm, "layer norm of queries and keys");
   v("init_values", init_values, "initial LayerScale; none as the backbone has it", config::Range{0, 10, config::kOpenLow});
+  v("rope", rope, "rotary positions in place of learned ones");
   v("drop_path_rate", drop_path_rate, "stochastic depth of the student, by batch subset", config::Range{0, 1, config::kOpenHigh});
   v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+  v("token_merge", token_merge, "merging of similar tokens, for methods that use class tokens or means alone");
   v("init", init, "weights to start from: safetensors or torch.save file, exported folder or run folder; empty: random");
   v("allow_missing", allow_missing, "names of weights that the file of `init` may lack");
 }
 
 void BackboneConfig::validate(config::Problems& p) const {
+  if (token_merge.method != "none" && drop_path_rate > 0)
+    p.add("drop_path_rate", fmt::format("{} beside token_merge (need 0: a sequence that skips attention has no keys to compare)", drop_path_rate));
   constexpr int64_t kMaxTokens = int64_t{1} << 20;  // attention alone would need 4 TB a head
   const int64_t side = image_size_px / patch_size;
   if (side * side > kMaxTokens)
@@ -78,6 +88,12 @@ VitConfig make_vit_config(const BackboneConfig& config) {
   vit.qk_norm = config.qk_norm;
   vit.reg_tokens = config.reg_tokens;
   if (vit.reg_tokens > 0) vit.pos_embed_covers = "patches";
+  vit.rope = config.rope;
+  if (config.rope.enabled) {
+    vit.pos_embed_covers = "none";
+    vit.zero_k_bias = true;
+  }
+  vit.token_merge = config.token_merge;
   vit.drop_path_rate = config.drop_path_rate;
   vit.drop_path_uniform = config.drop_path_uniform;
   vit.check();

@@ -27,8 +27,10 @@ struct BackboneConfig {
   int64_t image_size_px = 224, patch_size = 16, reg_tokens = 0;
   bool qk_norm = false;
   std::optional<double> init_values;
+  RopeConfig rope;
   double drop_path_rate = 0.1;
   bool drop_path_uniform = false;
+  TokenMergeConfig token_merge;
   std::string init;
   std::vector<std::string> allow_missing;
 
@@ -36,7 +38,7 @@ struct BackboneConfig {
   void validate(config::Problems& p) const;
 };
 
-/// The transformer of a `model` block.
+/// The transformer of a `model` block. With rope it has no learned positions and no bias of the keys, as DINOv3's.
 VitConfig make_vit_config(const BackboneConfig& config);
 
 }  // namespace eosin::nn

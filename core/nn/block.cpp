@@ -15,15 +15,15 @@ double rate_at(const VitConfig& config, int64_t index) {
 BlockImpl::BlockImpl(const VitConfig& config, int64_t index) : index_(index), depth_(config.depth), drop_rate_(rate_at(config, index)) {
   const auto norm = torch::nn::LayerNormOptions({config.embed_dim}).eps(config.norm_eps);
   norm1 = register_module("norm1", torch::nn::LayerNorm(norm));
-  attn = register_module("attn", Attention(config.embed_dim, config.num_heads, config.qkv_bias, config.qk_norm, config.norm_eps));
+  attn = register_module("attn", Attention(config));
   if (config.init_values) ls1 = register_module("ls1", LayerScale(config.embed_dim, *config.init_values));
   norm2 = register_module("norm2", torch::nn::LayerNorm(norm));
   mlp = register_module("mlp", Mlp(config.embed_dim, config.mlp_hidden, config.ffn == "swiglu"));
   if (config.init_values) ls2 = register_module("ls2", LayerScale(config.embed_dim, *config.init_values));
 }
 
-Tensor BlockImpl::attend(const Tensor& tokens_TD, const TokenGroups& groups) {
-  const Tensor out = attn(norm1(tokens_TD), groups);
+Tensor BlockImpl::attend(const Tensor& tokens_TD, const TokenGroups& groups, AttentionSide* side) {
+  const Tensor out = attn(norm1(tokens_TD), groups, side);
   return ls1.is_empty() ? out : ls1(out);
 }
 
@@ -41,15 +41,20 @@ std::vector<std::vector<int64_t>> BlockImpl::kept(const TokenGroups& groups, Dro
   return kept;
 }
 
-Tensor BlockImpl::forward(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path) {
-  if (!drop_path || drop_rate_ <= 0) {
-    const Tensor x = tokens_TD + attend(tokens_TD, groups);
-    return x + feed_forward(x);
-  }
-  const auto attention = [this](const Tensor& t, const TokenGroups& g) { return attend(t, g); };
-  const auto mlp_branch = [this](const Tensor& t, const TokenGroups&) { return feed_forward(t); };
-  const Tensor x = add_on_subset(tokens_TD, groups, kept(groups, *drop_path, 0), attention);
-  return add_on_subset(x, groups, kept(groups, *drop_path, 1), mlp_branch);
+Tensor BlockImpl::forward_attention(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path, AttentionSide* side) {
+  if (!drop_path || drop_rate_ <= 0) return tokens_TD + attend(tokens_TD, groups, side);
+  const auto branch = [this, side](const Tensor& t, const TokenGroups& g) { return attend(t, g, side); };
+  return add_on_subset(tokens_TD, groups, kept(groups, *drop_path, 0), branch);
+}
+
+Tensor BlockImpl::forward_mlp(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path) {
+  if (!drop_path || drop_rate_ <= 0) return tokens_TD + feed_forward(tokens_TD);
+  const auto branch = [this](const Tensor& t, const TokenGroups&) { return feed_forward(t); };
+  return add_on_subset(tokens_TD, groups, kept(groups, *drop_path, 1), branch);
+}
+
+Tensor BlockImpl::forward(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path, AttentionSide* side) {
+  return forward_mlp(forward_attention(tokens_TD, groups, drop_path, side), groups, drop_path);
 }
 
 }  // namespace eosin::nn

@@ -12,11 +12,14 @@ namespace eosin::nn {
 class BlockImpl : public torch::nn::Module {
  public:
   BlockImpl(const VitConfig& config, int64_t index);
-  /// `drop_path` null: no stochastic depth.
-  Tensor forward(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path);
+  /// `drop_path` null: no stochastic depth. The two branches one after the other.
+  Tensor forward(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path, AttentionSide* side = nullptr);
+  /// Each branch with its sum, for those who do something between them.
+  Tensor forward_attention(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path, AttentionSide* side = nullptr);
+  Tensor forward_mlp(const Tensor& tokens_TD, const TokenGroups& groups, const DropPathKey* drop_path);
 
  private:
-  Tensor attend(const Tensor& tokens_TD, const TokenGroups& groups);
+  Tensor attend(const Tensor& tokens_TD, const TokenGroups& groups, AttentionSide* side);
   Tensor feed_forward(const Tensor& tokens_TD);
   std::vector<std::vector<int64_t>> kept(const TokenGroups& groups, DropPathKey key, uint32_t branch) const;
 

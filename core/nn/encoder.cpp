@@ -4,14 +4,19 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/sha256.h"
+#include "core/nn/dinov2_config.h"
+#include "core/nn/hf_config.h"
+#include "core/nn/presets.h"
 #include "core/nn/state_dict.h"
 #include "core/nn/timm_config.h"
+#include "core/nn/weight_export.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
 #include "core/tensor/torch_archive.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -35,13 +40,19 @@ ImportTarget merged(const ImportTarget& told, ImportTarget file) {
   if (told.num_heads) file.num_heads = told.num_heads;
   if (!told.source_size.empty()) file.source_size = told.source_size;
   if (told.no_embed_class) file.no_embed_class = told.no_embed_class;
-  file.img_size = told.img_size;
-  file.patch_size = told.patch_size;
+  if (told.norm_eps) file.norm_eps = told.norm_eps;
+  if (told.rope) file.rope = told.rope;
+  file.mask_token = told.mask_token;
   return file;
 }
 
-EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec) {
+EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec, const EncoderSource& source) {
   spec.vit = imported.config;
+  if (source.token_merge.method != "none") {
+    spec.vit.token_merge = source.token_merge;
+    spec.vit.drop_path_rate = 0;
+    spec.vit.check();
+  }
   return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized)};
 }
 
@@ -67,7 +78,7 @@ void check_finite(const TensorMap& weights, const std::string& where) {
 
 bool is_torch_file(const fs::path& path) {
   const std::string ending = path.extension().string();
-  return ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt" || ending == ".tar";
+  return ending == ".pth" || ending == ".pt" || ending == ".bin" || ending == ".ckpt" || ending == ".tar" || ending == ".torch";
 }
 
 TensorMap read_tensors(const fs::path& path, const EncoderSource& source) {
@@ -77,29 +88,49 @@ TensorMap read_tensors(const fs::path& path, const EncoderSource& source) {
   return read_verified(path);
 }
 
+/// The JSON file of that name beside the weights; null if there is none.
+Json read_beside(const fs::path& weights, const char* name) {
+  const fs::path path = weights.parent_path() / name;
+  return fs::exists(path) ? read_json(path) : Json();
+}
+
 EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const TensorMap tensors = read_tensors(path, source);
-  const fs::path config = path.parent_path() / "config.json";
-  const Json json = fs::exists(config) ? read_json(config) : Json();
-  ImportTarget target = source.target;
-  if (!json.is_null()) target = merged(source.target, import_target_of_timm(json, config.string()));
-  EncoderWeights encoder = with_spec(convert_state_dict(tensors, target), {});
-  check_finite(encoder.weights, path.string());
-  if (!json.is_null()) apply_timm_config(encoder.spec, json, config.string());
-  return encoder;
+  const Json json = read_beside(path, "config.json");
+  const std::string where = (path.parent_path() / "config.json").string();
+  const bool hf = is_hf_config(json);
+  ImportTarget target = json.is_null() ? ImportTarget{} : hf ? import_target_of_hf(json, where) : import_target_of_timm(json, where);
+  const PresetRow* row = source.preset.empty() ? nullptr : &preset(source.preset);
+  if (row) target = merged(import_target_of(*row), target);
+  target = merged(source.target, target);
+  ImportedWeights imported = row ? convert_preset(*row, tensors, target, path.string()) : convert_state_dict(tensors, target);
+  check_finite(imported.weights, path.string());
+  EncoderSpec spec;
+  spec.vit = imported.config;
+  if (row) {
+    spec = spec_of(*row, imported.config, path.string());
+  } else if (hf) {
+    apply_hf_config(spec, json, read_beside(path, "preprocessor_config.json"), where);
+  } else if (!json.is_null()) {
+    apply_timm_config(spec, json, where);
+  }
+  imported.config = spec.vit;
+  resize_weights(imported, source.target);
+  if (!source.target.img_size.empty()) spec.image_size_px = 0;
+  return with_spec(std::move(imported), spec, source);
 }
 
 /// The student's or teacher's backbone of a self-supervised run.
 EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& source) {
-  EOSIN_CHECK(source.network == "teacher" || source.network == "student", Config, "[encoder] unknown network '{}' (need teacher or student)",
-              source.network);
+  EOSIN_CHECK(source.preset.empty(), Config, "[encoder] {} is a checkpoint of this program, which says what it holds; leave out preset={}",
+              checkpoint.path, source.preset);
   const State objective = checkpoint.state.part("task").part("objective");
   EOSIN_CHECK(objective.values.contains("encoder"), Data, "[encoder] {} holds no encoder", checkpoint.path);
   const EncoderSpec spec = encoder_spec_from_json(objective.values["encoder"], checkpoint.path);
   ImportedWeights imported;
   imported.config = spec.vit;
   imported.origin = "checkpoint " + fs::path(checkpoint.path).filename().string();
-  const std::string prefix = backbone_prefix(objective.tensors, source.network);
+  const std::string prefix = backbone_prefix(objective.tensors, checkpoint.path, source.network);
   for (const auto& [name, t] : objective.tensors) {
     if (name.rfind(prefix, 0) == 0)
       imported.weights.emplace(name.substr(prefix.size()), t);
@@ -107,42 +138,23 @@ EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& 
       imported.dropped.push_back(name);
   }
   resize_weights(imported, source.target);
-  return with_spec(std::move(imported), spec);
-}
-
-nlohmann::ordered_json dinov2_config(const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
-  nlohmann::ordered_json out;
-  out["architecture"] = "dinov2";
-  out["model_args"] = {{"img_size", vit.img_size},
-                       {"patch_size", vit.patch_size},
-                       {"in_chans", vit.in_chans},
-                       {"embed_dim", vit.embed_dim},
-                       {"depth", vit.depth},
-                       {"num_heads", vit.num_heads},
-                       {"mlp_ratio", static_cast<double>(vit.mlp_hidden) / static_cast<double>(vit.embed_dim)},
-                       {"ffn_layer", vit.ffn == "swiglu" ? "swiglufused" : "mlp"},
-                       {"qkv_bias", vit.qkv_bias},
-                       {"init_values", vit.init_values ? nlohmann::ordered_json(*vit.init_values) : nlohmann::ordered_json()},
-                       {"block_chunks", 0},
-                       {"num_register_tokens", vit.reg_tokens},
-                       {"interpolate_offset", vit.pos_offset},
-                       {"interpolate_antialias", vit.pos_antialias}};
-  out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
-  out["pretrained_cfg"] = {{"input_size", {vit.in_chans, vit.img_size[0], vit.img_size[1]}},
-                           {"interpolation", spec.interpolation},
-                           {"crop_pct", spec.crop_pct},
-                           {"mean", spec.mean},
-                           {"std", spec.std}};
-  return out;
+  return with_spec(std::move(imported), spec, source);
 }
 
 }  // namespace
 
-std::string backbone_prefix(const TensorMap& state, const std::string& network) {
+std::string backbone_prefix(const TensorMap& state, const std::string& where, const std::string& network) {
+  EOSIN_CHECK(network == "auto" || network == "teacher" || network == "student", Config,
+              "[encoder] unknown network '{}' (need auto, teacher or student)", network);
+  const auto holds = [&](const std::string& prefix) {
+    const auto it = state.lower_bound(prefix);
+    return it != state.end() && it->first.starts_with(prefix);
+  };
+  const std::string teacher = "teacher.backbone.", student = "student.backbone.";
+  if (network == "auto") return holds(teacher) ? teacher : student;
   const std::string wanted = network + ".backbone.";
-  const auto it = state.lower_bound(wanted);
-  return it != state.end() && it->first.starts_with(wanted) ? wanted : "student.backbone.";
+  EOSIN_CHECK(holds(wanted), Config, "[encoder] {} holds no {}: its method trains one network; leave out network={}", where, network, network);
+  return wanted;
 }
 
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source) {
@@ -180,26 +192,44 @@ void load_pretrained(Vit& model, const std::string& path, const std::vector<std:
   EncoderSource source;
   source.target.img_size = wanted.img_size;
   source.target.patch_size = wanted.patch_size;
+  source.target.mask_token = wanted.mask_token;
   EncoderWeights found = read_encoder(path, source);
   if (!wanted.mask_token) found.weights.erase("mask_token");
   EOSIN_CHECK(found.spec.vit.pos_embed_covers == wanted.pos_embed_covers || wanted.reg_tokens == 0, Data,
               "[init] {} gives positions to '{}' tokens (need '{}'); use the same reg_tokens", path, found.spec.vit.pos_embed_covers,
               wanted.pos_embed_covers);
+  if (found.spec.vit.norm_eps != wanted.norm_eps)
+    log::warn("[init] {} was trained with norm_eps {}, this model has {}", path, found.spec.vit.norm_eps, wanted.norm_eps);
   std::vector<std::string> missing = allow_missing;
-  if (wanted.mask_token) missing.emplace_back("mask_token");  // public weights have none: it stays as it is
+  if (wanted.mask_token) missing.emplace_back("mask_token");  // many public weights have none: it stays as it is
   const LoadReport report = load_weights(*model, found.weights, missing);
   log::info("[init] weights from {} ({}): {} dropped, missing [{}]", path, found.origin, found.dropped.size(), fmt::join(report.missing, ", "));
   for (const ResizedTensor& r : found.resized) log::info("[init] resized {}: [{}] -> [{}]", r.name, fmt::join(r.from, ", "), fmt::join(r.to, ", "));
 }
 
+std::string format_for(const VitConfig& config) {
+  if (config.rope.enabled) return "dinov3";
+  return config.norm_eps == 1e-6 ? "timm" : "hf";
+}
+
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format) {
-  EOSIN_CHECK(format == "timm" || format == "dinov2", Config, "[export] unknown format '{}' (need timm or dinov2)", format);
-  const auto config = format == "timm" ? timm_config(spec) : dinov2_config(spec);
-  TensorMap named = format == "timm" ? weights : to_dinov2(weights, spec.vit);
-  if (format == "timm") named.erase("mask_token");  // timm's models have none
+  using ConfigOf = nlohmann::ordered_json (*)(const EncoderSpec&);
+  using NamesOf = TensorMap (*)(const TensorMap&, const VitConfig&);
+  struct Format {
+    const char* name;
+    ConfigOf config;
+    NamesOf names;
+  };
+  static const std::vector<Format> formats = {
+      {"timm", timm_config, to_timm}, {"dinov2", dinov2_config, to_dinov2}, {"dinov3", dinov3_config, to_dinov3}, {"hf", hf_config, to_hf}};
+  const auto row = std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.name == format; });
+  EOSIN_CHECK(row != formats.end(), Config, "[export] unknown format '{}' (need timm, dinov2, dinov3 or hf)", format);
+  const TensorMap named = row->names(weights, spec.vit);
+  const auto config = row->config(spec);
   fs::create_directories(folder);
   write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}, {kHashKey, weights_hash(named)}});
   write_file((fs::path(folder) / "config.json").string(), config.dump(2) + "\n");
+  if (format == "hf") write_file((fs::path(folder) / "preprocessor_config.json").string(), hf_preprocessor(spec).dump(2) + "\n");
 }
 
 std::string weights_hash(const TensorMap& weights) {

@@ -1,6 +1,6 @@
 #pragma once
-// Encoders on disk: an exported folder (model.safetensors + config.json), a timm folder, a safetensors or torch.save file of any known
-// kind, or a run folder with checkpoints.
+// Encoders on disk: an exported folder (model.safetensors + config.json), a folder of timm or transformers, a safetensors or torch.save
+// file of any known kind, or a run folder with checkpoints.
 #include "core/nn/encoder_spec.h"
 #include "core/nn/vit.h"
 #include "core/nn/weights.h"
@@ -12,28 +12,33 @@ namespace eosin::nn {
 
 /// Which network of a self-supervised run, and what the importer is told beside the file.
 struct EncoderSource {
-  std::string network = "teacher";  // or "student", which is also meant where a method has no teacher
-  ImportTarget target;              // its fields win over the file's config.json
-  std::string key;                  // dictionary of a torch.save file (StateDictChoice)
-  bool check_crc = true;            // of a torch.save file's records
+  std::string network = "auto";  // the teacher, or the only network; "teacher", "student"
+  ImportTarget target;           // its fields win over the preset and the file's config.json
+  std::string key;               // dictionary of a torch.save file (StateDictChoice)
+  bool check_crc = true;         // of a torch.save file's records
+  std::string preset;            // a row of presets(): what the file must be; not for run folders
+  TokenMergeConfig token_merge;  // at inference, in place of the model's own; "none" leaves that
 };
 
-/// What the names of the encoder's weights in a method's state begin with: "teacher.backbone.", or "student.backbone." where that is asked
-/// for or there is no teacher.
-std::string backbone_prefix(const TensorMap& state, const std::string& network = "teacher");
+/// What the names of the encoder's weights in a method's state begin with: "teacher.backbone." or "student.backbone."; "auto": the teacher's,
+/// where there is one.
+///
+/// Errors   Config naming `where` if the network is not there, or is no name of one.
+std::string backbone_prefix(const TensorMap& state, const std::string& where, const std::string& network = "auto");
 
 /// Weights with the images that they expect; spec.vit describes the weights.
 struct EncoderWeights {
   EncoderSpec spec;
   TensorMap weights;
-  std::string origin;  // "timm", "dinov2", "dino", "checkpoint step-00001000"
+  std::string origin;  // a row of weight_origins(), "checkpoint step-00001000"
   std::vector<std::string> dropped;
   std::vector<ResizedTensor> resized;
 };
 /// A file that write_encoder wrote is checked against the hash that it carries. Files of torch.save (.pth, .pt, .bin, .ckpt, .tar) are
 /// read as data (core/tensor/torch_archive.h).
 ///
-/// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged; Config if the encoder is not the only one.
+/// Errors   Io if there is nothing at `path`; Data naming file and reason: no encoder, damaged, not what the preset says; Config if the
+///          encoder is not the only one, or the network is not there.
 EncoderWeights read_encoder(const std::string& path, const EncoderSource& source = {});
 
 /// Ready for features.
@@ -56,12 +61,15 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source = {});
 /// Errors   those of read_encoder and load_weights.
 void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
 
-/// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`) or
-/// "dinov2" (names and arguments of DINOv2's DinoVisionTransformer). Loading it back gives the same bits: the
-/// metadata of model.safetensors holds `weights_sha256`, the weights_hash() of its tensors.
+/// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`), "hf"
+/// (`AutoModel.from_pretrained('FOLDER')`), or "dinov2", "dinov3" (names and arguments of their DinoVisionTransformer). Loading it back
+/// gives the same bits: the metadata of model.safetensors holds `weights_sha256`, the weights_hash() of its tensors.
 ///
 /// Errors   Config for another format, or a model that the format cannot say; Io.
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format = "timm");
+
+/// The format whose library computes the model: timm's where it can, DINOv3's for rotary positions, transformers' for another eps.
+std::string format_for(const VitConfig& config);
 
 /// SHA-256 over names, shapes, types and bytes: the identity that features files carry.
 std::string weights_hash(const TensorMap& weights);

@@ -7,7 +7,9 @@
 namespace eosin::nn {
 
 nlohmann::ordered_json to_json(const EncoderSpec& spec) {
-  return {{"vit", to_json(spec.vit)}, {"mean", spec.mean}, {"std", spec.std}, {"interpolation", spec.interpolation}, {"crop_pct", spec.crop_pct}};
+  return {{"vit", to_json(spec.vit)},  {"mean", spec.mean},
+          {"std", spec.std},           {"interpolation", spec.interpolation},
+          {"crop_pct", spec.crop_pct}, {"image_size_px", spec.image_size_px}};
 }
 
 EncoderSpec encoder_spec_from_json(const nlohmann::json& json, const std::string& where) {
@@ -18,6 +20,7 @@ EncoderSpec encoder_spec_from_json(const nlohmann::json& json, const std::string
     spec.std = json.at("std").get<std::vector<double>>();
     spec.interpolation = json.at("interpolation").get<std::string>();
     spec.crop_pct = json.at("crop_pct").get<double>();
+    spec.image_size_px = json.value("image_size_px", int64_t{0});
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::Data, "[{}] the encoder's description is incomplete: {}", where, e.what());
   }

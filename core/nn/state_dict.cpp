@@ -2,6 +2,7 @@
 
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/nn/weight_names.h"
 
 #include <algorithm>
 #include <vector>
@@ -26,12 +27,8 @@ Dictionaries split(const TensorMap& checkpoint) {
 
 bool starts_with(const std::string& text, std::string_view start) { return text.compare(0, start.size(), start) == 0; }
 
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && std::string_view(text).substr(text.size() - end.size()) == end;
-}
-
 bool holds_encoder(const TensorMap& tensors) {
-  return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return ends_with(item.first, "patch_embed.proj.weight"); });
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return is_patch_kernel(item.first); });
 }
 
 std::string describe(const Dictionaries& dictionaries, const std::vector<std::string>& keys) {
@@ -45,7 +42,7 @@ std::vector<std::string> of_network(const std::vector<std::string>& keys, const 
   const auto role = [](const std::string& key) { return key.substr(key.rfind('/') + 1); };
   const bool pair = keys.size() == 2 && role(keys[0]) == "student" && role(keys[1]) == "teacher";
   if (!pair) return keys;
-  return {keys[network == "teacher" ? 1 : 0]};
+  return {keys[network == "student" ? 0 : 1]};
 }
 
 /// DINOv2's training checkpoints hold both networks in one dictionary; the importer takes the teacher where there is one.

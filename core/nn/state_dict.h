@@ -7,8 +7,8 @@
 namespace eosin::nn {
 
 struct StateDictChoice {
-  std::string key;                  // dictionary of the checkpoint: "model", "state_dict", "model/teacher"; empty: the only one with an encoder
-  std::string network = "teacher";  // of a teacher and a student side by side
+  std::string key;               // dictionary of the checkpoint: "model", "state_dict", "model/teacher"; empty: the only one with an encoder
+  std::string network = "auto";  // of a teacher and a student side by side: "teacher" (as "auto") or "student"
 };
 
 /// The tensors of one dictionary of a checkpoint (core/tensor/torch_archive.h), under their names in it. Those that hold a vision

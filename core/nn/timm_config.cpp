@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
+#include "core/nn/dinov2_config.h"
 
 #include <nlohmann/json.hpp>
 
@@ -27,6 +28,9 @@ double mlp_ratio(int64_t hidden, int64_t width) {
   return static_cast<int64_t>(w * (h / w)) == hidden ? h / w : (h + 0.5) / w;
 }
 
+/// timm pools one way; both side by side are ours.
+std::string timm_pool(const VitConfig& vit) { return vit.global_pool == "token_avg" ? "token" : vit.global_pool; }
+
 nlohmann::ordered_json model_args(const VitConfig& vit) {
   const bool gated = vit.ffn == "swiglu";  // timm counts a packed SwiGLU's width before gating
   return {{"img_size", vit.img_size},
@@ -44,7 +48,7 @@ nlohmann::ordered_json model_args(const VitConfig& vit) {
           {"reg_tokens", vit.reg_tokens},
           {"final_norm", vit.final_norm || vit.fc_norm},  // timm: whether there is a norm at all; fc_norm moves it behind the pooling
           {"fc_norm", vit.fc_norm},
-          {"global_pool", vit.global_pool},
+          {"global_pool", timm_pool(vit)},
           {"dynamic_img_size", vit.dynamic_img_size}};
 }
 
@@ -80,8 +84,9 @@ void guarded(const std::string& where, Body body) {
 
 nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
   const VitConfig& vit = spec.vit;
-  EOSIN_CHECK(vit.norm_eps == 1e-6, Config, "[export] timm's config.json cannot say norm_eps {} (need 1e-6); export with format=dinov2",
-              vit.norm_eps);
+  EOSIN_CHECK(!vit.rope.enabled && !vit.prefix_norm, Config,
+              "[export] timm's VisionTransformer has no rotary positions and no prefix_norm; export with format=dinov3 or hf");
+  EOSIN_CHECK(vit.norm_eps == 1e-6, Config, "[export] timm's config.json cannot say norm_eps {} (need 1e-6); export with format=hf", vit.norm_eps);
   EOSIN_CHECK(vit.pos_embed_covers != "class" || vit.reg_tokens == 0, Config,
               "[export] timm has no positions for class and patches beside registers; export with format=dinov2");
   EOSIN_CHECK(!vit.final_norm || !vit.fc_norm, Config, "[export] timm has one norm, before or after the pooling; this model has both");
@@ -89,13 +94,14 @@ nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
   out["architecture"] = nearest_row(vit).timm_name;
   out["num_classes"] = 0;
   out["num_features"] = vit.embed_dim;
-  out["global_pool"] = vit.global_pool;
+  out["global_pool"] = timm_pool(vit);
+  out["feature_pool"] = vit.global_pool;  // for our own reader
   out["model_args"] = model_args(vit);
   // timm always resamples by size with antialias; a reader that can do it the weights' own way finds that here.
   out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
   out["pretrained_cfg"] = {{"tag", "eosin"},
                            {"custom_load", false},
-                           {"input_size", {vit.in_chans, vit.img_size[0], vit.img_size[1]}},
+                           {"input_size", {vit.in_chans, spec.shown_size()[0], spec.shown_size()[1]}},
                            {"fixed_input_size", !vit.dynamic_img_size},
                            {"interpolation", spec.interpolation},
                            {"crop_pct", spec.crop_pct},
@@ -116,6 +122,8 @@ ImportTarget import_target_of_timm(const nlohmann::json& config, const std::stri
     if (const BackboneRow* row = row_of_architecture(architecture)) target.num_heads = row->num_heads;
     const Json args = config.value("model_args", Json::object());
     if (args.contains("num_heads")) target.num_heads = args["num_heads"].get<int64_t>();
+    if (args.contains("norm_layer")) target.norm_eps = args["norm_layer"] == "layernormbf16" ? 1e-5 : 1e-6;
+    if (args.contains("pos_embed_rope_base")) target.rope = rope_of_dinov3(args);
     if (args.contains("no_embed_class")) target.no_embed_class = args["no_embed_class"].get<bool>();
     if (args.contains("img_size")) {
       target.source_size = pair_of(args["img_size"]);
@@ -131,7 +139,8 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
   guarded(where, [&] {
     const Json args = config.value("model_args", Json::object());
     const Json& pre = preprocessing(config);
-    spec.vit.global_pool = args.value("global_pool", config.value("global_pool", spec.vit.global_pool));
+    const std::string pool = config.value("feature_pool", args.value("global_pool", config.value("global_pool", std::string())));
+    if (!pool.empty()) spec.vit.global_pool = pool;  // empty: timm gives all tokens
     spec.vit.dynamic_img_size = args.value("dynamic_img_size", spec.vit.dynamic_img_size);
     if (config.contains("pos_embed_resample")) {
       spec.vit.pos_offset = config["pos_embed_resample"].at("offset").get<double>();
@@ -141,6 +150,8 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
     spec.std = pre.value("std", spec.std);
     spec.interpolation = pre.value("interpolation", spec.interpolation);
     spec.crop_pct = pre.value("crop_pct", spec.crop_pct);
+    const auto input = pre.value("input_size", std::vector<int64_t>());
+    if (args.contains("img_size") && input.size() == 3) spec.show({input[1], input[2]});
     EOSIN_CHECK(spec.mean.size() == 3 && spec.std.size() == 3, Data, "[{}] mean and std have {} and {} numbers (need 3)", where, spec.mean.size(),
                 spec.std.size());
   });

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/nn/init.h"
+#include "core/nn/merging_pass.h"
 
 #include <ATen/ATen.h>
 #include <torch/types.h>
@@ -31,12 +32,14 @@ VitImpl::VitImpl(const VitConfig& config) : config_(config) {
   if (config.class_token) cls_token = register_parameter("cls_token", torch::zeros({1, 1, dim}));
   if (config.reg_tokens > 0) reg_token = register_parameter("reg_token", torch::zeros({1, config.reg_tokens, dim}));
   if (config.mask_token) mask_token = register_parameter("mask_token", torch::zeros({1, dim}));
-  pos_embed = register_parameter("pos_embed", torch::zeros({1, config.pos_prefix() + config.grid().count(), dim}));
+  if (config.has_pos_embed()) pos_embed = register_parameter("pos_embed", torch::zeros({1, config.pos_prefix() + config.grid().count(), dim}));
   patch_embed = register_module("patch_embed", PatchEmbed(config.in_chans, dim, config.patch_size));
   blocks = register_module("blocks", torch::nn::ModuleList());
   for (int64_t i = 0; i < config.depth; ++i) blocks->push_back(Block(config, i));
+  if (config.rope.enabled) rope_embed = register_module("rope_embed", RopeEmbed(config.rope, dim / config.num_heads));
   const auto options = torch::nn::LayerNormOptions({dim}).eps(config.norm_eps);
   if (config.final_norm) norm = register_module("norm", torch::nn::LayerNorm(options));
+  if (config.prefix_norm) cls_norm = register_module("cls_norm", torch::nn::LayerNorm(options));
   if (config.fc_norm) fc_norm = register_module("fc_norm", torch::nn::LayerNorm(options));
 }
 
@@ -49,7 +52,7 @@ void VitImpl::init_weights(uint64_t seed) {
     if (name.rfind("patch_embed.", 0) == 0) {
       init_fan_in(p, fan_in, seed, name);
     } else if (name == "cls_token" || name == "reg_token") {
-      init_normal(p, 1e-6, seed, name);
+      init_normal(p, config_.rope.enabled ? 0.02 : 1e-6, seed, name);
     } else if (name == "pos_embed" || p.dim() == 2) {
       init_normal(p, name == "mask_token" ? 0 : 0.02, seed, name);
     } else if (ends_with(name, ".gamma")) {
@@ -58,10 +61,6 @@ void VitImpl::init_weights(uint64_t seed) {
       p.fill_(ends_with(name, ".weight") ? 1 : 0);  // norms
     }
   }
-}
-
-Tensor VitImpl::positions(PatchGrid grid) {
-  return resample_pos_embed(pos_embed, config_.grid(), grid, config_.pos_prefix(), config_.pos_resample());
 }
 
 Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK) {
@@ -77,50 +76,96 @@ Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Te
                 "[vit] a mask of [{}] for {} images of {} patches", fmt::join(mask_BN.sizes().vec(), ", "), batch, patches.size(1));
     patches = at::where(mask_BN.unsqueeze(-1), mask_token.to(patches.scalar_type()).unsqueeze(0), patches);
   }
-  const Tensor table = positions(patch_embed->grid(height, width));
+  return with_prefix(patches, patch_embed->grid(height, width), visible_BK);
+}
+
+/// Class and register tokens before the patches, each with its position where it has one.
+Tensor VitImpl::with_prefix(const Tensor& patches_BND, PatchGrid grid, const Tensor& visible_BK) {
   const int64_t placed = config_.pos_prefix();
+  Tensor table;
+  if (pos_embed.defined()) table = resample_pos_embed(pos_embed, config_.grid(), grid, placed, config_.pos_resample());
   std::vector<Tensor> parts;
   int64_t at = 0;  // row of the table
   for (const Tensor& token : {cls_token, reg_token}) {
     if (!token.defined()) continue;
     const bool has_position = at < placed;
-    parts.push_back((has_position ? token + table.slice(1, at, at + token.size(1)) : token).expand({batch, -1, -1}));
+    parts.push_back((has_position ? token + table.slice(1, at, at + token.size(1)) : token).expand({patches_BND.size(0), -1, -1}));
     if (has_position) at += token.size(1);
   }
-  patches = patches + table.slice(1, placed);
+  const Tensor patches = table.defined() ? patches_BND + table.slice(1, placed) : patches_BND;
   parts.push_back(visible_BK.defined() ? select_rows(patches, visible_BK) : patches);
   return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
 }
 
-std::vector<Tensor> VitImpl::forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
+Tensor VitImpl::coordinates(const Tensor& images_BCHW, const VitPass& pass, size_t group) const {
+  RopeChange change;
+  if (pass.drop_path) change = draw_rope_change(config_.rope, *pass.drop_path, static_cast<uint32_t>(group));
+  return rope_coordinates(patch_embed->grid(images_BCHW.size(2), images_BCHW.size(3)), config_.rope.normalize, change).to(images_BCHW.device());
+}
+
+std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
   for (const auto* per_group : {&pass.masks_BN, &pass.visible_BK})
     EOSIN_CHECK(per_group->empty() || per_group->size() == groups_BCHW.size(), Shape, "[vit] {} masks for {} groups of images", per_group->size(),
                 groups_BCHW.size());
-  std::vector<Tensor> embedded;
+  EOSIN_CHECK(pass.visible_BK.empty() || !config_.rope.enabled, Shape,
+              "[vit] a choice of visible patches needs learned positions (this model has rope)");
+  std::vector<Tensor> embedded, coordinates_N2;
   TokenGroups groups;
   for (size_t g = 0; g < groups_BCHW.size(); ++g) {
     embedded.push_back(embed(groups_BCHW[g], of_group(pass.masks_BN, g), of_group(pass.visible_BK, g)));
     groups.push_back({embedded.back().size(0), embedded.back().size(1)});
+    if (config_.rope.enabled) coordinates_N2.push_back(coordinates(groups_BCHW[g], pass, g));
   }
+  AttentionSide side;
+  for (const Tensor& coordinates : coordinates_N2) side.rope.push_back(rope_embed(coordinates));
+  const DropPathKey* drop_path = pass.drop_path ? &*pass.drop_path : nullptr;
   Tensor tokens = pack(embedded);
-  for (const auto& block : *blocks) tokens = block->as<BlockImpl>()->forward(tokens, groups, pass.drop_path ? &*pass.drop_path : nullptr);
-  return unpack(tokens, groups);
+  std::optional<MergingPass> merging;
+  if (config_.token_merge.method != "none") merging.emplace(config_, std::move(coordinates_N2), rope_embed);
+  for (size_t i = 0; i < blocks->size(); ++i) {
+    auto& block = *blocks[i]->as<BlockImpl>();
+    side.wants_keys = merging && merging->merges_in(i);
+    tokens = block.forward_attention(tokens, groups, drop_path, &side);
+    if (side.wants_keys) tokens = merging->merge(tokens, groups, side, i);
+    tokens = block.forward_mlp(tokens, groups, drop_path);
+  }
+  std::vector<MergedTokens> out;
+  for (const Tensor& group : unpack(tokens, groups)) out.push_back({group, merging ? merging->size_of(out.size(), group) : Tensor()});
+  return out;
 }
 
-Tensor VitImpl::normalise(const Tensor& tokens) { return norm.is_empty() ? tokens : norm(tokens); }
+std::vector<Tensor> VitImpl::forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
+  std::vector<Tensor> tokens;
+  for (MergedTokens& group : forward_merged(groups_BCHW, pass)) tokens.push_back(std::move(group.tokens_BND));
+  return tokens;
+}
+
+Tensor VitImpl::normalise(const Tensor& tokens) {
+  if (norm.is_empty()) return tokens;
+  if (cls_norm.is_empty()) return norm(tokens);
+  return at::cat({cls_norm(tokens.slice(1, 0, config_.prefix_tokens())), norm(tokens.slice(1, config_.prefix_tokens()))}, 1);
+}
 
 Tensor VitImpl::forward_tokens(const Tensor& images_BCHW, const VitPass& pass) { return normalise(forward_prenorm({images_BCHW}, pass).front()); }
 
-Tensor VitImpl::pool(const Tensor& tokens_BND) {
-  const Tensor feature = config_.global_pool == "token" ? class_tokens(tokens_BND) : patch_tokens(tokens_BND).mean(1);
+Tensor VitImpl::pool(const Tensor& tokens_BND, const Tensor& size_BN1) {
+  if (config_.global_pool == "token_avg") return at::cat({class_tokens(tokens_BND), mean_patch(tokens_BND, size_BN1)}, 1);
+  const Tensor feature = config_.global_pool == "token" ? class_tokens(tokens_BND) : mean_patch(tokens_BND, size_BN1);
   return fc_norm.is_empty() ? feature : fc_norm(feature);
+}
+
+Tensor VitImpl::mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1) const {
+  const Tensor patches = patch_tokens(tokens_BND);
+  if (!size_BN1.defined()) return patches.mean(1);
+  const Tensor weight = patch_tokens(size_BN1).to(patches.scalar_type());
+  return (patches * weight).sum(1) / weight.sum(1);
 }
 
 std::vector<Tensor> VitImpl::forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
   std::vector<Tensor> features;
-  for (const Tensor& tokens : forward_prenorm(groups_BCHW, pass)) {
+  for (const MergedTokens& group : forward_merged(groups_BCHW, pass)) {
     const bool one_token = config_.global_pool == "token";
-    features.push_back(pool(normalise(one_token ? tokens.slice(1, 0, 1) : tokens)));
+    features.push_back(pool(normalise(one_token ? group.tokens_BND.slice(1, 0, 1) : group.tokens_BND), group.size_BN1));
   }
   return features;
 }

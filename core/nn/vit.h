@@ -14,7 +14,7 @@ struct VitPass {
   std::vector<Tensor> masks_BN;
   /// Per group (or empty), [B, K] int64: the patches that the blocks see, in this order; chosen after positions are added (MAE).
   std::vector<Tensor> visible_BK;
-  /// Stochastic depth is applied only when this is set.
+  /// Stochastic depth and the changes of rotary coordinates are applied only when this is set.
   std::optional<DropPathKey> drop_path;
 };
 
@@ -23,25 +23,31 @@ struct VitPass {
 /// Shapes   a group of images is [B, C, H, W]; its tokens are [B, prefix + N, D]. Groups may differ in B and in size: global and
 ///          local crops go through norms and linears together and through attention group by group.
 /// Errors   Shape: a side that is no multiple of the patch, another size than img_size without dynamic_img_size, an empty batch, a mask
-///          or a choice of visible patches of another length (each names both numbers).
-/// Checked  golden nn.vit, nn.vit_dinov2; tests/nn/test_vit.cpp: gradcheck, groups equal single passes, seeds.
+///          or a choice of visible patches of another length (each names both numbers); visible patches beside rotary positions.
+/// Checked  golden nn.vit, nn.vit_dinov2, nn.vit_dinov3, nn.vit_hf, nn.vit_tome; tests/nn/test_vit.cpp: gradcheck, groups equal single
+///          passes, seeds.
 class VitImpl : public torch::nn::Module {
  public:
   /// Config error from config.check(). The weights are torch's defaults until init_weights or load_weights.
   explicit VitImpl(const VitConfig& config);
-  /// Linears, positions: normal 0.02; class and register tokens: normal 1e-6; patch convolution: torch's default; biases and mask token 0.
+  /// Linears, positions: normal 0.02; class and register tokens: normal 1e-6 (0.02 with rope, as DINOv3); patch convolution: torch's default; biases
+  /// and mask token 0.
   void init_weights(uint64_t seed);
 
   const VitConfig& config() const { return config_; }
 
-  /// Tokens after the last block, before the final norm.
+  /// Tokens after the last block, before the final norm. With token_merge the patches of a sequence are fewer, in another order.
   std::vector<Tensor> forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
-  /// The final norm, where the model has one.
+  /// The same with the number of tokens that each stands for; sizes are undefined without token_merge.
+  std::vector<MergedTokens> forward_merged(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
+  /// The final norm, where the model has one; with prefix_norm the tokens must begin with the prefix.
   Tensor normalise(const Tensor& tokens);
   /// Normalised tokens of one batch of images.
   Tensor forward_tokens(const Tensor& images_BCHW, const VitPass& pass = {});
-  /// The feature of each image from its normalised tokens: class token or mean of patch tokens, then fc_norm.
-  Tensor pool(const Tensor& tokens_BND);
+  /// The feature of each image from its normalised tokens: class token, mean of patch tokens, or both; then fc_norm.
+  Tensor pool(const Tensor& tokens_BND, const Tensor& size_BN1 = {});
+  /// The mean of the patch tokens; merged ones weigh as many as they stand for.
+  Tensor mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1 = {}) const;
   /// Features [B, D] of each group; norms only what the pooling needs.
   std::vector<Tensor> forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
   /// Features [B, D] of one batch.
@@ -54,13 +60,15 @@ class VitImpl : public torch::nn::Module {
 
  private:
   Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK);
-  Tensor positions(PatchGrid grid);
+  Tensor with_prefix(const Tensor& patches_BND, PatchGrid grid, const Tensor& visible_BK);
+  Tensor coordinates(const Tensor& images_BCHW, const VitPass& pass, size_t group) const;
 
   VitConfig config_;
   Tensor cls_token, reg_token, mask_token, pos_embed;
   PatchEmbed patch_embed{nullptr};
   torch::nn::ModuleList blocks{nullptr};
-  torch::nn::LayerNorm norm{nullptr}, fc_norm{nullptr};
+  RopeEmbed rope_embed{nullptr};
+  torch::nn::LayerNorm norm{nullptr}, cls_norm{nullptr}, fc_norm{nullptr};
 };
 TORCH_MODULE(Vit);
 

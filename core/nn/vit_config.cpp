@@ -14,15 +14,20 @@ struct IsOptional : std::false_type {};
 template <class T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
-/// Fills a flat struct from a JSON object and remembers which keys it knew.
+/// Fills a struct from a JSON object; an unknown key is an error.
 class JsonReader : public config::Visitor {
  public:
-  explicit JsonReader(const nlohmann::json& json) : json_(json) {}
-  std::set<std::string> known;
+  JsonReader(const nlohmann::json& json, const std::string& where) : json_(json), where_(where) {
+    EOSIN_CHECK(json.is_object(), Data, "[{}] the model's description is not a JSON object", where);
+  }
+  void check_all_known() const {
+    for (const auto& [key, value] : json_.items())
+      EOSIN_CHECK(known_.count(key), Data, "[{}] the model's description has an unknown key '{}'; it was written by another version", where_, key);
+  }
 
  protected:
   void field(const char* key, config::FieldRef value, const char*, const config::Rules&) override {
-    known.insert(key);
+    known_.insert(key);
     const auto it = json_.find(key);
     if (it == json_.end()) return;
     std::visit(
@@ -36,17 +41,26 @@ class JsonReader : public config::Visitor {
         },
         value);
   }
-  void section(const char*, ConfigRef, const char*) override { EOSIN_ASSERT(!"a flat struct"); }
-  void choice(const char*, config::Choice&, const char*) override { EOSIN_ASSERT(!"a flat struct"); }
+  void section(const char* key, ConfigRef value, const char*) override {
+    known_.insert(key);
+    const auto it = json_.find(key);
+    if (it == json_.end()) return;
+    JsonReader reader(*it, where_);
+    value.visit(reader);
+    reader.check_all_known();
+  }
+  void choice(const char*, config::Choice&, const char*) override { EOSIN_ASSERT(!"a model has no choice by name"); }
 
  private:
   const nlohmann::json& json_;
+  const std::string& where_;
+  std::set<std::string> known_;
 };
 
 }  // namespace
 
 int64_t VitConfig::pos_prefix() const {
-  if (pos_embed_covers == "patches") return 0;
+  if (pos_embed_covers == "patches" || pos_embed_covers == "none") return 0;
   return pos_embed_covers == "class" ? (class_token ? 1 : 0) : prefix_tokens();
 }
 
@@ -58,8 +72,14 @@ void VitConfig::check() const {
                 std::max(side / std::max<int64_t>(patch_size, 1), int64_t{1}) * patch_size,
                 (side / std::max<int64_t>(patch_size, 1) + 1) * patch_size);
   EOSIN_CHECK(num_heads > 0 && embed_dim % num_heads == 0, Config, "[vit] embed_dim {} does not divide among {} heads", embed_dim, num_heads);
-  EOSIN_CHECK(class_token || global_pool != "token", Config, "[vit] global_pool 'token' needs a class token; use global_pool 'avg'");
+  EOSIN_CHECK(class_token || global_pool == "avg", Config, "[vit] global_pool '{}' needs a class token; use global_pool 'avg'", global_pool);
+  EOSIN_CHECK(!fc_norm || global_pool != "token_avg", Config, "[vit] fc_norm is for one token (got global_pool 'token_avg')");
   EOSIN_CHECK(depth > 0 && mlp_hidden > 0, Config, "[vit] depth {} and mlp_hidden {} must be positive", depth, mlp_hidden);
+  EOSIN_CHECK(!rope.enabled || embed_dim / num_heads % 4 == 0, Config, "[vit] rope needs heads of a multiple of 4 (got {} / {} = {})", embed_dim,
+              num_heads, embed_dim / num_heads);
+  token_merge.check(depth);
+  EOSIN_CHECK(token_merge.method == "none" || drop_path_rate == 0, Config,
+              "[vit] token_merge needs drop_path_rate 0 (got {}): a sequence that skips attention has no keys to compare", drop_path_rate);
 }
 
 nlohmann::ordered_json to_json(const VitConfig& config) {
@@ -68,16 +88,14 @@ nlohmann::ordered_json to_json(const VitConfig& config) {
 }
 
 VitConfig vit_config_from_json(const nlohmann::json& json, const std::string& where) {
-  EOSIN_CHECK(json.is_object(), Data, "[{}] the model's description is not a JSON object", where);
   VitConfig config;
-  JsonReader reader(json);
+  JsonReader reader(json, where);
   try {
     config.visit(reader);
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::Data, "[{}] the model's description has a value of the wrong type: {}", where, e.what());
   }
-  for (const auto& [key, value] : json.items())
-    EOSIN_CHECK(reader.known.count(key), Data, "[{}] the model's description has an unknown key '{}'; it was written by another version", where, key);
+  reader.check_all_known();
   config.check();
   return config;
 }

@@ -2,6 +2,8 @@
 // What a vision transformer is: enough to build the module that a set of weights fits, and to compute the same features.
 #include "core/base/config.h"
 #include "core/nn/pos_embed.h"
+#include "core/nn/rope.h"
+#include "core/nn/token_merge.h"
 
 #include <string>
 #include <vector>
@@ -13,12 +15,13 @@ struct VitConfig {
   std::vector<int64_t> img_size = {224, 224};
   int64_t patch_size = 16, in_chans = 3, embed_dim = 384, depth = 12, num_heads = 6, mlp_hidden = 1536;
   std::string ffn = "mlp";
-  bool qkv_bias = true, qk_norm = false;
+  bool qkv_bias = true, zero_k_bias = false, qk_norm = false;
   std::optional<double> init_values;
   bool class_token = true, mask_token = false;
   int64_t reg_tokens = 0;
   std::string pos_embed_covers = "all";
-  bool final_norm = true, fc_norm = false;
+  RopeConfig rope;
+  bool final_norm = true, prefix_norm = false, fc_norm = false;
   std::string global_pool = "token";
   double norm_eps = 1e-6;
   bool dynamic_img_size = true;
@@ -26,6 +29,7 @@ struct VitConfig {
   bool pos_antialias = true;
   double drop_path_rate = 0;
   bool drop_path_uniform = false;
+  TokenMergeConfig token_merge;
 
   void visit(config::Visitor& v) {
     v("img_size", img_size, "height and width that the position table was made for", config::Length{2, 2}, config::Range{1, 65536});
@@ -37,31 +41,40 @@ struct VitConfig {
     v("mlp_hidden", mlp_hidden, "width inside the feed-forward network (after gating for swiglu)", config::Range{1, 1 << 20});
     v("ffn", ffn, "feed-forward network: GELU, or gated SiLU", config::OneOf{{"mlp", "swiglu"}});
     v("qkv_bias", qkv_bias, "bias of the q, k, v projections");
+    v("zero_k_bias", zero_k_bias, "no bias of the keys (DINOv3; matters with rope or qk_norm)");
     v("qk_norm", qk_norm, "layer norm of queries and keys over the head");
     v("init_values", init_values, "initial LayerScale; none without LayerScale", config::Range{0, 10});
     v("class_token", class_token, "a class token before the patches");
     v("mask_token", mask_token, "a token that replaces masked patches");
     v("reg_tokens", reg_tokens, "register tokens after the class token", config::Range{0, 1024});
-    v("pos_embed_covers", pos_embed_covers, "tokens with a position: all, class (class and patches), patches",
-      config::OneOf{{"all", "class", "patches"}});
+    v("pos_embed_covers", pos_embed_covers, "tokens with a learned position: all, class (class and patches), patches, none",
+      config::OneOf{{"all", "class", "patches", "none"}});
+    v("rope", rope, "rotary positions");
     v("final_norm", final_norm, "layer norm after the last block");
+    v("prefix_norm", prefix_norm, "class and register tokens have a final norm of their own (DINOv3's cls_norm)");
     v("fc_norm", fc_norm, "layer norm after pooling");
-    v("global_pool", global_pool, "feature of an image: its class token, or the mean of its patch tokens", config::OneOf{{"token", "avg"}});
+    v("global_pool", global_pool, "feature of an image: its class token, the mean of its patch tokens, or both side by side",
+      config::OneOf{{"token", "avg", "token_avg"}});
     v("norm_eps", norm_eps, "eps of every layer norm", config::Range{0, 1, config::kOpenLow});
     v("dynamic_img_size", dynamic_img_size, "accept other image sizes by resampling the positions");
     v("pos_offset", pos_offset, "offset of the scale factors when positions are resampled (DINO, DINOv2: 0.1)", config::Range{0, 1});
     v("pos_antialias", pos_antialias, "antialias when positions are resampled");
     v("drop_path_rate", drop_path_rate, "stochastic depth", config::Range{0, 1, config::kOpenHigh});
     v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+    v("token_merge", token_merge, "merging of similar tokens");
   }
 
   PatchGrid grid() const { return {img_size[0] / patch_size, img_size[1] / patch_size}; }
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + reg_tokens; }
+  /// Width of an image's feature.
+  int64_t feature_dim() const { return global_pool == "token_avg" ? 2 * embed_dim : embed_dim; }
+  bool has_pos_embed() const { return pos_embed_covers != "none"; }
   /// Rows of the position table that belong to prefix tokens.
   int64_t pos_prefix() const;
   PosResample pos_resample() const { return {pos_antialias, pos_offset}; }
 
-  /// Config error naming both numbers: sides that are no multiple of the patch, width not divisible by heads, a pooling without its token.
+  /// Config error naming both numbers: sides that are no multiple of the patch, width not divisible by heads, a pooling without its token,
+  /// a head that rotary positions cannot split, tokens that merge beside stochastic depth.
   void check() const;
 };
 

@@ -7,9 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <regex>
 
 namespace eosin::nn {
 namespace {
@@ -21,60 +19,11 @@ bool any_key(const TensorMap& weights, const std::string& prefix) {
   return it != weights.end() && starts_with(it->first, prefix);
 }
 
-/// Keeps the keys that begin with `prefix`, without it; the others are dropped.
-void descend(TensorMap& weights, const std::string& prefix, std::vector<std::string>& dropped) {
-  TensorMap kept;
-  for (auto& [name, t] : weights) {
-    if (starts_with(name, prefix))
-      kept.emplace(name.substr(prefix.size()), t);
-    else
-      dropped.push_back(name);
-  }
-  weights = std::move(kept);
-}
-
-/// Takes the backbone out of what checkpoints wrap round it. True if there was a projection head beside it.
-bool unwrap(TensorMap& weights, std::vector<std::string>& dropped) {
-  bool self_supervised = false;
-  for (bool again = true; again;) {
-    again = false;
-    for (const char* prefix : {"state_dict.", "model.", "module.", "_orig_mod.", "teacher.", "student.", "backbone."}) {
-      if (!any_key(weights, prefix)) continue;
-      const std::string p = prefix;
-      self_supervised |= p == "teacher." || p == "student." || p == "backbone.";
-      descend(weights, p, dropped);
-      again = true;
-      break;
-    }
-  }
-  return self_supervised;
-}
-
 std::string some_keys(const TensorMap& weights) {
   std::vector<std::string> names;
   for (const auto& [name, t] : weights)
     if (names.size() < 4) names.push_back(name);
   return fmt::format("{}", fmt::join(names, ", "));
-}
-
-bool has_blocks_in_chunks(const TensorMap& weights) {
-  static const std::regex chunked(R"(blocks\.\d+\.\d+\..*)");
-  return std::any_of(weights.begin(), weights.end(), [](const auto& item) { return std::regex_match(item.first, chunked); });
-}
-
-/// Renames to timm's words and tells where the weights come from.
-std::string rename(TensorMap& weights, bool self_supervised, std::vector<std::string>& dropped) {
-  const bool dinov2 =
-      weights.count("mask_token") || weights.count("register_tokens") || has_blocks_in_chunks(weights) || weights.count("blocks.0.mlp.w12.weight");
-  TensorMap renamed;
-  for (auto& [name, t] : weights) {
-    if (name == "mask_token" || starts_with(name, "head.") || starts_with(name, "head_dist."))
-      dropped.push_back(name);
-    else
-      renamed.emplace(timm_name(name), t);
-  }
-  weights = std::move(renamed);
-  return dinov2 ? "dinov2" : self_supervised ? "dino" : "timm";
 }
 
 std::optional<int64_t> square_root(int64_t n) {
@@ -106,8 +55,13 @@ int64_t infer_heads(const TensorMap& weights, const VitConfig& config, const Imp
   if (target.num_heads) return *target.num_heads;
   if (const auto it = weights.find("blocks.0.attn.q_norm.weight"); it != weights.end() && it->second.numel() > 0)
     return config.embed_dim / it->second.numel();
+  if (const auto it = weights.find("rope_embed.periods"); it != weights.end() && it->second.numel() > 0)
+    return config.embed_dim / (4 * it->second.numel());
+  const auto alike = [&](const BackboneRow& row) { return row.embed_dim == config.embed_dim && row.depth == config.depth; };
   for (const BackboneRow& row : backbones())
-    if (row.embed_dim == config.embed_dim && row.depth == config.depth) return row.num_heads;
+    if (alike(row) && row.mlp_hidden == config.mlp_hidden && row.ffn == config.ffn) return row.num_heads;
+  for (const BackboneRow& row : backbones())
+    if (alike(row)) return row.num_heads;
   EOSIN_CHECK(config.embed_dim % 64 == 0, Config,
               "[import] cannot tell the number of attention heads of a model of width {}; name it (model.num_heads)", config.embed_dim);
   return config.embed_dim / 64;
@@ -136,8 +90,25 @@ const Tensor& require_tokens(const TensorMap& weights, const std::string& name) 
   return tokens;
 }
 
-/// Everything that the names and shapes say.
-VitConfig infer_config(const TensorMap& weights, const std::string& origin, const ImportTarget& target) {
+/// A model without a position table turns queries and keys; its size is the usual one.
+void infer_rotation(VitConfig& config, const ImportTarget& target) {
+  config.pos_embed_covers = "none";
+  config.rope = target.rope.value_or(config.rope);
+  config.rope.enabled = true;
+  const int64_t side = std::max<int64_t>(224 / config.patch_size, 1) * config.patch_size;
+  config.img_size = target.source_size.empty() ? std::vector<int64_t>{side, side} : target.source_size;
+}
+
+/// The width and kind of the feed-forward network.
+void infer_mlp(VitConfig& config, const TensorMap& weights) {
+  const Tensor &fc1 = require(weights, "blocks.0.mlp.fc1.weight"), &fc2 = require(weights, "blocks.0.mlp.fc2.weight");
+  EOSIN_CHECK(fc1.dim() == 2 && fc2.dim() == 2, Data, "[import] blocks.0.mlp.fc1.weight and fc2.weight must be matrices");
+  config.mlp_hidden = fc2.size(1);
+  config.ffn = fc1.size(0) == 2 * fc2.size(1) ? "swiglu" : "mlp";
+}
+
+/// Everything that the names and shapes say, and what is known of the origin.
+VitConfig infer_config(const TensorMap& weights, const WeightOrigin& origin, bool zero_k_bias, const ImportTarget& target) {
   VitConfig config;
   const Tensor& kernel = patch_kernel(weights);
   config.embed_dim = kernel.size(0);
@@ -145,30 +116,32 @@ VitConfig infer_config(const TensorMap& weights, const std::string& origin, cons
   config.patch_size = kernel.size(2);
   config.depth = 0;
   while (any_key(weights, fmt::format("blocks.{}.", config.depth))) ++config.depth;
-  const Tensor &fc1 = require(weights, "blocks.0.mlp.fc1.weight"), &fc2 = require(weights, "blocks.0.mlp.fc2.weight");
-  EOSIN_CHECK(fc1.dim() == 2 && fc2.dim() == 2, Data, "[import] blocks.0.mlp.fc1.weight and fc2.weight must be matrices");
-  config.mlp_hidden = fc2.size(1);
-  config.ffn = fc1.size(0) == 2 * fc2.size(1) ? "swiglu" : "mlp";
+  infer_mlp(config, weights);
   config.qkv_bias = weights.count("blocks.0.attn.qkv.bias") > 0;
+  config.zero_k_bias = zero_k_bias;
   config.qk_norm = weights.count("blocks.0.attn.q_norm.weight") > 0;
   if (weights.count("blocks.0.ls1.gamma")) config.init_values = 1e-5;
   config.class_token = weights.count("cls_token") > 0;
+  config.mask_token = weights.count("mask_token") > 0;
   if (weights.count("reg_token")) config.reg_tokens = require_tokens(weights, "reg_token").size(1);
   config.final_norm = weights.count("norm.weight") > 0;
+  config.prefix_norm = weights.count("cls_norm.weight") > 0;
   config.fc_norm = weights.count("fc_norm.weight") > 0;
   config.global_pool = config.class_token && !config.fc_norm ? "token" : "avg";
+  config.norm_eps = target.norm_eps.value_or(origin.norm_eps);
   config.num_heads = infer_heads(weights, config, target);
-  infer_positions(config, require_tokens(weights, "pos_embed").size(1), target);
-  const bool by_offset = (origin == "dinov2" && config.reg_tokens == 0) || origin == "dino";
-  config.pos_offset = by_offset ? 0.1 : 0;
-  config.pos_antialias = !by_offset;
+  if (origin.rotary)
+    infer_rotation(config, target);
+  else
+    infer_positions(config, require_tokens(weights, "pos_embed").size(1), target);
+  config.pos_offset = origin.resample.offset;
+  config.pos_antialias = origin.resample.antialias;
   config.check();
   return config;
 }
 
-/// DINOv2 gives the class token a position and the registers none; timm's form of that has no class position.
+/// The class token gets its position; the table keeps the patches'.
 void fold_class_position(TensorMap& weights) {
-  if (!weights.count("reg_token") || !weights.count("cls_token")) return;
   const Tensor table = require_tokens(weights, "pos_embed");
   weights["cls_token"] = require_tokens(weights, "cls_token") + table.slice(1, 0, 1);
   weights["pos_embed"] = table.slice(1, 1).contiguous();
@@ -185,34 +158,6 @@ bool listed(const std::string& name, const std::vector<std::string>& names) { re
 
 }  // namespace
 
-std::string timm_name(const std::string& name) {
-  static const std::regex chunked(R"(blocks\.\d+\.(\d+)\.)");
-  static const std::array<std::pair<std::regex, const char*>, 3> words = {
-      {{std::regex(R"(\.mlp\.w12\.)"), ".mlp.fc1."}, {std::regex(R"(\.mlp\.w3\.)"), ".mlp.fc2."}, {std::regex("^register_tokens$"), "reg_token"}}};
-  std::string out = std::regex_replace(name, chunked, "blocks.$1.");
-  for (const auto& [from, to] : words) out = std::regex_replace(out, from, to);
-  return out;
-}
-
-std::string dinov2_name(const std::string& name, const std::string& ffn) {
-  if (name == "reg_token") return "register_tokens";
-  if (ffn != "swiglu") return name;
-  static const std::regex fc1(R"(\.mlp\.fc1\.)"), fc2(R"(\.mlp\.fc2\.)");
-  return std::regex_replace(std::regex_replace(name, fc1, ".mlp.w12."), fc2, ".mlp.w3.");
-}
-
-TensorMap to_dinov2(const TensorMap& weights, const VitConfig& config) {
-  EOSIN_CHECK(config.class_token && config.final_norm && !config.fc_norm && !config.qk_norm, Config,
-              "[export] DINOv2's code needs a class token and a final norm, and has no fc_norm or qk_norm; export with format=timm");
-  EOSIN_CHECK(config.reg_tokens == 0 || config.pos_embed_covers != "all", Config,
-              "[export] DINOv2's registers have no position; export with format=timm");
-  TensorMap out;
-  for (const auto& [name, t] : weights) out.emplace(dinov2_name(name, config.ffn), t);
-  if (!out.count("mask_token")) out["mask_token"] = at::zeros({1, config.embed_dim}, out.at("cls_token").options());
-  if (config.pos_prefix() == 0) out["pos_embed"] = at::cat({at::zeros_like(out.at("cls_token")), out.at("pos_embed")}, 1);
-  return out;
-}
-
 void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
   VitConfig& config = imported.config;
   const PatchGrid from = config.grid();
@@ -225,6 +170,7 @@ void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
   config.check();
   const std::string kernel = "patch_embed.proj.weight";
   replace(imported, kernel, resample_patch_embed(imported.weights.at(kernel), {config.patch_size, config.patch_size}));
+  if (!config.has_pos_embed()) return;
   const Tensor table = imported.weights.at("pos_embed");
   const Tensor resampled = resample_pos_embed(table, from, config.grid(), config.pos_prefix(), {true, 0});
   if (from != config.grid()) imported.resized.push_back({"pos_embed", table.sizes().vec(), resampled.sizes().vec()});
@@ -232,16 +178,19 @@ void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
 }
 
 ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& target) {
-  ImportedWeights imported;
-  imported.weights = source;
-  const bool self_supervised = unwrap(imported.weights, imported.dropped);
-  imported.origin = rename(imported.weights, self_supervised, imported.dropped);
+  NamedWeights named = to_timm_names(source, target.mask_token);
   ImportTarget told = target;
-  if (imported.origin == "dinov2") {
-    fold_class_position(imported.weights);
-    told.no_embed_class = imported.weights.count("reg_token") > 0;
+  if (named.origin->folds_class_position) {
+    fold_class_position(named.weights);
+    told.no_embed_class = true;
   }
-  imported.config = infer_config(imported.weights, imported.origin, told);
+  ImportedWeights imported;
+  imported.origin = named.origin->name;
+  imported.config = infer_config(named.weights, *named.origin, named.zero_k_bias, told);
+  imported.weights = std::move(named.weights);
+  imported.dropped = std::move(named.dropped);
+  if (imported.config.rope.enabled)  // only DINOv3's own files hold them
+    imported.weights.emplace("rope_embed.periods", rope_periods(imported.config.rope, imported.config.embed_dim / imported.config.num_heads));
   resize_weights(imported, target);
   return imported;
 }

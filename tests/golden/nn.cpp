@@ -2,6 +2,7 @@
 #include "core/nn/drop_path.h"
 #include "core/nn/patch_embed_resample.h"
 #include "core/nn/vit.h"
+#include "core/nn/weight_export.h"
 #include "core/nn/weights.h"
 #include "tests/golden/runner.h"
 

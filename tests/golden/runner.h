@@ -50,6 +50,7 @@ std::vector<Row> data_views_rows();   // data_views.cpp
 std::vector<Row> data_stain_rows();   // data_stain.cpp
 std::vector<Row> base_rows();         // base.cpp: philox, crc32c, feistel, sampler, file formats
 std::vector<Row> nn_rows();           // nn.cpp
+std::vector<Row> nn_more_rows();      // nn_more.cpp: rotary positions, token merging, imported models
 std::vector<Row> ssl_rows();          // ssl.cpp
 std::vector<Row> ssl_masked_rows();   // ssl_masked.cpp: DINOv2, iBOT, MAE, masks, regularisers
 std::vector<Row> ssl_joint_rows();    // ssl_joint.cpp: joint embedding, distillation

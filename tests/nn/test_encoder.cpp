@@ -94,15 +94,20 @@ TEST_F(EncoderFiles, RunFolderHoldsTeacherAndStudent) {
   EXPECT_THAT(message_of([&] { load_encoder(path("run"), {"mentor", {}}); }, ErrorKind::Config), HasSubstr("mentor"));
 }
 
-TEST_F(EncoderFiles, ARunWithoutATeacherGivesItsStudent) {
-  Vit original = model();
+TEST_F(EncoderFiles, ARunOfOneNetworkNeedsNoFlag) {
   State objective, task, all;
-  for (const auto& [name, t] : named_weights(*original)) objective.tensors["student.backbone." + name] = t.detach();
+  for (const auto& [name, t] : named_weights(*model())) objective.tensors["student.backbone." + name] = t.detach();
   objective.values["encoder"] = to_json(spec_);
   task.add("objective", objective);
   all.add("task", task);
   save_checkpoint(path("run/checkpoints"), 7, all);
-  EXPECT_EQ(load_encoder(path("run")).weights_hash, weights_hash(named_weights(*original)));
+  EXPECT_EQ(load_encoder(path("run")).weights_hash, weights_hash(named_weights(*model())));
+  EncoderSource teacher;
+  teacher.network = "teacher";
+  EXPECT_THAT(message_of([&] { load_encoder(path("run"), teacher); }, ErrorKind::Config), HasSubstr("holds no teacher"));
+  EncoderSource named;
+  named.preset = "uni";
+  EXPECT_THAT(message_of([&] { load_encoder(path("run"), named); }, ErrorKind::Config), HasSubstr("leave out preset=uni"));
 }
 
 /// It belongs to the training: timm's models have none, and a model that wants one starts without it.
@@ -117,6 +122,58 @@ TEST_F(EncoderFiles, TheMaskTokenStaysBehind) {
   load_pretrained(started, path("out"));
   load_pretrained(plain, path("out"));
   EXPECT_TRUE(named_weights(*started).at("norm.weight").equal(named_weights(*plain).at("norm.weight")));
+}
+
+TEST_F(EncoderFiles, EveryLibraryThatCanSayAModelGivesItBack) {
+  struct Kind {
+    const char* format;
+    int64_t registers;
+    bool scaled, gated, rotary;
+  };
+  for (const Kind& kind :
+       {Kind{"hf", 0, false, false, false}, Kind{"hf", 0, true, true, false}, Kind{"hf", 3, true, false, false}, Kind{"hf", 2, true, true, true},
+        Kind{"hf", 0, true, false, true}, Kind{"dinov3", 2, true, true, true}, Kind{"dinov3", 0, false, false, true}}) {
+    EncoderSpec spec = spec_;
+    VitConfig& vit = spec.vit;
+    vit.embed_dim = 24;
+    vit.mlp_hidden = 16;
+    vit.reg_tokens = kind.registers;
+    if (kind.registers > 0) vit.pos_embed_covers = "patches";
+    if (kind.scaled) vit.init_values = 1e-5;
+    vit.ffn = kind.gated ? "swiglu" : "mlp";
+    vit.rope.enabled = vit.zero_k_bias = kind.rotary;
+    if (kind.rotary) vit.pos_embed_covers = "none";
+    vit.global_pool = "token_avg";
+    spec.image_size_px = 14;
+    Vit original(vit);
+    original->init_weights(7);
+    const at::NoGradGuard no_grad;
+    write_encoder(path("lib"), spec, named_weights(*original), kind.format);
+    Encoder back = load_encoder(path("lib"));
+    for (const Tensor& images : {at::randn({2, 3, 35, 21}), at::randn({2, 3, 42, 28})})
+      EXPECT_TRUE(back.embed(images).equal(original->forward(images))) << kind.format << " " << kind.registers << kind.scaled << kind.rotary;
+    EXPECT_EQ(back.spec.mean, spec.mean);
+    EXPECT_EQ(back.spec.vit.img_size, vit.img_size);
+    EXPECT_EQ(back.spec.shown_size(), (std::vector<int64_t>{14, 14}));
+    fs::remove_all(path("lib"));
+  }
+  EncoderSpec odd = spec_;
+  odd.vit.norm_eps = 1e-12;
+  EXPECT_EQ(format_for(odd.vit), "hf");
+  EXPECT_THAT(message_of([&] { write_encoder(path("x"), odd, named_weights(*model())); }, ErrorKind::Config), HasSubstr("format=hf"));
+  odd.vit.qk_norm = true;
+  EXPECT_THAT(message_of([&] { write_encoder(path("x"), odd, {}, "hf"); }, ErrorKind::Config), HasSubstr("qk_norm"));
+}
+
+TEST_F(EncoderFiles, MergesTokensWhenAsked) {
+  Vit original = model();
+  write_encoder(path("out"), spec_, named_weights(*original));
+  EncoderSource source;
+  source.token_merge.method = "tome";
+  source.token_merge.r = 2;
+  Encoder merging = load_encoder(path("out"), source);
+  EXPECT_EQ(merging.model->config().token_merge.r, 2);
+  EXPECT_EQ(merging.weights_hash, weights_hash(named_weights(*original)));
 }
 
 TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {

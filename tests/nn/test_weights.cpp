@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/nn/vit.h"
+#include "core/nn/weight_export.h"
 #include "core/nn/weights.h"
 #include "tests/message_of.h"
 
@@ -59,12 +60,60 @@ TEST(Weights, Dinov2AndBackIsBitExact) {
       const TensorMap ours = weights_of(config), theirs = to_dinov2(ours, config);
       EXPECT_TRUE(theirs.count("mask_token"));
       const ImportedWeights back = convert_state_dict(theirs, heads(2));
-      EXPECT_EQ(back.origin, "dinov2");
+      EXPECT_EQ(back.origin, registers > 0 ? "dinov2_reg" : "dinov2");
       EXPECT_EQ(back.config.pos_embed_covers, config.pos_embed_covers);
       EXPECT_EQ(back.config.pos_antialias, registers > 0);
       ASSERT_EQ(back.weights.size(), ours.size());
       for (const auto& [name, t] : ours) EXPECT_TRUE(t.equal(back.weights.at(name))) << name;
     }
+}
+
+TEST(Weights, AMaskTokenIsKeptWhenAskedFor) {
+  const VitConfig config = config_with(0);
+  TensorMap theirs = to_dinov2(weights_of(config), config);
+  theirs["mask_token"] = at::full({1, 26}, 0.25);
+  ImportTarget target = heads(2);
+  EXPECT_FALSE(convert_state_dict(theirs, target).config.mask_token);
+  target.mask_token = true;
+  const ImportedWeights imported = convert_state_dict(theirs, target);
+  EXPECT_TRUE(imported.config.mask_token);
+  EXPECT_TRUE(imported.weights.at("mask_token").equal(theirs.at("mask_token")));
+}
+
+TEST(Weights, TakesTheEncoderOutOfAnMaeCheckpoint) {
+  TensorMap mae = weights_of(config_with(0));
+  const TensorMap ours = mae;
+  mae["mask_token"] = at::zeros({1, 1, 8});
+  mae["decoder_pos_embed"] = at::zeros({1, 17, 8});
+  mae["decoder_blocks.0.norm1.weight"] = at::zeros({8});
+  ImportTarget target = heads(2);
+  target.mask_token = true;  // MAE's belongs to its decoder
+  const ImportedWeights imported = convert_state_dict(mae, target);
+  EXPECT_EQ(imported.origin, "mae");
+  EXPECT_EQ(imported.dropped.size(), 3u);
+  EXPECT_EQ(imported.weights.size(), ours.size());
+}
+
+TEST(Weights, OriginsSetWhatShapesDoNotSay) {
+  VitConfig config = config_with(0);
+  config.embed_dim = 24;
+  config.init_values.reset();
+  const ImportedWeights vit = convert_state_dict(to_hf(weights_of(config), config), heads(2));
+  EXPECT_EQ(vit.origin, "hf_vit");
+  EXPECT_DOUBLE_EQ(vit.config.norm_eps, 1e-12);
+  EXPECT_FALSE(vit.config.pos_antialias);
+  EXPECT_DOUBLE_EQ(vit.config.pos_offset, 0);
+  config.rope.enabled = config.zero_k_bias = true;
+  config.pos_embed_covers = "none";
+  config.ffn = "swiglu";
+  const TensorMap ours = weights_of(config), hub = to_dinov3(ours, config);
+  EXPECT_TRUE(hub.count("blocks.1.mlp.w2.weight") && hub.count("blocks.0.attn.qkv.bias_mask"));
+  const ImportedWeights v3 = convert_state_dict(hub);  // the periods tell the heads
+  EXPECT_EQ(v3.origin, "dinov3");
+  EXPECT_EQ(v3.config.num_heads, 2);
+  EXPECT_TRUE(v3.config.zero_k_bias);
+  EXPECT_DOUBLE_EQ(v3.config.norm_eps, 1e-5);
+  for (const auto& [name, t] : ours) EXPECT_TRUE(t.equal(v3.weights.at(name))) << name;
 }
 
 TEST(Weights, TakesTheTeacherOutOfADinoCheckpoint) {

@@ -104,6 +104,27 @@ def check_bare_state_dict(bin_folder, folder):
     assert wrong.returncode == 5 and "error: " in wrong.stderr, wrong
 
 
+def check_preset(bin_folder, folder):
+    """A published encoder's file: its images and pooling come from the preset, and another model's file is refused."""
+    model = timm.create_model("vit_small_patch16_224", num_classes=0, dynamic_img_size=True).eval()
+    randomise(model)
+    path = folder / "weights.safetensors"
+    save_file(model.state_dict(), path)
+    imported = eosin(bin_folder, "import", path, "--preset=kaiko_s16", f"out={folder / 'kaiko'}")
+    assert imported["features"] == 384 and imported["pooling"] == "token", imported
+    config = json.loads((folder / "kaiko" / "config.json").read_text())
+    assert config["pretrained_cfg"]["mean"] == [0.5, 0.5, 0.5] and config["pretrained_cfg"]["input_size"] == [3, 224, 224], config
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        difference = worst(features_of(bin_folder, folder / "kaiko", images, folder), model(images))
+    print(f"{'preset kaiko_s16':28s} largest difference of features {difference:.2e}")
+    assert difference < TOLERANCE
+
+    for preset, code, words in (("uni", 3, "need width 1024"), ("kaiko_s8", 3, "patch 8"), ("unni", 2, "did you mean 'uni'")):
+        wrong = subprocess.run([bin_folder / "eosin", "import", path, f"preset={preset}"], stderr=subprocess.PIPE, text=True)
+        assert wrong.returncode == code and words in wrong.stderr, wrong
+
+
 def main():
     bin_folder = Path(sys.argv[1]).resolve()
     print(f"timm {timm.__version__}, torch {torch.__version__}")
@@ -112,6 +133,8 @@ def main():
             check_case(bin_folder, name, architecture, args, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         check_bare_state_dict(bin_folder, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        check_preset(bin_folder, Path(folder))
 
 
 if __name__ == "__main__":
