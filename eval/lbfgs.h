@@ -27,7 +27,7 @@ using Differentiable = std::function<double(std::span<const double> x, std::span
 ///
 /// Differs  near the minimum, where f is flat to rounding, a step is also accepted by its slopes alone (Hager and Zhang 2005, eq. 4.1).
 /// Errors   Numeric if the function or its gradient is not finite at the start.
-/// Checked  tests/eval/test_lbfgs.cpp.
+/// Checked  tests/eval/test_linear_probe.cpp.
 LbfgsResult minimize_lbfgs(const Differentiable& f, std::vector<double> start, const LbfgsOptions& options = {});
 
 }  // namespace eosin::eval

@@ -22,7 +22,7 @@ struct ProbeFeatures {
 /// with labels knn_accuracy and knn_balanced_accuracy of the queries: DINO's vote, cosine, `k` neighbours (fewer if there are fewer keys).
 ///
 /// Errors   as knn_classify and singular_values.
-/// Checked  tests/eval/test_online_probe.cpp.
+/// Checked  tests/eval/test_representation.cpp.
 std::vector<std::pair<std::string, double>> online_probe(const ProbeFeatures& features, int64_t k = 20);
 
 }  // namespace eosin::eval

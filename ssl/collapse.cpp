@@ -1,5 +1,7 @@
 #include "ssl/collapse.h"
 
+#include "ssl/unit_rows.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -39,6 +41,11 @@ std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targ
   return {{"teacher_entropy", entropy_terms(targets_NK).sum(-1).mean()},
           {"kl_to_uniform", std::log(static_cast<double>(prototypes)) - entropy_terms(targets_NK.mean(0)).sum()},
           {"prototype_usage", hits.sum() / static_cast<double>(std::min(rows, prototypes))}};
+}
+
+std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND) {
+  const Tensor unit_ND = unit_rows(embeddings_ND.detach());
+  return {"embedding_spread", unit_ND.std(0, false).mean() * std::sqrt(static_cast<double>(unit_ND.size(1)))};
 }
 
 }  // namespace eosin::ssl

@@ -14,11 +14,18 @@ namespace eosin::ssl {
 ///   prototype_usage  distinct first choices over min(rows, K): small when few prototypes take all
 ///
 /// Units    nats.
-/// Checked  tests/ssl/test_collapse.cpp: one-hot, uniform, one for all.
+/// Checked  tests/ssl/test_dino_parts.cpp: one-hot, uniform, one for all.
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets);
 /// The same of probabilities that exist.
 ///
 /// Shapes   targets_NK.
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK);
+
+/// embedding_spread: the mean standard deviation of the normalised embeddings' coordinates, times sqrt(D): about 1 when they lie all round
+/// the sphere, 0 when all are one point.
+///
+/// Shapes   embeddings_ND.
+/// Checked  tests/ssl/test_simclr.cpp.
+std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND);
 
 }  // namespace eosin::ssl

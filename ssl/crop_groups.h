@@ -9,7 +9,7 @@ namespace eosin::ssl {
 /// slab are joined without a copy.
 ///
 /// Shapes   views_BCHW -> groups [n * B, C, H, W] in the order of the views.
-/// Checked  tests/ssl/test_crop_groups.cpp.
+/// Checked  tests/ssl/test_dino_parts.cpp.
 std::vector<Tensor> group_by_size(const std::vector<Tensor>& views_BCHW);
 
 }  // namespace eosin::ssl

@@ -19,7 +19,7 @@ struct DinoHeadShape {
 ///
 /// Shapes   x_ND -> logits_NK.
 /// Errors   Config if a size is not positive.
-/// Checked  golden ssl.dino_head; tests/ssl/test_dino_head.cpp.
+/// Checked  golden ssl.dino_head; tests/ssl/test_dino_parts.cpp.
 class DinoHeadImpl : public torch::nn::Module {
  public:
   explicit DinoHeadImpl(const DinoHeadShape& shape);

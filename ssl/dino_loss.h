@@ -19,7 +19,7 @@ Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double tem
 ///
 /// Shapes   student_NK with N = crops * B, targets_MK with M = teacher crops * B; returns a scalar.
 /// Errors   Shape if the rows are no multiple of the crops, or there are fewer student than teacher crops or no pair.
-/// Checked  golden ssl.dino_loss; tests/ssl/test_dino_loss.cpp: against the sum over pairs, gradcheck.
+/// Checked  golden ssl.dino_loss; tests/ssl/test_dino_parts.cpp: against the sum over pairs, gradcheck.
 Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t crops, int64_t teacher_crops, double temperature);
 
 /// DINOv2's form: the sum over all pairs (student crop s, teacher crop t) of the batch mean of CE(target_t, student_s / temperature). Rows are

@@ -28,7 +28,7 @@ struct PosResample {
 /// Shapes   pos_embed_1PD with P = prefix_tokens + old_grid.count(); returns [1, prefix_tokens + new_grid.count(), D].
 /// Errors   Shape if P does not fit the old grid (names both).
 /// Differs  computed in float32 for half types, else in the table's own type (timm always takes float32).
-/// Checked  golden nn.pos_embed_resample; tests/nn/test_pos_embed.cpp.
+/// Checked  golden nn.pos_embed_resample; tests/nn/test_embeddings.cpp.
 Tensor resample_pos_embed(const Tensor& pos_embed_1PD, PatchGrid old_grid, PatchGrid new_grid, int64_t prefix_tokens, PosResample how);
 
 }  // namespace eosin::nn

@@ -91,6 +91,11 @@ INSTANTIATE_TEST_SUITE_P(
         Breach{{{"data/a.hh", "#include \"eval/b.h\"\n"}}, "data/a.hh:1: data may not include eval"},
         Breach{{{"data/a.cxx", "#include \"eval/b.h\"\n"}}, "data/a.cxx:1: data may not include eval"},
         Breach{{{"data/a.h", "#include \"b.h\"\n"}, {"data/b.h", "#include \"a.h\"\n"}}, "data/a.h:1: headers include each other"},
+        Breach{{{"data/a.h",
+                 "\n/// Checked  tests/"
+                 "data/test_a.cpp.\n"}},
+               "data/a.h:2: there is no tests/"
+               "data/test_a.cpp"},
         Breach{{{"utils/a.h", ""}}, "utils/a.h:1: the folder has no line in docs/floors.txt"},
         Breach{{{"stray.cpp", ""}}, "stray.cpp:1: the folder has no line in docs/floors.txt"},
         Breach{{{"data/utils/a.h", ""}}, "data/utils/a.h:1: a folder named 'utils' says nothing"},
