@@ -15,6 +15,7 @@
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 
 namespace eosin::apps {
@@ -151,6 +152,8 @@ int guarded(const Parsed& parsed) {
     return finish_with(e.kind(), e.what());
   } catch (const c10::Error& e) {
     return finish_with(ErrorKind::Internal, verbose ? e.what() : e.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return finish_with(ErrorKind::Io, e.what());
   } catch (const std::bad_alloc&) {
     return finish_with(ErrorKind::Internal, "[memory] out of memory; a smaller batch or fewer threads may fit");
   } catch (const std::exception& e) {

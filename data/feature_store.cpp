@@ -150,6 +150,7 @@ FeatureMeta read_meta(const h5::File& file) {
   m.mpp = file.number("features", "mpp").value_or(0);
   m.weights_sha256 = text("features", "weights_sha256");
   m.transform = text("features", "transform");
+  m.tiles_crc32c = text("features", "tiles_crc32c");
   return m;
 }
 
@@ -182,6 +183,7 @@ void write_meta(h5::File& file, const FeatureMeta& m) {
   file.set_attribute("features", "mpp", m.mpp);
   write_text_attribute(file, "features", "weights_sha256", m.weights_sha256);
   write_text_attribute(file, "features", "transform", m.transform);
+  write_text_attribute(file, "features", "tiles_crc32c", m.tiles_crc32c);
   write_text_attribute(file, "features", "eosin_version", version());
   write_text_attribute(file, "coords", "name", m.name);
   write_text_attribute(file, "coords", "savetodir", m.savetodir);

@@ -38,6 +38,7 @@ struct FeatureMeta {
   int64_t overlap = 0, level0_width = 0, level0_height = 0;
   double mpp = 0;
   std::string weights_sha256, transform;
+  std::string tiles_crc32c;  // of the checksums of the tiles that it was made of, in their order
 };
 /// What the store knows of a slide (a row of its slide table); encoder, savetodir, weights and transform are left to the caller.
 /// Magnifications are derived: 10 / mpp, rounded.

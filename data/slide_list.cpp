@@ -10,10 +10,12 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <string_view>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -61,11 +63,19 @@ bool is_accepted(const std::string& path) {
   return std::any_of(table.begin(), table.end(), [&](const SlideReaderRow& r) { return r.accepts(path); });
 }
 
+/// Endings that only slides have. A file of that name that no reader accepts is a damaged slide, and is recorded as one.
+bool is_named_as_slide(const std::string& path) {
+  static constexpr std::string_view kEndings[] = {".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".svslide", ".vms", ".vmu"};
+  std::string ending = fs::path(path).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+}
+
 std::vector<std::string> slides_in(const std::string& folder) {
   std::vector<std::string> paths, others;
   for (const auto& e : fs::directory_iterator(folder)) {
     const std::string path = e.path().string();
-    (e.is_regular_file() && is_accepted(path) ? paths : others).push_back(path);
+    (e.is_regular_file() && (is_named_as_slide(path) || is_accepted(path)) ? paths : others).push_back(path);
   }
   // a MIRAX slide keeps its pixels in a folder of its own name
   std::erase_if(others, [&](const std::string& p) { return std::find(paths.begin(), paths.end(), p + ".mrxs") != paths.end(); });

@@ -93,6 +93,7 @@ void StainConfig::visit(config::Visitor& v) {
 
 void StainConfig::validate(config::Problems& p) const {
   if (is_on() && reference.empty()) p.add("reference", fmt::format("stain.method {} needs a reference; eosin store stain-fit makes one", method));
+  if (!is_on() && !reference.empty()) p.add("reference", "given, but stain.method is none; name the method, or leave the reference out");
 }
 
 StainReference::StainReference(const StainConfig& config)

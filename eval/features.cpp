@@ -1,5 +1,6 @@
 #include "eval/features.h"
 
+#include "core/base/crc32c.h"
 #include "core/base/error.h"
 #include "core/base/stop.h"
 #include "core/tensor/device.h"
@@ -66,7 +67,13 @@ Tensor coords_of(const data::TileStore& store, const std::vector<int64_t>& indic
   return coords_N2;
 }
 
-/// Whether the job's file is there and right. Damaged or short files are made again.
+std::string checksum_of(const data::TileStore& store, const std::vector<int64_t>& indices) {
+  std::vector<uint32_t> sums;
+  for (int64_t index : indices) sums.push_back(store.tile(static_cast<uint64_t>(index)).crc32c);
+  return fmt::format("{:08x}", crc32c({reinterpret_cast<const uint8_t*>(sums.data()), sums.size() * sizeof(uint32_t)}));
+}
+
+/// Whether the job's file is there and right. Files that are damaged, short, or made of other pixels are made again.
 bool done_before(const Job& job, const Extractor& extractor, const data::TileStore& store) {
   if (!fs::exists(job.path)) return false;
   data::SlideFeatures old;
@@ -78,7 +85,7 @@ bool done_before(const Job& job, const Extractor& extractor, const data::TileSto
   EOSIN_CHECK(old.meta.weights_sha256 == extractor.weights_sha256 && old.meta.transform == extractor.transform, Config,
               "[embed] {} holds features of another encoder or transform (got '{}', {}; need '{}', {}); choose another folder for out", job.path,
               old.meta.encoder, old.meta.transform, extractor.name, extractor.transform);
-  return old.ids == job.ids && old.coords_N2.equal(coords_of(store, job.indices));
+  return old.meta.tiles_crc32c == checksum_of(store, job.indices) && old.ids == job.ids && old.coords_N2.equal(coords_of(store, job.indices));
 }
 
 void write(const Job& job, const TileFeatures& made, const Extractor& extractor, const data::TileStore& store, const ExtractionOptions& options) {
@@ -88,6 +95,7 @@ void write(const Job& job, const TileFeatures& made, const Extractor& extractor,
   file.meta.encoder = extractor.name;
   file.meta.weights_sha256 = extractor.weights_sha256;
   file.meta.transform = extractor.transform;
+  file.meta.tiles_crc32c = checksum_of(store, job.indices);
   file.features_ND = made.features_ND.to(options.dtype == "float16" ? at::kHalf : at::kFloat);
   file.coords_N2 = coords_of(store, made.indices);
   if (!job.ids.empty())

@@ -115,7 +115,8 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
   nn::VitPass pass;
   pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
   train::Loss loss;
-  loss.total = dino_loss(student_->head, student_->forward(group_by_size(batch.views_BCHW), pass), targets, crops, config_.student_temp);
+  const Tensor points = student_->head->project(student_->forward(group_by_size(batch.views_BCHW), pass));
+  loss.total = dino_loss(points, student_->head->prototypes(), targets, crops, kTeacherCrops, config_.student_temp);
   loss.parts.emplace_back("dino", loss.total.detach());
   if (progress.log_step)
     for (auto& part : collapse_measures(targets)) loss.parts.push_back(std::move(part));

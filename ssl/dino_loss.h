@@ -2,38 +2,32 @@
 // The loss of DINO (Caron et al. 2021, arXiv:2104.14294): cross-entropy between crops, with a centred and sharpened teacher.
 #include "core/tensor/comm.h"
 #include "core/tensor/tensor.h"
-#include "ssl/dino_head.h"
 #include "ssl/soft_targets.h"
 
 #include <cstdint>
 
 namespace eosin::ssl {
 
-/// Teacher's targets softmax((z - centre) / temperature), without gradient; in float32 for half types.
-///
-/// Shapes   logits_NK, center_1K -> probabilities_NK.
-Tensor dino_targets(const Tensor& logits_NK, const Tensor& center_1K, double temperature);
+// Logits are given as a product of points and prototypes, which is not made as a whole (ssl/prototype_loss.h); a plain matrix is its product
+// with the identity.
 
 /// The mean over all ordered pairs (teacher crop a, student crop b != a) of the batch mean of CE(target_a, student_b / temperature).
 /// Rows are crop-major; the teacher's crops are the student's first ones.
 ///
-/// Shapes   student_NK with N = crops * B, targets_MK with M = teacher crops * B; returns a scalar.
+/// Shapes   points_ND with N = crops * B, prototypes_KD, targets of teacher_crops * B rows; returns a scalar.
 /// Errors   Shape if the rows are no multiple of the crops, or there are fewer student than teacher crops or no pair.
 /// Checked  golden ssl.dino_loss; tests/ssl/test_dino_parts.cpp: against the sum over pairs, gradcheck.
-Tensor dino_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t crops, int64_t teacher_crops, double temperature);
+Tensor dino_loss(const Tensor& points_ND, const Tensor& prototypes_KD, const SoftTargets& targets, int64_t crops, int64_t teacher_crops,
+                 double temperature);
 
 /// DINOv2's form: the sum over all pairs (student crop s, teacher crop t) of the batch mean of CE(target_t, student_s / temperature). Rows are
 /// crop-major; which pairs belong together, and what the sum is divided by, is the caller's business.
 ///
-/// Shapes   student_NK with N = student_crops * B, targets_MK with M = teacher_crops * B; returns a scalar.
+/// Shapes   points_ND with N = student_crops * B, prototypes_KD, targets of teacher_crops * B rows; returns a scalar.
 /// Errors   Shape if the rows are not crops of one batch.
 /// Checked  golden ssl.dinov2_loss; tests/ssl/test_dinov2.cpp.
-Tensor dinov2_loss(const Tensor& student_NK, const Tensor& targets_MK, int64_t student_crops, int64_t teacher_crops, double temperature);
-
-/// dino_loss of tokens under the student's head, by chunks of prototypes (ssl/prototype_loss.h); two teacher crops.
-///
-/// Shapes   tokens_ND with N = crops * B, targets of 2 * B rows.
-Tensor dino_loss(DinoHead& head, const Tensor& tokens_ND, const SoftTargets& targets, int64_t crops, double temperature);
+Tensor dinov2_loss(const Tensor& points_ND, const Tensor& prototypes_KD, const SoftTargets& targets, int64_t student_crops, int64_t teacher_crops,
+                   double temperature);
 
 /// The moving average of the teacher's logits that its targets are centred with: c <- m c + (1 - m) mean(logits).
 ///

@@ -10,7 +10,6 @@
 #include "ssl/kde.h"
 #include "ssl/koleo.h"
 #include "ssl/masked_crops.h"
-#include "ssl/prototype_loss.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -215,18 +214,19 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
   const Tensor cls = class_tokens(backbone, tokens), points = student_->dino_head->project(cls), prototypes = student_->dino_head->prototypes();
   const int64_t global_rows = groups.front().size(0), locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
-  const double weight = config_.dino_weight / static_cast<double>((kGlobalCrops + kGlobalCrops * locals) * (global_rows / kGlobalCrops));
+  const double weight = config_.dino_weight / static_cast<double>(kGlobalCrops + kGlobalCrops * locals);
   train::Loss loss;
   if (locals > 0) {
     const Tensor local = points.slice(0, global_rows);
-    add_part(loss, "dino_local", pair_cross_entropy(local, prototypes, config_.student_temp, targets.cls, locals, kGlobalCrops).sum() * weight);
+    add_part(loss, "dino_local", dinov2_loss(local, prototypes, targets.cls, locals, kGlobalCrops, config_.student_temp) * weight);
   }
   const Tensor global = points.slice(0, 0, global_rows);
-  add_part(loss, "dino_global", pair_cross_entropy(global, prototypes, config_.student_temp, targets.cls).sum() * weight);
+  add_part(loss, "dino_global", dinov2_loss(global, prototypes, targets.cls, 1, 1, config_.student_temp) * (2 * weight));
   add_regularisers(cls.slice(0, 0, global_rows), progress.log_step, loss);
   if (config_.ibot_weight > 0) {
-    const Tensor patches = masked_patches(backbone, tokens.front(), masked);
-    add_part(loss, "ibot", ibot_patch_loss(student_->patch_head(), patches, targets.patches, masked, config_.student_temp) * config_.ibot_weight);
+    DinoHead& head = student_->patch_head();
+    const Tensor patches = head->project(masked_patches(backbone, tokens.front(), masked));
+    add_part(loss, "ibot", ibot_patch_loss(patches, head->prototypes(), targets.patches, masked, config_.student_temp) * config_.ibot_weight);
   }
   if (!gram_teacher_.is_empty() && progress.step >= config_.gram_start_step) {
     refresh_gram_teacher(progress.step);

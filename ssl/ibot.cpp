@@ -134,9 +134,11 @@ train::Loss Ibot::forward(const data::ViewBatch& batch, const train::Progress& p
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
   const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
-  const Tensor patches = masked_patches(backbone, tokens.front(), masked);
-  const Tensor cls_loss = dino_loss(student_->head, class_tokens(backbone, tokens), targets.cls, crops, config_.student_temp) * config_.cls_weight;
-  const Tensor patch_loss = ibot_patch_loss(student_->head, patches, targets.patches, masked, config_.student_temp) * config_.patch_weight;
+  DinoHead& head = student_->head;
+  const Tensor cls = head->project(class_tokens(backbone, tokens)), patches = head->project(masked_patches(backbone, tokens.front(), masked));
+  const Tensor prototypes = head->prototypes();
+  const Tensor cls_loss = dino_loss(cls, prototypes, targets.cls, crops, kGlobalCrops, config_.student_temp) * config_.cls_weight;
+  const Tensor patch_loss = ibot_patch_loss(patches, prototypes, targets.patches, masked, config_.student_temp) * config_.patch_weight;
   train::Loss loss;
   loss.total = cls_loss + patch_loss;
   loss.parts = {{"cls", cls_loss.detach()}, {"patch", patch_loss.detach()}};

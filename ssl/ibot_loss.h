@@ -1,21 +1,15 @@
 #pragma once
-#include "ssl/dino_head.h"
 #include "ssl/patch_masks.h"
 #include "ssl/soft_targets.h"
 
 namespace eosin::ssl {
 
 /// Masked-patch loss of iBOT (Zhou et al. 2022, arXiv:2111.07832, eq. 3; DINOv2): sum_m w_m CE(target_m, student_m / temperature) / B over the
-/// masked patches m, w_m = 1 / (masked patches of its crop), B all crops, unmasked ones too. In float32 at least.
+/// masked patches m, w_m = 1 / (masked patches of its crop), B all crops, unmasked ones too. Logits as in ssl/dino_loss.h.
 ///
-/// Shapes   student_MK, targets_MK in the order of masks.indices_M; returns a scalar, 0 where nothing is masked.
+/// Shapes   points_MD, targets of M rows in the order of masks.indices_M, prototypes_KD; returns a scalar, 0 where nothing is masked.
 /// Errors   Shape if there are not M rows each.
 /// Checked  golden ssl.ibot_patch_loss, ssl.ibot_v1_loss; tests/ssl/test_ibot.cpp.
-Tensor ibot_patch_loss(const Tensor& student_MK, const Tensor& targets_MK, const PatchMasks& masks, double temperature);
-
-/// The same of the patches' tokens under the student's head, by chunks of prototypes (ssl/prototype_loss.h).
-///
-/// Shapes   tokens_MD, targets of M rows.
-Tensor ibot_patch_loss(DinoHead& head, const Tensor& tokens_MD, const SoftTargets& targets, const PatchMasks& masks, double temperature);
+Tensor ibot_patch_loss(const Tensor& points_MD, const Tensor& prototypes_KD, const SoftTargets& targets, const PatchMasks& masks, double temperature);
 
 }  // namespace eosin::ssl

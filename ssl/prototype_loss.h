@@ -10,11 +10,11 @@ namespace eosin::ssl {
 ///
 /// Shapes   features_ND with N = crops * B, prototypes_KD, targets of teacher_crops * B rows; returns [crops, B], gradients to features and
 /// prototypes. Errors   Shape if the rows are no multiple of the crops, there are fewer student than teacher crops, or no pair. Checked
-/// tests/ssl/test_prototype_loss.cpp: equal to dino_loss, gradients too; golden ssl.dino_step, ssl.dinov2_step.
+/// tests/ssl/test_prototype_loss.cpp: equal to the plain form, gradients too; golden ssl.dino_step, ssl.dinov2_step.
 Tensor crop_cross_entropy(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, const SoftTargets& targets, int64_t crops,
                           int64_t teacher_crops);
 
-/// The same against every teacher crop, which are no crops of the student's: dinov2_loss. With one crop each it is CE(target of row n, softmax(z_n w
+/// The same against every teacher crop, which are no crops of the student's (dinov2_loss). With one crop each it is CE(target of row n, softmax(z_n w
 /// / T)): the term of a masked patch in ibot_patch_loss.
 ///
 /// Shapes   features_ND with N = student_crops * B, targets of teacher_crops * B rows; returns [student_crops, B].

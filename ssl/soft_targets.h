@@ -33,7 +33,7 @@ Tensor in_product_type(const Tensor& x);
 Tensor prototype_logits(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, int64_t begin, int64_t end);
 
 /// softmax((z w - centre) / T) (Caron et al. 2021, arXiv:2104.14294).
-/// Checked  tests/ssl/test_soft_targets.cpp: equal to dino_targets.
+/// Checked  tests/ssl/test_soft_targets.cpp: equal to the softmax of the whole matrix.
 SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature);
 
 /// Sinkhorn-Knopp (Caron et al. 2020, arXiv:2006.09882): in turns every prototype gets an equal share of all ranks' rows and every row sums to 1.

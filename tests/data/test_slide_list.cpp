@@ -55,6 +55,14 @@ TEST(SlideList, WhatAFolderLeavesOutIsNamedInOneLine) {
   EXPECT_THAT(text, HasSubstr("OME-TIFF"));
 }
 
+TEST(SlideList, ADamagedSlideOfAFolderIsListedSoThatItFails) {
+  const TemporaryFolder folder;
+  const std::string root = folder.path().string();
+  write_slide(folder / "a.tiff", plain(100, 100, 200), 0.5);
+  write_file(folder / "cut.SVS", std::string_view("no slide"));
+  EXPECT_THAT(ids(list_slides({root})), ElementsAre("a", "cut"));
+}
+
 TEST(SlideList, CohortTable) {
   const TemporaryFolder folder;
   write_slide(folder / "a.tiff", plain(100, 100, 200), 0.5);

@@ -68,6 +68,19 @@ TEST_F(Features, EverySlideHasAFileWhichIsKeptWhenItIsRight) {
   EXPECT_TRUE(failures_.empty());
 }
 
+TEST_F(Features, FeaturesOfOtherPixelsAreMadeAgain) {
+  const Extractor e = make_extractor({.encoder = "color_statistics"}, *store_);
+  extract(e);
+  const std::string file = data::list_features(out())[1];
+  data::SlideFeatures stale = data::read_features(file);
+  EXPECT_EQ(stale.meta.tiles_crc32c.size(), 8U);
+  stale.meta.tiles_crc32c = "00000000";
+  stale.features_ND.zero_();
+  data::write_features(file, stale);
+  EXPECT_EQ(extract(e).slides_skipped, 2);
+  EXPECT_GT(data::read_features(file).features_ND.abs().sum().item<double>(), 0);
+}
+
 TEST_F(Features, FeaturesOfAnotherEncoderAreNotMixedIn) {
   extract(make_extractor({.encoder = "color_statistics"}, *store_));
   EXPECT_THROW(extract(make_extractor({.encoder = "random:vit_tiny", .image_size_px = 32}, *store_)), Error);

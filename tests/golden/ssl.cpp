@@ -40,11 +40,12 @@ Results dino_loss(const Case& c) {
   const Tensor student = c.at("in.student").clone().requires_grad_(), teacher = c.at("in.teacher");
   ssl::TeacherCenter center(c.at("in.center").clone(), c.config["center_momentum"]);
   const auto comm = make_single_comm();
+  const Tensor axes = at::eye(student.size(-1), student.options());  // logits as they are
   std::vector<Tensor> losses;
   for (size_t s = 0; s < epochs.size(); ++s) {
     const auto row = static_cast<int64_t>(s);
-    const Tensor targets = ssl::dino_targets(teacher[row], center.value(), optim::warmup_cosine(temperature, epochs[s]));
-    losses.push_back(ssl::dino_loss(student[row], targets, c.config["n_crops"], 2, c.config["student_temp"]));
+    const ssl::SoftTargets targets = ssl::centred_targets(teacher[row], axes, center.value(), optim::warmup_cosine(temperature, epochs[s]));
+    losses.push_back(ssl::dino_loss(student[row], axes, targets, c.config["n_crops"], 2, c.config["student_temp"]));
     center.observe(teacher[row], true);
     center.update(*comm);
   }

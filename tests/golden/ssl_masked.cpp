@@ -13,7 +13,7 @@
 #include "ssl/koleo.h"
 #include "ssl/mae.h"
 #include "ssl/mae_loss.h"
-#include "ssl/sinkhorn.h"
+#include "ssl/soft_targets.h"
 #include "ssl/teacher_schedule.h"
 #include "tests/given_views.h"
 #include "tests/golden/runner.h"
@@ -27,22 +27,30 @@ constexpr int64_t kSinkhornIterations = 3;
 
 Tensor leaf(const Case& c, const std::string& name) { return c.at("in." + name).clone().requires_grad_(); }
 
+/// Logits as they are: their product with the identity.
+Tensor axes(const Tensor& logits) { return at::eye(logits.size(-1), logits.options()); }
+
+Tensor whole(const ssl::SoftTargets& targets) { return targets.chunk(0, targets.prototypes()); }
+
 Results sinkhorn(const Case& c) {
   const auto comm = make_single_comm();
-  return {{"out.assignment", ssl::sinkhorn(c.at("in.logits"), c.config["temp"], c.config["iterations"], *comm)}};
+  const Tensor logits = c.at("in.logits");
+  return {{"out.assignment", whole(ssl::sinkhorn_targets(logits, axes(logits), c.config["temp"], c.config["iterations"], *comm))}};
 }
 
 struct CenteredTargets {
-  Tensor targets, center_after;
+  ssl::SoftTargets targets;
+  Tensor center_after;
 };
 
 /// Targets of `teacher` by the case's centering, and the centre that they leave.
 CenteredTargets targets_of(const Case& c, const Tensor& teacher_NK) {
   const auto comm = make_single_comm();
   const Tensor center = c.at("in.center").clone();
-  if (c.config["centering"] != "centering") return {ssl::sinkhorn(teacher_NK, c.config["teacher_temp"], kSinkhornIterations, *comm), center};
+  if (c.config["centering"] != "centering")
+    return {ssl::sinkhorn_targets(teacher_NK, axes(teacher_NK), c.config["teacher_temp"], kSinkhornIterations, *comm), center};
   ssl::TeacherCenter moving(center.view({1, -1}), c.config["center_momentum"]);
-  const Tensor targets = ssl::dino_targets(teacher_NK, moving.value(), c.config["teacher_temp"]);
+  const ssl::SoftTargets targets = ssl::centred_targets(teacher_NK, axes(teacher_NK), moving.value(), c.config["teacher_temp"]);
   moving.observe(teacher_NK, true);
   moving.update(*comm);
   return {targets, center};
@@ -51,17 +59,18 @@ CenteredTargets targets_of(const Case& c, const Tensor& teacher_NK) {
 Results dinov2_loss(const Case& c) {
   const CenteredTargets t = targets_of(c, c.at("in.teacher"));
   const Tensor student = leaf(c, "student");
-  const Tensor loss = ssl::dinov2_loss(student, t.targets, c.config["student_crops"], c.config["teacher_crops"], c.config["student_temp"]);
+  const Tensor loss =
+      ssl::dinov2_loss(student, axes(student), t.targets, c.config["student_crops"], c.config["teacher_crops"], c.config["student_temp"]);
   loss.backward();
-  return {{"out.loss", loss}, {"out.target", t.targets}, {"out.center", t.center_after}, {"grad.student", student.grad()}};
+  return {{"out.loss", loss}, {"out.target", whole(t.targets)}, {"out.center", t.center_after}, {"grad.student", student.grad()}};
 }
 
 Results ibot_patch_loss(const Case& c) {
   const CenteredTargets t = targets_of(c, c.at("in.teacher"));
   const Tensor student = leaf(c, "student");
-  const Tensor loss = ssl::ibot_patch_loss(student, t.targets, ssl::patch_masks(c.at("in.masks")), c.config["student_temp"]);
+  const Tensor loss = ssl::ibot_patch_loss(student, axes(student), t.targets, ssl::patch_masks(c.at("in.masks")), c.config["student_temp"]);
   loss.backward();
-  return {{"out.loss", loss}, {"out.target", t.targets}, {"out.center", t.center_after}, {"grad.student", student.grad()}};
+  return {{"out.loss", loss}, {"out.target", whole(t.targets)}, {"out.center", t.center_after}, {"grad.student", student.grad()}};
 }
 
 Results ibot_v1_loss(const Case& c) {
@@ -79,11 +88,12 @@ Results ibot_v1_loss(const Case& c) {
   const ssl::PatchMasks masks = ssl::patch_masks(c.at("in.mask").flatten(0, 1));
   const auto masked = [&](const Tensor& tokens_BNK) { return tokens_BNK.flatten(0, 1).index_select(0, masks.indices_M); };
 
-  const Tensor cls_targets = ssl::dino_targets(c.at("in.teacher_cls"), cls_center.value(), cls_temp);
-  const Tensor patch_targets = ssl::dino_targets(masked(c.at("in.teacher_patch")), patch_center.value(), patch_temp);
+  const Tensor axes_KK = axes(cls);
+  const ssl::SoftTargets cls_targets = ssl::centred_targets(c.at("in.teacher_cls"), axes_KK, cls_center.value(), cls_temp);
+  const ssl::SoftTargets patch_targets = ssl::centred_targets(masked(c.at("in.teacher_patch")), axes_KK, patch_center.value(), patch_temp);
   const int64_t crops = global + (locals.defined() ? local : 0);
-  const Tensor cls_loss = ssl::dino_loss(all_cls, cls_targets, crops, global, s["student_temp"]) * s["lambda1"].get<double>();
-  const Tensor patch_loss = ssl::ibot_patch_loss(masked(patch), patch_targets, masks, s["student_temp"]) * s["lambda2"].get<double>();
+  const Tensor cls_loss = ssl::dino_loss(all_cls, axes_KK, cls_targets, crops, global, s["student_temp"]) * s["lambda1"].get<double>();
+  const Tensor patch_loss = ssl::ibot_patch_loss(masked(patch), axes_KK, patch_targets, masks, s["student_temp"]) * s["lambda2"].get<double>();
   const Tensor loss = cls_loss + patch_loss;
   loss.backward();
   cls_center.observe(c.at("in.teacher_cls"), true);

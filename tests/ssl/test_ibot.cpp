@@ -2,6 +2,7 @@
 #include "ssl/ibot.h"
 #include "ssl/ibot_loss.h"
 #include "tests/gradcheck.h"
+#include "tests/ssl/plain_losses.h"
 #include "tests/ssl/thread_ranks.h"
 #include "tests/ssl/tiny_run.h"
 
@@ -37,15 +38,17 @@ TEST(IbotPatchLoss, IsTheMeanOverCropsOfTheirMaskedPatches) {
   masks[2].fill_(false);
   const PatchMasks list = patch_masks(masks);
   const auto masked = [&](const Tensor& t) { return t.flatten(0, 1).index_select(0, list.indices_M); };
-  EXPECT_NEAR(ibot_patch_loss(masked(student), masked(targets), list, 0.3).item<double>(), by_crops(student, targets, masks, 0.3), 1e-6);
-  EXPECT_THROW(ibot_patch_loss(student.flatten(0, 1), targets.flatten(0, 1), list, 0.3), Error);
+  const auto loss = [&](const Tensor& s, const Tensor& t) { return ibot_patch_loss(s, plain::identity(s), plain::as_targets(t), list, 0.3); };
+  EXPECT_NEAR(loss(masked(student), masked(targets)).item<double>(), by_crops(student, targets, masks, 0.3), 1e-6);
+  EXPECT_THROW(loss(student.flatten(0, 1), targets.flatten(0, 1)), Error);
 }
 
 TEST(IbotPatchLoss, Gradients) {
   const PatchMasks list = patch_masks(at::rand({4, 6}) < 0.5);
   const int64_t masked = list.indices_M.numel();
   const Tensor student = at::randn({masked, 5}, at::kDouble).requires_grad_(), targets = at::softmax(at::randn({masked, 5}, at::kDouble), -1);
-  expect_gradients([&] { return ibot_patch_loss(student, targets, list, 0.5); }, {{"student", student}}, 40);
+  const auto loss = [&] { return ibot_patch_loss(student, plain::identity(student), plain::as_targets(targets), list, 0.5); };
+  expect_gradients(loss, {{"student", student}}, 40);
 }
 
 TEST(Ibot, PartsAddUpToTheTotal) {

@@ -2,8 +2,8 @@
 
 #include "core/base/error.h"
 #include "core/tensor/device.h"
-#include "ssl/dino_loss.h"
 #include "tests/gradcheck.h"
+#include "tests/ssl/plain_losses.h"
 
 namespace eosin::ssl {
 namespace {
@@ -33,7 +33,7 @@ TEST(PrototypeLoss, CropsAreDinosLossWithItsGradients) {
     const Tensor terms = crop_cross_entropy(student.features, student.prototypes, 0.1, targets, crops, 2);
     EXPECT_EQ(terms.sizes(), (std::vector<int64_t>{crops, kBatch}));
     const Tensor loss = terms.sum() / static_cast<double>(2 * (crops - 1) * kBatch);
-    const Tensor plain = dino_loss(student.logits(), targets.chunk(0, kK), crops, 2, 0.1);
+    const Tensor plain = plain::dino_loss(student.logits(), targets.chunk(0, kK), crops, 2, 0.1);
     EXPECT_NEAR(loss.item<double>(), plain.item<double>(), 1e-10);
     const auto got = student.gradients(loss), want = student.gradients(plain);
     for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(got[i].allclose(want[i], 1e-9, 1e-13));
@@ -44,7 +44,7 @@ TEST(PrototypeLoss, PairsAreDinov2sLoss) {
   const Student student(4 * kBatch);
   const SoftTargets targets = some_targets(2 * kBatch);
   const Tensor loss = pair_cross_entropy(student.features, student.prototypes, 0.1, targets, 4, 2).sum() / static_cast<double>(kBatch);
-  const Tensor plain = dinov2_loss(student.logits(), targets.chunk(0, kK), 4, 2, 0.1);
+  const Tensor plain = plain::dinov2_loss(student.logits(), targets.chunk(0, kK), 4, 2, 0.1);
   EXPECT_NEAR(loss.item<double>(), plain.item<double>(), 1e-9);
   const auto got = student.gradients(loss), want = student.gradients(plain);
   for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(got[i].allclose(want[i], 1e-9, 1e-12));

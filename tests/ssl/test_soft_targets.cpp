@@ -1,6 +1,6 @@
 #include "ssl/soft_targets.h"
 
-#include "ssl/dino_loss.h"
+#include "tests/ssl/plain_losses.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ Tensor plain_sinkhorn(const Tensor& logits, int64_t iterations) {
 TEST(SoftTargets, CentredOnesAreTheSoftmax) {
   const Tensor z = at::randn({7, 5}, at::kDouble), w = at::randn({kK, 5}, at::kDouble), center = at::randn({1, kK}, at::kDouble);
   const SoftTargets targets = centred_targets(z, w, center, 0.07);
-  EXPECT_TRUE(whole(targets).allclose(dino_targets(z.matmul(w.t()), center, 0.07), 1e-10, 1e-14));
+  EXPECT_TRUE(whole(targets).allclose(plain::softmax_targets(z.matmul(w.t()), center, 0.07), 1e-10, 1e-14));
 }
 
 TEST(SoftTargets, SinkhornIsThePlainIteration) {
