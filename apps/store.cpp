@@ -134,10 +134,17 @@ int verify(const Invocation& in) {
   const data::TileStore store(path);
   const auto bad = data::verify_store(store, in.has_flag("--decode"), static_cast<int>(config.run.threads));
   store.slides();  // opens and checks every shard, those without tiles too
+  const auto bad_columns = data::verify_columns(store);
   Json list = Json::array();
   for (const auto& tile : bad) list.push_back({{"tile", tile.index}, {"reason", tile.reason}});
-  print_result(in, {{"tiles", store.n_tiles()}, {"bad", bad.size()}, {"complete", true}, {"decoded", in.has_flag("--decode")}, {"bad_tiles", list}});
+  print_result(in, {{"tiles", store.n_tiles()},
+                    {"bad", bad.size()},
+                    {"complete", true},
+                    {"decoded", in.has_flag("--decode")},
+                    {"bad_tiles", list},
+                    {"bad_columns", bad_columns}});
   EOSIN_CHECK(bad.empty(), Data, "[store verify] {} of {} tiles are bad; the first: {}", bad.size(), store.n_tiles(), bad[0].reason);
+  EOSIN_CHECK(bad_columns.empty(), Data, "[store verify] {} columns are bad; the first: {}", bad_columns.size(), bad_columns[0]);
   return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "data/tile_store_writer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -46,7 +47,7 @@ StoreSettings settings_of(const ImportConfig& config, const std::string& path, c
   s.tile_height = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : first.height);
   s.tile_width = static_cast<uint32_t>(config.tile_size_px > 0 ? config.tile_size_px : first.width);
   s.jpeg_subsampling = s.codec == Codec::kJpeg ? "mixed" : config.encoding.subsampling;  // copied streams have their own
-  s.target_mpp = one_mpp ? entries[0].mpp : config.mpp;
+  s.target_mpp = one_mpp ? entries[0].mpp : 0;
   s.max_shard_bytes = static_cast<uint64_t>(config.shard_mib) << 20;
   s.identity = identity_of(config, path);
   return s;
@@ -64,6 +65,41 @@ TileRow place(size_t k, const ImageEntry& e, const TileFormat& format) {
   return tile;
 }
 
+constexpr double kSameScale = 0.01;  // level0_size is rounded
+
+/// Of level 0: a tile has its own number of pixels on level0_size of the slide's.
+double slide_mpp(const ImageEntry& e, const TileFormat& format) {
+  return e.level0_size ? e.mpp * format.tile_width / static_cast<double>(*e.level0_size) : e.mpp;
+}
+
+/// A slide has one scale, from which that of its tiles follows. `entries` are sorted by slide.
+void check_scales(const std::vector<ImageEntry>& entries, const TileFormat& format) {
+  const ImageEntry* first = nullptr;
+  for (const ImageEntry& e : entries) {
+    if (!e.fault.empty()) continue;
+    if (first == nullptr || first->slide != e.slide) first = &e;
+    const double one = slide_mpp(*first, format), here = slide_mpp(e, format);
+    EOSIN_CHECK(one == here || (one > 0 && std::abs(here / one - 1) <= kSameScale), Data,
+                "[{}] slide '{}' has mpp {:.5g}, but {:.5g} at {}, and their level0_size does not explain it; give pictures of each scale a slide of "
+                "their own, or the right level0_size (with x and y)",
+                e.where, e.slide, e.mpp, first->mpp, first->where);
+  }
+}
+
+/// Names, sizes and times of the pictures' files.
+std::string digest_of_files(const std::vector<ImageEntry>& entries) {
+  std::string text;
+  const std::string* last = nullptr;
+  for (const ImageEntry& e : entries) {
+    text += e.id + '\n';
+    if (last && *last == e.file) continue;
+    std::error_code no_size, no_time;
+    text += fmt::format("{} {}\n", fs::file_size(e.file, no_size), fs::last_write_time(e.file, no_time).time_since_epoch().count());
+    last = &e.file;
+  }
+  return sha256(text);
+}
+
 /// Pictures that are left out: counted, written down, and too many of them an error.
 class BadPictures {
  public:
@@ -75,7 +111,8 @@ class BadPictures {
     ++counts_.bad;
     counts_.failures[e.id] = reason;
     if (!file_) file_.emplace((fs::path(folder_) / "failures.jsonl").string());
-    file_->append(nlohmann::ordered_json{{"id", e.id}, {"stage", "import"}, {"message", reason}}.dump());
+    file_->append(nlohmann::ordered_json{{"id", e.id}, {"stage", "import"}, {"message", reason}}.dump(
+        -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     check(reason);
   }
 
@@ -118,10 +155,12 @@ class Import {
   Import(const std::string& path, const ImportConfig& config, const ImageTable& table, const std::function<void(int64_t, int64_t)>& progress)
       : table_(table),
         progress_(progress),
-        settings_(settings_of(config, path, table, first_picture(table))),
+        settings_(checked_settings(config, path, table)),
         maker_(config, settings_, result_),
         writer_(config.out, settings_, slides_of(table)),
-        bad_(config, table.entries.size(), result_) {}
+        bad_(config, table.entries.size(), result_) {
+    check_files(config.out);
+  }
 
   ImportResult run() {
     const auto& entries = table_.entries;
@@ -136,6 +175,22 @@ class Import {
   }
 
  private:
+  static StoreSettings checked_settings(const ImportConfig& config, const std::string& path, const ImageTable& table) {
+    StoreSettings settings = settings_of(config, path, table, first_picture(table));
+    check_scales(table.entries, settings);
+    return settings;
+  }
+
+  /// What is finished is of the files that are there now, or it is refused.
+  void check_files(const std::string& out) const {
+    const std::string file = (fs::path(out) / "pictures.sha256").string(), now = digest_of_files(table_.entries);
+    const bool begun = fs::exists(fs::path(out) / "store.json") ||
+                       std::any_of(table_.entries.begin(), table_.entries.end(), [&](const ImageEntry& e) { return writer_.is_complete(e.slide); });
+    if (!begun) return write_file(file, now);
+    EOSIN_CHECK(!fs::exists(file) || read_file(file) == now, Data,
+                "[{}] holds tiles of other pictures: files were added, removed or changed since it was begun; import into a new folder", out);
+  }
+
   static std::vector<std::string> slides_of(const ImageTable& table) {
     std::vector<std::string> slides;
     for (const auto& e : table.entries)
@@ -170,10 +225,11 @@ class Import {
     }
     result_.tiles += static_cast<int64_t>(part.n_tiles());
     ++result_.slides;
+    const auto good = std::find_if(slide.begin(), slide.end(), [](const ImageEntry& e) { return e.fault.empty(); });
     SlideRow row;
     row.id = slide[0].slide;
     row.patient = slide[0].patient;
-    row.mpp_x = row.mpp_y = slide[0].mpp;
+    row.mpp_x = row.mpp_y = slide_mpp(good == slide.end() ? slide[0] : *good, settings_);
     writer_.finish(std::move(part), row, texts);
   }
 

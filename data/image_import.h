@@ -97,7 +97,8 @@ struct ImportResult {
 /// failures.jsonl in `out`; the import goes on unless more than `max_bad_fraction` are bad. Finished slides are not imported again.
 /// `progress` is called with the pictures (slides) done and their number.
 /// Errors   Config: no `out`; Io; Data naming table and line or file: no such column, a picture twice, two pictures at one place, two
-///          patients in one slide, not a number; too many bad pictures (neither JPEG nor PNG, a PNG of 16 bits, damaged, missing, another size
+///          patients or scales in one slide, not a number or an impossible one, a name that is not UTF-8, a tar's labels apart from their
+///          picture, a finished store of other files; too many bad pictures (neither JPEG nor PNG, a PNG of 16 bits, damaged, missing, another size
 ///          than the store's without `resize`), with the last one's reason.
 /// Checked  tests/data/test_image_import.cpp, test_webdataset.cpp, test_picture_hdf5.cpp, test_slide_coords.cpp.
 ImportResult import_images(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress = nullptr);

@@ -4,6 +4,7 @@
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -15,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kLongestSlide = 128, kLongestPatient = 64;  // of a shard's slide table
+constexpr double kLargestMpp = 50;
 
 template <class T>
 T number(const std::string& text, const std::string& where, const std::string& column) {
@@ -23,6 +25,8 @@ T number(const std::string& text, const std::string& where, const std::string& c
   EOSIN_CHECK(code == std::errc() && end == text.data() + text.size(), Data, "[{}] {}: '{}' is not a number of that kind", where, column, text);
   return value;
 }
+
+bool is_mpp(double mpp) { return mpp >= 0 && mpp <= kLargestMpp; }  // no nan
 
 /// The table's columns by meaning.
 struct Columns {
@@ -58,8 +62,12 @@ ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs:
   for (const std::string& next : {e.group, e.patient, fs::path(e.id).parent_path().string(), std::string("images")})
     if (e.slide.empty()) e.slide = next;
   if (c.x) e.x = number<int32_t>(row[*c.x], e.where, table.header()[*c.x]), e.y = number<int32_t>(row[*c.y], e.where, table.header()[*c.y]);
-  if (c.x && c.level0_size) e.level0_size = number<int32_t>(row[*c.level0_size], e.where, table.header()[*c.level0_size]);
+  if (c.x && c.level0_size) {
+    e.level0_size = number<int32_t>(row[*c.level0_size], e.where, table.header()[*c.level0_size]);
+    EOSIN_CHECK(*e.level0_size > 0, Data, "[{}] level0_size is no edge in level-0 pixels (got {}, need 1 or more)", e.where, *e.level0_size);
+  }
   e.mpp = c.mpp && !row[*c.mpp].empty() ? number<double>(row[*c.mpp], e.where, table.header()[*c.mpp]) : mpp;
+  EOSIN_CHECK(is_mpp(e.mpp), Data, "[{}] mpp is no scale (got {}, need micrometres a pixel up to {}, or 0: unknown)", e.where, e.mpp, kLargestMpp);
   return e;
 }
 
@@ -80,6 +88,13 @@ void point_to_tables(const std::string& folder) {
   for (const auto& table : tables)
     log::warn("[store import] '{}' is not used when its folder is imported (classes are the folders' names); to use it: eosin store import {}", table,
               table);
+}
+
+/// Names go into columns and JSON, where other bytes would make two names one.
+void check_text(const ImageEntry& e) {
+  for (const std::string* text : {&e.id, &e.slide})
+    EOSIN_CHECK(find_non_text(*text) == std::string::npos, Data, "[{}] the name '{}' is not UTF-8 text; rename the picture or its folder", e.where,
+                *text);
 }
 
 void check_entries(const std::vector<ImageEntry>& entries) {
@@ -147,10 +162,12 @@ ImageTable read_image_folder(const std::string& path, const ImportConfig& config
 }
 
 void complete_table(ImageTable& table) {
-  for (const ImageEntry& e : table.entries)
+  for (const ImageEntry& e : table.entries) {
+    check_text(e);
     EOSIN_CHECK(e.slide.size() <= kLongestSlide && e.patient.size() <= kLongestPatient, Data,
                 "[{}] the slide '{}' or patient '{}' has too long a name (need at most {} and {} bytes)", e.where, e.slide, e.patient, kLongestSlide,
                 kLongestPatient);
+  }
   check_entries(table.entries);
   sort_by_slide(table.entries);
   table.columns = known_columns(table.entries);

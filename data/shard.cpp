@@ -159,6 +159,7 @@ struct Shard::Impl {
   void check_offsets() const;
   void check_rows() const;
   void check_index_checksum() const;
+  void check_column(const h5::File& h5, const std::string& dataset, const h5::Info& info) const;
   std::span<const uint8_t> locate(const h5::File& h5, const std::string& name, h5::Type type, const std::vector<uint64_t>& shape,
                                   size_t text_bytes = 0) const;
 };
@@ -242,6 +243,16 @@ void Shard::Impl::check_index_checksum() const {
     crc = eosin::crc32c(bytes, crc);
   for (const auto& bytes : slide_columns) crc = eosin::crc32c(bytes, crc);
   if (crc != header.index_crc32c) refuse(path, "the index is damaged (checksum {:08x}, need {:08x})", crc, header.index_crc32c);
+}
+
+/// Shards that were written before columns had checksums have none; nor have columns that other programs add.
+void Shard::Impl::check_column(const h5::File& h5, const std::string& dataset, const h5::Info& info) const {
+  const auto want = h5.integer(dataset, kColumnChecksum);
+  if (!want) return;
+  const auto bytes = locate(h5, dataset, info.type, info.shape, info.text_bytes);
+  uint32_t crc = 0;
+  file->look([&] { crc = eosin::crc32c(bytes); });
+  if (crc != *want) refuse(path, "column '{}' is damaged (checksum {:08x}, need {:08x})", dataset, crc, *want);
 }
 
 Shard::Shard(const std::string& path, bool check_index) : impl_(std::make_unique<Impl>()) {
@@ -344,6 +355,7 @@ std::vector<std::string> Shard::column(const std::string& name) const {
   if (!h5.has(dataset)) refuse(impl_->path, "has no column '{}' (columns: {})", dataset, fmt::join(impl_->columns, ", "));
   const h5::Info info = h5.info(dataset);
   if (info.shape != std::vector<uint64_t>{n_tiles()}) refuse(impl_->path, "column '{}' does not have one value a tile", dataset);
+  impl_->check_column(h5, dataset, info);
   if (info.type == h5::Type::kText) return h5.read_text(dataset);
   std::vector<std::string> texts;
   const bool real = info.type == h5::Type::kF16 || info.type == h5::Type::kF32 || info.type == h5::Type::kF64;

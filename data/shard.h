@@ -105,7 +105,8 @@ class Shard {
 
   /// Names of the optional columns: `label_*`, without the prefix, and `cluster`.
   const std::vector<std::string>& columns() const;
-  /// One text a tile (numbers as they print). Data error if the shard has no such column, or if it has another length.
+  /// One text a tile (numbers as they print). Data error if the shard has no such column, if it has another length, or if its
+  /// checksum, where it has one, does not fit.
   std::vector<std::string> column(const std::string& name) const;
 
   /// "shard.h5: tile 17 (slide A, x 512, y 0)", for messages.

@@ -13,6 +13,8 @@
 namespace eosin::data {
 
 inline constexpr const char* kLabelPrefix = "label_";
+/// Attribute of an optional column: CRC-32C of its bytes as the file holds them.
+inline constexpr const char* kColumnChecksum = "crc32c";
 
 struct SlideColumn {
   const char* name;

@@ -129,6 +129,18 @@ std::vector<std::string> texts_of(const std::vector<uint8_t>& column, size_t tex
   return texts;
 }
 
+/// Of texts that are padded with zeros.
+uint32_t padded_checksum(const std::vector<std::string>& texts, size_t text_bytes) {
+  uint32_t crc = 0;
+  std::string padded;
+  for (const auto& text : texts) {
+    padded = text;
+    padded.resize(text_bytes, '\0');
+    crc = crc32c(padded, crc);
+  }
+  return crc;
+}
+
 void write_index(h5::File& file, const ShardIndex& index, const Columns& c) {
   const uint64_t n = index.tiles.size(), s = index.slides.size();
   if (index.format.codec == Codec::kJpeg) file.write<uint64_t>("offsets", c.offsets, {n + 1});
@@ -153,6 +165,7 @@ void write_index(h5::File& file, const ShardIndex& index, const Columns& c) {
     size_t longest = 1;
     for (const auto& text : texts) longest = std::max(longest, text.size());
     file.write_text(kLabelPrefix + name, texts, {.text_bytes = longest});
+    file.set_attribute(kLabelPrefix + name, kColumnChecksum, padded_checksum(texts, longest));
   }
 }
 

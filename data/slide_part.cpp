@@ -13,14 +13,16 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace eosin::data {
 namespace {
 
 using nlohmann::json;
 
-constexpr uint32_t kBegin = 0x42534F45, kTile = 0x54534F45, kEnd = 0x45534F45;  // "EOSB", "EOST", "EOSE"
-constexpr size_t kHeadBytes = 27;
+// "EOPB", "EOPT", "EOPE"; parts of earlier versions ("EOS...") had no checksum of the heads and are begun anew
+constexpr uint32_t kBegin = 0x42504F45, kTile = 0x54504F45, kEnd = 0x45504F45;
+constexpr size_t kFieldBytes = 27, kHeadBytes = kFieldBytes + sizeof(uint32_t);
 constexpr uint32_t kMaxTileBytes = 1u << 28;
 
 struct Head {
@@ -38,11 +40,18 @@ std::array<uint8_t, kHeadBytes> packed(Head head) {
   std::array<uint8_t, kHeadBytes> bytes;
   uint8_t* at = bytes.data();
   visit_head(head, [&](auto& field) { at = static_cast<uint8_t*>(std::memcpy(at, &field, sizeof field)) + sizeof field; });
+  const uint32_t crc = crc32c(std::span(bytes).first(kFieldBytes));
+  std::memcpy(at, &crc, sizeof crc);
   return bytes;
 }
 
-Head unpacked(const uint8_t* at) {
+/// Nothing if the head does not fit its checksum.
+std::optional<Head> unpacked(std::span<const uint8_t, kHeadBytes> bytes) {
+  uint32_t crc;
+  std::memcpy(&crc, bytes.data() + kFieldBytes, sizeof crc);
+  if (crc != crc32c(bytes.first(kFieldBytes))) return std::nullopt;
   Head head;
+  const uint8_t* at = bytes.data();
   visit_head(head, [&](auto& field) {
     std::memcpy(&field, at, sizeof field);
     at += sizeof field;
@@ -106,9 +115,12 @@ PartContent scan_part(const std::string& path, bool check_payloads) {
   const auto size = static_cast<uint64_t>(status.st_size);
 
   PartContent part;
-  std::vector<uint8_t> head_bytes(kHeadBytes), payload;
+  std::array<uint8_t, kHeadBytes> head_bytes;
+  std::vector<uint8_t> payload;
   while (!part.finished && read_at(file.fd, part.valid_bytes, head_bytes.data(), kHeadBytes, path) == kHeadBytes) {
-    const Head head = unpacked(head_bytes.data());
+    const std::optional<Head> whole = unpacked(head_bytes);
+    if (!whole) break;
+    const Head& head = *whole;
     const bool first = part.valid_bytes == 0, text = head.magic != kTile;
     if ((head.magic == kBegin) != first || (text && head.magic != kBegin && head.magic != kEnd)) break;
     if (head.length > size - part.valid_bytes - kHeadBytes) break;

@@ -1,8 +1,9 @@
 #pragma once
 // The tiles of one slide while a store is being written: records appended to a file that survives a killed job.
 //
-// A part is a list of records [magic u32, length u32, x i32, y i32, level0_size u32, tissue u8, qc u16, crc32c u32, payload], little-endian,
-// unpadded: one that begins it (slide and identity as JSON), the tiles, and one that ends it (slide row and columns as JSON).
+// A part is a list of records: one that begins it (slide and identity as JSON), the tiles, and one that ends it (slide row and columns as JSON).
+// Each is [magic u32, length u32, x i32, y i32, level0_size u32, tissue u8, qc u16, crc32c u32, head_crc32c u32, payload], little-endian, unpadded;
+// crc32c is of the payload, head_crc32c of the 27 bytes before it.
 #include "data/shard.h"
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct PartContent {
   uint64_t valid_bytes = 0;
 };
 
-/// Reads a part. `check_payloads` false looks at the records' heads only.
+/// Reads a part. `check_payloads` false checks the tiles' heads only.
 /// Errors   Io if the file cannot be read.
 PartContent scan_part(const std::string& path, bool check_payloads);
 

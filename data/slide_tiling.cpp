@@ -87,10 +87,11 @@ class SlideTiling final : public SlideJob {
   /// part does not fit what the slide gives today, it is begun anew.
   size_t resume() {
     const auto& recovered = part_->recovered();
+    const auto level0_size = static_cast<uint32_t>(plan_.grid.tile_level0);
     size_t have = 0, i = 0;
     std::map<std::string, int64_t> before = record_.filtered;
     for (; have < recovered.size() && i < plan_.grid.tiles.size(); ++i) {
-      if (recovered[have].x == plan_.grid.tiles[i].x && recovered[have].y == plan_.grid.tiles[i].y) {
+      if (recovered[have].x == plan_.grid.tiles[i].x && recovered[have].y == plan_.grid.tiles[i].y && recovered[have].level0_size == level0_size) {
         ++have;
         continue;
       }

@@ -30,6 +30,14 @@ const char* extension(PictureFormat format) { return format == PictureFormat::kP
 /// "00012/00123456.jpg": file systems dislike millions of files in one folder.
 std::string file_name(uint64_t index, PictureFormat format) { return fmt::format("{:05}/{:08}.{}", index / kPerFolder, index, extension(format)); }
 
+/// The tile's own scale, which is the store's where that is only rounded to whole level-0 pixels. 0: unknown.
+double mpp_of(const TileRow& tile, const SlideRow& slide, const TileFormat& format) {
+  const double level0 = (slide.mpp_x + slide.mpp_y) / 2, width = format.tile_width;
+  if (level0 <= 0) return format.target_mpp;
+  const bool is_target = format.target_mpp > 0 && std::abs(format.target_mpp * width / level0 - tile.level0_size) <= 1;
+  return is_target ? format.target_mpp : tile.level0_size * level0 / width;
+}
+
 /// Reads a store's tiles in order as pictures of one format, with what is known of each.
 class TileExport {
  public:
@@ -53,7 +61,7 @@ class TileExport {
     const TileRow tile = store_.tile(index);
     const SlideRow& slide = store_.slides()[tile.slide];
     Json facts = {{"slide", slide.id}, {"patient", slide.patient}, {"x", tile.x}, {"y", tile.y}, {"level0_size", tile.level0_size}};
-    facts["mpp"] = store_.format().target_mpp > 0 ? store_.format().target_mpp : slide.mpp_x;
+    facts["mpp"] = mpp_of(tile, slide, store_.format());
     facts["tissue"] = std::round(tile.tissue / 255.0 * 1e4) / 1e4;
     facts["qc"] = tile.qc;
     for (const auto& [name, texts] : columns_) facts[name] = texts[index];

@@ -77,6 +77,9 @@ std::vector<uint32_t> Merger::join_slides(const Shard& shard) {
     const SlideRow& kept = index.slides[at->second];
     EOSIN_CHECK(kept.sha256 == slide.sha256, Data, "[{}] slide '{}' has sha256 '{}', another shard says '{}'; two slides have one id", shard.path(),
                 slide.id, slide.sha256, kept.sha256);
+    EOSIN_CHECK(kept.mpp_x == slide.mpp_x && kept.mpp_y == slide.mpp_y, Data,
+                "[{}] slide '{}' has {} um/px, another shard says {} (0: unknown); one slide has one scale", shard.path(), slide.id, slide.mpp_x,
+                kept.mpp_x);
     rows.push_back(at->second);
   }
   return rows;

@@ -65,4 +65,16 @@ std::vector<DamagedTile> verify_store(const TileStore& store, bool decode, int t
   return std::move(work.bad);
 }
 
+std::vector<std::string> verify_columns(const TileStore& store) {
+  std::vector<std::string> bad;
+  for (size_t k = 0; k < store.n_shards(); ++k)
+    for (const auto& name : store.shard(k).columns()) try {
+        store.shard(k).column(name);
+      } catch (const Error& e) {
+        if (e.kind() != ErrorKind::Data) throw;
+        bad.emplace_back(e.what());
+      }
+  return bad;
+}
+
 }  // namespace eosin::data

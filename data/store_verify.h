@@ -19,4 +19,8 @@ struct DamagedTile {
 /// Checked  golden data.store_verify; tests/data/test_store.cpp: flipped bits in 1 % of the records are all found.
 std::vector<DamagedTile> verify_store(const TileStore& store, bool decode, int threads = 0);
 
+/// Why each optional column of a shard that does not fit its checksum, or cannot be read, is damaged; in order of shards.
+/// Checked  tests/data/test_store.cpp.
+std::vector<std::string> verify_columns(const TileStore& store);
+
 }  // namespace eosin::data

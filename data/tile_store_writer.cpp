@@ -136,7 +136,7 @@ void TileStoreWriter::Impl::find_parts() {
       fs::remove(path);
       continue;
     }
-    PartContent part = scan_part(path, false);
+    PartContent part = scan_part(path, true);  // one that was damaged since is cut and goes on
     if (!part.finished || part.slide_id != id) continue;
     EOSIN_CHECK(part.identity == settings.identity, Config,
                 "[{}] was written with other settings; finish it with them, give the store another folder, or remove this one", path);

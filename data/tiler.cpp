@@ -11,6 +11,7 @@
 #include <opencv2/core/utility.hpp>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <mutex>
 
@@ -23,6 +24,11 @@ int thread_count(const TileConfig& config) {
   return usable_cores();
 }
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code absent;
+  return a == b || fs::equivalent(a, b, absent) || fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
+}
+
 /// One run: yields the jobs and adds up what they report.
 class Tiling {
  public:
@@ -31,6 +37,8 @@ class Tiling {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
     for (const auto& s : slides_) ids_.push_back(s.id);
     sink_ = make_tile_sink(config, job);
+    for (const auto& s : slides_)
+      if (sink_->is_complete(s.id)) check_complete(s);
     totals_.slides = now_.slides = static_cast<int64_t>(slides_.size());
   }
 
@@ -57,6 +65,20 @@ class Tiling {
     const TilingSinks sinks{*sink_, journal_, times_, [this](int64_t tiles, int64_t bytes) { made(tiles, bytes); },
                             [this](const SlideRecord& r) { done(r); }};
     return make_slide_job(slides_[next_++], config_, job_, sinks);
+  }
+
+  /// Tiles of another file or scale than what is asked for now are not taken for the slide's.
+  void check_complete(const SlideEntry& slide) const {
+    const SlideRow row = sink_->complete_slide(slide.id);
+    const SlideRecord record = journal_.find(slide.id).value_or(SlideRecord{});
+    const double before = row.mpp_x > 0 ? (row.mpp_x + row.mpp_y) / 2 : record.mpp;
+    const char* advice = "put the old value back, or give store another folder";
+    EOSIN_CHECK(row.path.empty() || slide.path.empty() || is_same_file(row.path, slide.path), Config,
+                "[tile] slide '{}' was tiled from '{}', now its path is '{}'; {}", slide.id, row.path, slide.path, advice);
+    EOSIN_CHECK(slide.mpp || record.mpp_source != "csv", Config, "[tile] slide '{}' was tiled with the mpp {} of a table, which now gives none; {}",
+                slide.id, before, advice);
+    EOSIN_CHECK(!slide.mpp || before == 0 || std::abs(*slide.mpp / before - 1) < 1e-6, Config,
+                "[tile] slide '{}' was tiled with mpp {}, now it is given {}; {}", slide.id, before, *slide.mpp, advice);
   }
 
   /// A slide that is complete: its row as the earlier run wrote it, or as the store has it.

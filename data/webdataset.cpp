@@ -1,6 +1,7 @@
 #include "data/webdataset.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
 #include "data/tar_file.h"
 
@@ -18,7 +19,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kLargestMember = uint64_t{1} << 20;  // of those that hold text
-constexpr size_t kLongestText = 4096;                   // every row of a store's column has the longest one's room
+constexpr double kLargestMpp = 50;
+constexpr size_t kLongestText = 4096;  // every row of a store's column has the longest one's room
 
 /// "train/0017.seg.png" is key "train/0017" and extension "seg.png", as the package webdataset splits names.
 std::pair<std::string, std::string> split_name(const std::string& name) {
@@ -69,7 +71,11 @@ void take_json(const std::string& text, ImageEntry& e) {
   e.x = integer_of(object, "x"), e.y = integer_of(object, "y");
   EOSIN_CHECK(e.x.has_value() == e.y.has_value(), Data, "json: has only one of x and y");
   e.level0_size = integer_of(object, "level0_size");
-  if (object.contains("mpp") && object["mpp"].is_number()) e.mpp = object["mpp"].get<double>();
+  EOSIN_CHECK(!e.level0_size || *e.level0_size > 0, Data, "json: level0_size is no edge in level-0 pixels (got {}, need 1 or more)", *e.level0_size);
+  if (!object.contains("mpp") || !object["mpp"].is_number()) return;
+  e.mpp = object["mpp"].get<double>();
+  EOSIN_CHECK(e.mpp >= 0 && e.mpp <= kLargestMpp, Data, "json: mpp is no scale (got {}, need micrometres a pixel up to {}, or 0: unknown)", e.mpp,
+              kLargestMpp);
 }
 
 void check_texts(const ImageEntry& e) {
@@ -87,7 +93,7 @@ void forget_texts(ImageEntry& e) {
 /// Collects consecutive members of one key.
 class SampleReader {
  public:
-  SampleReader(const std::string& tar, double mpp, std::vector<ImageEntry>& out) : tar_(tar), mpp_(mpp), out_(out) {}
+  SampleReader(const std::string& tar, double mpp, std::vector<ImageEntry>& out) : tar_(tar), mpp_(mpp), out_(out), first_(out.size()) {}
 
   void add(const TarMember& member, const std::function<std::string()>& read) {
     const auto [key, extension] = split_name(member.name);
@@ -110,8 +116,25 @@ class SampleReader {
   }
 
   void flush() {
-    if (has_picture_) out_.push_back(finished());
+    if (has_picture_)
+      out_.push_back(finished());
+    else
+      for (const auto& [kind, text] : texts_) apart_.emplace(key_, kind);
     entry_ = {}, texts_.clear(), has_picture_ = false;
+  }
+
+  /// After the last member: labels that lie apart from their picture are refused, those of no picture at all are counted.
+  void finish() {
+    flush();
+    for (size_t i = first_; i < out_.size(); ++i) {
+      const auto at = apart_.find(out_[i].id);
+      EOSIN_CHECK(at == apart_.end(), Data,
+                  "[{}] '{}.{}' is apart from its picture '{}'; members of one sample must follow one another (tar --sort=name)", tar_, at->first,
+                  at->second, out_[i].member);
+    }
+    if (!apart_.empty())
+      log::warn("[{}] {} members have no picture beside them; the first: '{}.{}'", tar_, apart_.size(), apart_.begin()->first,
+                apart_.begin()->second);
   }
 
  private:
@@ -126,6 +149,7 @@ class SampleReader {
       check_texts(entry_);
     } catch (const Error& e) {
       forget_texts(entry_);
+      entry_.mpp = mpp_;
       entry_.fault = e.what();
     }
     for (const std::string& next : {entry_.group, entry_.patient, fs::path(key_).parent_path().string(), fs::path(tar_).stem().string()})
@@ -136,6 +160,8 @@ class SampleReader {
   const std::string tar_;
   const double mpp_;
   std::vector<ImageEntry>& out_;
+  const size_t first_;                             // of this tar
+  std::multimap<std::string, std::string> apart_;  // key -> extension, without a picture beside them
   std::string key_;
   ImageEntry entry_;
   std::map<std::string, std::string> texts_;
@@ -171,7 +197,7 @@ ImageTable read_webdataset(const std::string& path, const ImportConfig& config) 
   for (const std::string& tar : tars_of(path)) {
     SampleReader samples(tar, config.mpp, table.entries);
     for_each_tar_member(tar, [&](const TarMember& member, const auto& read) { samples.add(member, read); });
-    samples.flush();
+    samples.finish();
   }
   EOSIN_CHECK(!table.entries.empty(), Data, "[{}] holds no samples with a picture (jpg, jpeg or png)", path);
   make_ids_unique(table.entries);

@@ -11,8 +11,9 @@ namespace eosin::data {
 /// mpp, caption). Samples without a picture and other extensions are passed over. The id is the key; where keys repeat in another tar, tar
 /// and key. Without a slide the sample's slide is its group, patient, folder inside the tar, or tar.
 ///
-/// Errors   as for_each_tar_member(); Data naming tar and key: two pictures or two texts of one kind in a sample, no pictures at all. A text
-///          of more than 4,096 bytes, or a JSON that is none, is the sample's own fault.
+/// Errors   as for_each_tar_member(); Data naming tar and key: two pictures or two texts of one kind in a sample, no pictures at all, a text
+///          apart from its picture (one without any is counted in the log). A text of more than 4,096 bytes, or a JSON that is none, is the
+///          sample's own fault.
 /// Checked  tests/data/test_webdataset.cpp; tests/python/interchange.py with the package webdataset.
 ImageTable read_webdataset(const std::string& path, const ImportConfig& config);
 

@@ -1,15 +1,18 @@
 #include "data/image_import.h"
 
+#include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "data/png.h"
 #include "data/store_export.h"
 #include "data/store_verify.h"
 #include "tests/data/store_fixture.h"
+#include "tests/message_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 
 namespace eosin::data {
@@ -177,6 +180,67 @@ TEST(ImageImport, MistakesAreNamedWithTheirLine) {
   cut.resize(cut.size() - 20);
   write_bytes(folder / "pictures/cut.jpg", cut);
   EXPECT_THAT(error_of("file\ncut.jpg\n"), HasSubstr("cut.jpg"));
+}
+
+TEST(ImageImport, NumbersThatAreNoneLeaveNothing) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  for (const char* edge : {"-7", "0", "4294967289", "2.5"}) {
+    write_text(folder / "bad.csv", fmt::format("file,x,y,level0_size\na.jpg,0,0,46\nc.JPG,46,0,{}\n", edge));
+    EXPECT_THAT(message_of([&] { import_images(folder / "bad.csv", config); }, ErrorKind::Data), HasSubstr("bad.csv:3")) << edge;
+  }
+  for (const char* mpp : {"-2", "nan", "inf", "-inf", "1e300", "51"}) {
+    write_text(folder / "bad.csv", fmt::format("file,mpp\na.jpg,0.5\nc.JPG,{}\n", mpp));
+    EXPECT_THAT(message_of([&] { import_images(folder / "bad.csv", config); }, ErrorKind::Data), HasSubstr("bad.csv:3")) << mpp;
+  }
+  EXPECT_FALSE(fs::exists(config.out));
+}
+
+TEST(ImageImport, ASlideHasOneScaleAndItsTilesTheirOwn) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  write_text(folder / "table.csv", "file,slide,x,y,level0_size,mpp\na.jpg,S,0,0,23,0.25\nsub/b.jpeg,S,0,0,92,1\n");
+  import_images(folder / "table.csv", config);
+  const TileStore store(config.out);
+  EXPECT_EQ(store.slides()[0].mpp_x, 0.25);
+  EXPECT_EQ(store.format().target_mpp, 0);
+  export_tiles(store, folder / "out", PictureFormat::kJpeg);
+  const CsvTable table = CsvTable::read(folder / "out/tiles.csv");
+  EXPECT_EQ(table.row(0)[table.column("mpp")], "0.25");
+  EXPECT_EQ(table.row(1)[table.column("mpp")], "1.0");
+
+  ImportConfig other = config;
+  other.out = folder / "other";
+  for (const char* rows : {"a.jpg,S,0.25\nc.JPG,S,0.5\n", "a.jpg,S,0.25\nc.JPG,S,\n"}) {
+    write_text(folder / "bad.csv", std::string("file,slide,mpp\n") + rows);
+    EXPECT_THAT(message_of([&] { import_images(folder / "bad.csv", other); }, ErrorKind::Data), HasSubstr("bad.csv:3"));
+  }
+  EXPECT_FALSE(fs::exists(other.out));
+}
+
+TEST(ImageImport, AFolderThatChangedIsNotImportedOver) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  import_images(folder / "pictures", config);
+  EXPECT_EQ(import_images(folder / "pictures", config).tiles, 4);
+  const auto refusal = [&] { return message_of([&] { import_images(folder / "pictures", config); }, ErrorKind::Data); };
+  write_bytes(folder / "pictures/e.jpg", test_record(0, 9, Codec::kJpeg));
+  EXPECT_THAT(refusal(), HasSubstr("import into a new folder"));
+  fs::remove(folder / "pictures/e.jpg");
+  EXPECT_EQ(import_images(folder / "pictures", config).tiles, 4);
+  const auto later = fs::last_write_time(folder / "pictures/a.jpg") + std::chrono::seconds(2);
+  write_bytes(folder / "pictures/a.jpg", test_record(0, 17, Codec::kJpeg));
+  fs::last_write_time(folder / "pictures/a.jpg", later);
+  EXPECT_THAT(refusal(), HasSubstr("import into a new folder"));
+}
+
+TEST(ImageImport, NamesThatAreNotUtf8AreRefused) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  for (const char* name : {"pictures/caf\xe9.jpg", "pictures/caf\xe8.jpg"}) write_bytes(folder / name, test_record(0, 1, Codec::kJpeg));
+  EXPECT_THAT(message_of([&] { import_images(folder / "pictures", config); }, ErrorKind::Data), HasSubstr("not UTF-8"));
+  EXPECT_THAT(message_of([&] { measure_import(folder / "pictures", config); }, ErrorKind::Data), HasSubstr("not UTF-8"));
+  EXPECT_FALSE(fs::exists(config.out));
 }
 
 TEST(ImageImport, BadPicturesAreLeftOutUpToALimit) {

@@ -55,6 +55,55 @@ TEST(SlidePart, IsCutAtADamagedRecord) {
   EXPECT_EQ(part.n_tiles(), 1u);
 }
 
+/// Any bit of any record's head: what lies before it is kept, nothing of it or behind it.
+TEST(SlidePart, IsCutAtADamagedHead) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.part";
+  {
+    SlidePart part(path, "A", "id");
+    append_tiles(part, 0, 3);
+    part.finish(test_slide("A"), {});
+  }
+  const PartContent content = scan_part(path, false);
+  ASSERT_TRUE(content.finished);
+  const auto good = bytes_of(path);
+  const uint64_t head_bytes = content.offsets[1] - content.offsets[0] - content.sizes[0];
+  for (uint64_t bit = 0; bit < 8 * head_bytes; ++bit) {
+    auto bytes = good;
+    bytes[content.offsets[1] - head_bytes + bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+    write_bytes(path, bytes);
+    const PartContent left = scan_part(path, false);
+    EXPECT_EQ(left.tiles.size(), 1u) << bit;
+    EXPECT_FALSE(left.finished);
+    EXPECT_EQ(left.valid_bytes, content.offsets[0] + content.sizes[0]);
+  }
+}
+
+TEST(SlidePart, AFinishedPartThatWasDamagedIsMadeAgain) {
+  for (const bool head : {true, false}) {
+    const TemporaryFolder folder;
+    const std::vector<std::string> ids = {"A", "B"};
+    {
+      TileStoreWriter writer(folder / "store", test_settings(), ids);
+      write_slide(writer, "B", 1, 3, Codec::kJpeg);
+    }
+    for (const auto& e : fs::directory_iterator(folder / "store")) {
+      if (e.path().extension() != ".part") continue;
+      const PartContent content = scan_part(e.path().string(), true);
+      auto bytes = bytes_of(e.path().string());
+      bytes[head ? content.offsets[1] - 25 : content.offsets[1] + 7] ^= 2;
+      write_bytes(e.path().string(), bytes);
+    }
+    TileStoreWriter writer(folder / "store", test_settings(), ids);
+    EXPECT_FALSE(writer.is_complete("B"));
+    write_slide(writer, "A", 0, 2, Codec::kJpeg);
+    write_slide(writer, "B", 1, 3, Codec::kJpeg);
+    const Shard shard(writer.close().at(0));
+    ASSERT_EQ(shard.n_tiles(), 5u);
+    for (uint64_t t = 0; t < 3; ++t) EXPECT_EQ(shard.tile(2 + t).x, test_tile(1, t).x);
+  }
+}
+
 TEST(SlidePart, KeepsSlidesAndSettingsApart) {
   const TemporaryFolder folder;
   const std::string path = folder / "a.part";

@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hdf5.h>
 #include <nlohmann/json.hpp>
 
 #include <atomic>
@@ -286,6 +287,33 @@ TEST(Store, FlippedBitsOfTheIndexAreRefused) {
     write_bytes(folder / "bad.h5", bytes);
     message_of([&] { Shard(folder / "bad.h5"); }, ErrorKind::Data);
   }
+}
+
+/// A bit anywhere in a column of labels is found when the column is read, and by verify; a shard of an earlier version has no such checksum.
+TEST(Store, FlippedBitsOfALabelAreFound) {
+  const TemporaryFolder folder;
+  const std::string path = write_store(folder / "store", {6, 5}).at(0);
+  EXPECT_TRUE(verify_columns(TileStore(path)).empty());
+  const auto good = bytes_of(path);
+  const h5::Info info = h5::File::open(path).info("label_class");
+  for (uint64_t at = 0; at < info.stored_bytes; at += 5) {
+    auto bytes = good;
+    bytes[info.offset.value() + at] ^= 1;
+    write_bytes(path, bytes);
+    EXPECT_THAT(message_of([&] { TileStore(path).column("class"); }, ErrorKind::Data), HasSubstr("'label_class' is damaged"));
+    EXPECT_THAT(verify_columns(TileStore(path)), testing::ElementsAre(HasSubstr("'label_class'")));
+  }
+}
+
+TEST(Store, AColumnWithoutAChecksumIsRead) {
+  const TemporaryFolder folder;
+  const std::string path = write_store(folder / "store", {2}).at(0);
+  const hid_t file = ::H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  ASSERT_GE(file, 0);
+  ASSERT_GE(::H5Adelete_by_name(file, "label_class", "crc32c", H5P_DEFAULT), 0);
+  ::H5Fclose(file);
+  EXPECT_EQ(Shard(path).column("class"), (std::vector<std::string>{"class of A 0", "class of A 1"}));
+  EXPECT_TRUE(verify_columns(TileStore(path)).empty());
 }
 
 /// Cut at any length a shard is refused; with any bit of its metadata flipped it is refused or reads as before.

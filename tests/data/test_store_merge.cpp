@@ -1,9 +1,12 @@
 #include "data/store_merge.h"
 
+#include "core/base/csv.h"
 #include "core/base/error.h"
 #include "data/sampler.h"
+#include "data/store_export.h"
 #include "data/store_verify.h"
 #include "tests/data/store_fixture.h"
+#include "tests/message_of.h"
 
 #include <gtest/gtest.h>
 
@@ -56,6 +59,39 @@ TEST(StoreMerge, ShufflesByThePermutation) {
     EXPECT_EQ(record(shuffled, p), record(plain, order(p)));
     EXPECT_EQ(shuffled.column("class")[p], plain.column("class")[order(p)]);
   }
+}
+
+/// Tiles of two scales in one store: each is exported with its own.
+TEST(StoreMerge, TilesKeepTheirScale) {
+  const TemporaryFolder folder;
+  const auto half = write_store(folder / "half", {2});
+  StoreSettings coarse = test_settings();
+  coarse.target_mpp = 1;
+  TileStoreWriter writer(folder / "one", coarse, {"B"});
+  SlidePart part = writer.begin("B");
+  for (size_t t = 0; t < 2; ++t) {
+    TileRow row = test_tile(1, t);
+    row.level0_size = 92;
+    part.append(row, test_record(1, t, Codec::kJpeg));
+  }
+  writer.finish(std::move(part), test_slide("B"), {{"class", {"x", "y"}}});
+  merge_shards({half[0], writer.close()[0]}, folder / "merged.h5");
+  export_tiles(TileStore(folder / "merged.h5"), folder / "out", PictureFormat::kJpeg);
+  const CsvTable table = CsvTable::read(folder / "out/tiles.csv");
+  std::vector<std::string> mpp;
+  for (size_t i = 0; i < table.size(); ++i) mpp.push_back(table.row(i)[table.column("mpp")]);
+  EXPECT_EQ(mpp, (std::vector<std::string>{"0.5", "0.5", "1.0", "1.0"}));
+}
+
+TEST(StoreMerge, ASlideOfTwoScalesIsRefused) {
+  const TemporaryFolder folder;
+  const auto shards = two_shards(folder, Codec::kJpeg);
+  TileStoreWriter writer(folder / "same-id", test_settings(), {"A"});
+  SlideRow row = test_slide("A");
+  row.mpp_x = row.mpp_y = 0.5;
+  writer.finish(writer.begin("A"), row);
+  const auto twin = writer.close();
+  EXPECT_NE(message_of([&] { merge_shards({shards[0], twin[0]}, folder / "out.h5"); }, ErrorKind::Data).find("um/px"), std::string::npos);
 }
 
 TEST(StoreMerge, RefusesWhatDoesNotGoTogether) {

@@ -160,6 +160,28 @@ TEST_F(Tiler, CompleteSlidesAreSkipped) {
   for (const auto& row : rows(folder / "store/slides.jsonl")) EXPECT_EQ(row["status"], "skipped");
 }
 
+/// What a table says of a finished slide must stay as it was.
+TEST_F(Tiler, AnotherScaleOrFileOfACompleteSlideIsRefused) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "store");
+  c.slides = {folder / "cohort.csv"};
+  const auto cohort = [&](const std::string& row) { std::ofstream(folder / "cohort.csv") << "slide,path,mpp\n" << row << "\n"; };
+  const auto refusal = [&] { return message_of([&] { tile_slides(c); }, ErrorKind::Config); };
+  const std::string path = *slides_ / "s0.tiff";
+  cohort("S," + path + ",0.4");
+  tile_slides(c);
+  EXPECT_EQ(tile_slides(c).slides_skipped, 1);
+  cohort("S," + path + ",0.45");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'S'"), HasSubstr("mpp 0.4,"), HasSubstr("0.45")));
+  cohort("S," + path + ",");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'S'"), HasSubstr("0.4"), HasSubstr("gives none")));
+  const std::string other = *slides_ / "s1.tiff";
+  cohort("S," + other + ",0.4");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'S'"), HasSubstr(path), HasSubstr(other)));
+  cohort("S," + (*slides_ / "./s0.tiff") + ",0.4");
+  EXPECT_EQ(tile_slides(c).slides_skipped, 1);
+}
+
 TEST_F(Tiler, OtherKeysForABegunStoreAreRefused) {
   const TemporaryFolder folder;
   TileConfig c = config(folder / "store");

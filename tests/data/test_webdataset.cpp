@@ -1,6 +1,7 @@
 #include "data/webdataset.h"
 
 #include "core/base/atomic_file.h"
+#include "core/base/log.h"
 #include "core/base/stop.h"
 #include "data/image_import.h"
 #include "data/store_export.h"
@@ -49,12 +50,35 @@ TEST(WebDataset, SamplesBecomeTiles) {
   EXPECT_EQ(store.slides()[0].id, "train");
   EXPECT_EQ(store.slides()[1].id, "S1");
   EXPECT_EQ(store.slides()[1].patient, "7");
-  EXPECT_EQ(store.slides()[1].mpp_x, 0.5);
+  EXPECT_EQ(store.slides()[1].mpp_x, 0.25);  // 23 pixels of 0.5 um are 46 of level 0
   EXPECT_EQ(store.tile(1).x, 40);
   EXPECT_EQ(store.tile(1).level0_size, 46u);
   std::vector<uint8_t> buffer;
   const auto bytes = store.read(1, buffer);
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), jpeg(1));
+}
+
+/// Pictures first and labels behind them, or before: no label is lost in silence.
+TEST(WebDataset, LabelsApartFromTheirPicturesAreRefused) {
+  const TemporaryFolder folder;
+  const std::string pictures = tar_entry("0.jpg", jpeg(0)) + tar_entry("1.jpg", jpeg(1)), labels = tar_entry("0.cls", "3") + tar_entry("1.cls", "4");
+  for (const std::string& tar : {pictures + labels, labels + pictures}) {
+    write_file(folder / "a.tar", tar + tar_end());
+    EXPECT_THAT(message_of([&] { import_images(folder / "a.tar", config_of(folder / "store")); }, ErrorKind::Data),
+                testing::AllOf(HasSubstr("'0.cls'"), HasSubstr("--sort=name")));
+  }
+  EXPECT_FALSE(fs::exists(folder / "store"));
+}
+
+TEST(WebDataset, MembersWithoutAPictureAreCounted) {
+  const TemporaryFolder folder;
+  write_file(folder / "a.tar", tar_entry("0.jpg", jpeg(0)) + tar_entry("0.cls", "3") + tar_entry("8.cls", "4") + tar_entry("9.cls", "5") + tar_end());
+  log::set_file(folder / "log.txt");
+  log::set_level(log::Level::Off);
+  import_images(folder / "a.tar", config_of(folder / "store"));
+  log::set_level(log::Level::Info);
+  log::set_file("");
+  EXPECT_THAT(read_file(folder / "log.txt"), HasSubstr("2 members have no picture beside them; the first: '8.cls'"));
 }
 
 TEST(WebDataset, KeysThatRepeatInAnotherTarAreTold) {
@@ -102,6 +126,8 @@ TEST(WebDataset, SamplesThatAreNoneAreRefused) {
   EXPECT_THAT(refusal(tar_entry("0.txt", "only text")), HasSubstr("no samples"));
   EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.txt", std::string(2u << 20, 'x'))), HasSubstr("0.txt"));
   EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"x": 1})")), HasSubstr("only one of x and y"));
+  EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"x": 1, "y": 1, "level0_size": -7})")), HasSubstr("level0_size"));
+  EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"mpp": -2})")), HasSubstr("mpp"));
   EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"x": 1e99, "y": 0})")), HasSubstr("level-0 pixels"));
   EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"x": 18446744073709551615, "y": 0})")), HasSubstr("level-0 pixels"));
   EXPECT_THAT(refusal(tar_entry("0.jpg", jpeg(0)) + tar_entry("0.json", R"({"slide": ")" + std::string(200, 's') + "\"}")),
