@@ -183,7 +183,11 @@ Cases tile_cases(const TileBench& c, bool peers) {
   tiling.run.threads = c.run.threads;
   Cases cases = {[=] {
     std::filesystem::remove_all(tiling.store);
-    return timed("eosin", [&] { return data::tile_slides(tiling).tiles_made; });
+    return timed("eosin", [&] {
+      const data::TilingResult made = data::tile_slides(tiling);
+      for (const auto& [slide, reason] : made.failures) fail(ErrorKind::Data, "[bench] slide '{}' failed: {}", slide, reason);
+      return made.tiles_made;
+    });
   }};
   if (peers)
     cases.push_back([=] { return run_peer("tile.py", {"--store", scratch->store(), "--quality", std::to_string(tiling.encoding.quality)}); });

@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 namespace eosin::apps {
 namespace {
@@ -152,6 +153,8 @@ int guarded(const Parsed& parsed) {
     return finish_with(e.kind(), e.what());
   } catch (const c10::Error& e) {
     return finish_with(ErrorKind::Internal, verbose ? e.what() : e.what_without_backtrace());
+  } catch (const nlohmann::json::exception& e) {
+    return finish_with(ErrorKind::Data, fmt::format("[json] a file of the store or the run is damaged: {}", e.what()));
   } catch (const std::filesystem::filesystem_error& e) {
     return finish_with(ErrorKind::Io, e.what());
   } catch (const std::bad_alloc&) {
