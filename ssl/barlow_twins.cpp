@@ -4,6 +4,7 @@
 #include "core/tensor/gather.h"
 #include "ssl/barlow_twins_loss.h"
 #include "ssl/collapse.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/view_pair.h"
 
@@ -49,12 +50,7 @@ std::vector<train::ParamGroup> BarlowTwins::param_groups() {
   return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
 }
 
-State BarlowTwins::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State BarlowTwins::state() { return method_state(*this, encoder_); }
 
 void BarlowTwins::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

@@ -5,6 +5,7 @@
 #include "ssl/byol_loss.h"
 #include "ssl/collapse.h"
 #include "ssl/ema.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 #include "ssl/view_pair.h"
@@ -85,12 +86,7 @@ std::vector<std::pair<std::string, double>> Byol::schedule_values(const train::P
   return {{"momentum", momentum(progress)}};
 }
 
-State Byol::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Byol::state() { return method_state(*this, encoder_); }
 
 void Byol::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

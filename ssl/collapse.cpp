@@ -12,17 +12,15 @@ namespace {
 
 Tensor entropy_terms(const Tensor& p) { return -at::xlogy(p, p); }
 
-}  // namespace
-
-std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets) {
+/// `chunk(begin, end)` gives those columns of the probabilities.
+template <class Chunk>
+std::vector<std::pair<std::string, Tensor>> measures(int64_t rows, int64_t prototypes, const at::TensorOptions& options, const Chunk& chunk) {
   const at::NoGradGuard no_grad;
-  const int64_t rows = targets.rows(), prototypes = targets.prototypes();
-  const auto options = targets.row_M.options();
   Tensor row_entropy = at::zeros({rows}, options), mean_entropy = at::zeros({}, options);
   Tensor best = at::full({rows}, -1, options), choice = at::zeros({rows}, options.dtype(at::kLong));
   for (int64_t begin = 0, end; begin < prototypes; begin = end) {
     end = std::min(begin + kPrototypeChunk, prototypes);
-    const Tensor p = targets.chunk(begin, end);
+    const Tensor p = chunk(begin, end);
     row_entropy += entropy_terms(p).sum(-1);
     mean_entropy += entropy_terms(p.mean(0)).sum();
     const auto [highest, place] = p.max(-1);
@@ -35,12 +33,16 @@ std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets&
           {"prototype_usage", hits.sum() / static_cast<double>(std::min(rows, prototypes))}};
 }
 
+}  // namespace
+
+std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets) {
+  const auto chunk = [&](int64_t begin, int64_t end) { return targets.chunk(begin, end); };
+  return measures(targets.rows(), targets.prototypes(), targets.row_M.options(), chunk);
+}
+
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK) {
-  const int64_t rows = targets_NK.size(0), prototypes = targets_NK.size(1);
-  const Tensor hits = at::zeros({prototypes}, targets_NK.options()).index_fill_(0, targets_NK.argmax(-1), 1);
-  return {{"teacher_entropy", entropy_terms(targets_NK).sum(-1).mean()},
-          {"kl_to_uniform", std::log(static_cast<double>(prototypes)) - entropy_terms(targets_NK.mean(0)).sum()},
-          {"prototype_usage", hits.sum() / static_cast<double>(std::min(rows, prototypes))}};
+  const auto chunk = [&](int64_t begin, int64_t end) { return targets_NK.slice(1, begin, end); };
+  return measures(targets_NK.size(0), targets_NK.size(1), targets_NK.options(), chunk);
 }
 
 std::pair<std::string, Tensor> embedding_spread(const Tensor& embeddings_ND) {

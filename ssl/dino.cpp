@@ -5,6 +5,7 @@
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
 #include "ssl/ema.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -135,12 +136,7 @@ std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::P
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};
 }
 
-State Dino::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Dino::state() { return method_state(*this, encoder_); }
 
 void Dino::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

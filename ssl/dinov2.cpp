@@ -10,6 +10,7 @@
 #include "ssl/kde.h"
 #include "ssl/koleo.h"
 #include "ssl/masked_crops.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -263,12 +264,7 @@ std::vector<std::string> Dinov2::batch_losses() const {
   return names;
 }
 
-State Dinov2::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Dinov2::state() { return method_state(*this, encoder_); }
 
 void Dinov2::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

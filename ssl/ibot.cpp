@@ -6,6 +6,7 @@
 #include "ssl/ema.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/masked_crops.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -160,12 +161,7 @@ std::vector<std::pair<std::string, double>> Ibot::schedule_values(const train::P
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress.step)}, {"teacher_patch_temp", teacher_patch_temp(progress.step)}};
 }
 
-State Ibot::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Ibot::state() { return method_state(*this, encoder_); }
 
 void Ibot::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

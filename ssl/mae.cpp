@@ -8,6 +8,7 @@
 #include "ssl/crop_groups.h"
 #include "ssl/fourier_loss.h"
 #include "ssl/mae_loss.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 
 #include <ATen/ATen.h>
@@ -144,12 +145,7 @@ std::vector<train::ParamGroup> Mae::param_groups() {
   return student_groups(*student_, [](const std::string&) { return optim::no_decay_rule({}); });
 }
 
-State Mae::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Mae::state() { return method_state(*this, encoder_); }
 
 void Mae::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

@@ -4,6 +4,7 @@
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
 #include "ssl/ema.h"
+#include "ssl/method_state.h"
 #include "ssl/moco_v3_loss.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
@@ -86,12 +87,7 @@ std::vector<std::pair<std::string, double>> MocoV3::schedule_values(const train:
   return {{"momentum", momentum(progress)}};
 }
 
-State MocoV3::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State MocoV3::state() { return method_state(*this, encoder_); }
 
 void MocoV3::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

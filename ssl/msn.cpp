@@ -8,6 +8,7 @@
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
 #include "ssl/ema.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 
 #include <ATen/ATen.h>
@@ -131,12 +132,7 @@ std::vector<train::ParamGroup> Msn::param_groups() {
 
 std::vector<std::pair<std::string, double>> Msn::schedule_values(const train::Progress& progress) const { return {{"momentum", momentum(progress)}}; }
 
-State Msn::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Msn::state() { return method_state(*this, encoder_); }
 
 void Msn::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

@@ -3,6 +3,7 @@
 #include "core/nn/weights.h"
 #include "core/tensor/gather.h"
 #include "ssl/collapse.h"
+#include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/vicreg_loss.h"
 #include "ssl/view_pair.h"
@@ -53,12 +54,7 @@ std::vector<train::ParamGroup> Vicreg::param_groups() {
   return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
 }
 
-State Vicreg::state() {
-  State state;
-  state.tensors = nn::named_weights(*this);
-  state.values["encoder"] = nn::to_json(encoder_);
-  return state;
-}
+State Vicreg::state() { return method_state(*this, encoder_); }
 
 void Vicreg::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
 

@@ -3,6 +3,7 @@
 #include "core/tensor/comm.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <barrier>

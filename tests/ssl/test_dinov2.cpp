@@ -4,8 +4,8 @@
 #include "ssl/methods.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/plain_losses.h"
-#include "tests/ssl/thread_ranks.h"
 #include "tests/ssl/tiny_run.h"
+#include "tests/thread_ranks.h"
 
 #include <gmock/gmock.h>
 
@@ -159,7 +159,7 @@ TEST(Dinov2, TwoRanksEqualOneProcessWithTheConcatenatedBatch) {
 
       std::vector<TensorMap> grads(2), states(2);
       std::vector<double> losses(2);
-      ThreadRanks::run(2, [&](const std::shared_ptr<Comm>& comm) {
+      run_ranks(2, [&](const std::shared_ptr<Comm>& comm) {
         const auto r = static_cast<size_t>(comm->rank());
         auto method = make(c, 0, comm);
         const train::Loss own = method->forward(part(views, 2 * comm->rank(), 2), at_step(1));

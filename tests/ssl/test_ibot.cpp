@@ -3,8 +3,8 @@
 #include "ssl/ibot_loss.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/plain_losses.h"
-#include "tests/ssl/thread_ranks.h"
 #include "tests/ssl/tiny_run.h"
+#include "tests/thread_ranks.h"
 
 namespace eosin::ssl {
 namespace {
@@ -67,7 +67,7 @@ TEST(Ibot, TwoRanksEqualOneProcessWithTheConcatenatedBatch) {
   whole->forward(views, at_step(1)).total.backward();
   whole->after_update(at_step(1));
   std::vector<TensorMap> grads(2), states(2);
-  ThreadRanks::run(2, [&](const std::shared_ptr<Comm>& comm) {
+  run_ranks(2, [&](const std::shared_ptr<Comm>& comm) {
     auto method = make(0, comm);
     method->forward(part(views, 2 * comm->rank(), 2), at_step(1)).total.backward();
     method->after_update(at_step(1));

@@ -1,6 +1,6 @@
 #include "core/base/error.h"
 #include "ssl/sinkhorn.h"
-#include "tests/ssl/thread_ranks.h"
+#include "tests/thread_ranks.h"
 
 #include <gtest/gtest.h>
 
@@ -54,7 +54,7 @@ TEST(Sinkhorn, AnyFiniteLogitsGiveProbabilities) {
 TEST(Sinkhorn, RanksShareTheRowsAndOneMayHaveNone) {
   const Tensor logits = at::randn({10, 6}, at::kDouble), whole = alone(logits, 0.2, 3);
   const int64_t rows[] = {4, 0, 6}, begin[] = {0, 4, 4};
-  ThreadRanks::run(3, [&](const std::shared_ptr<Comm>& comm) {
+  run_ranks(3, [&](const std::shared_ptr<Comm>& comm) {
     const int r = comm->rank();
     const Tensor own = sinkhorn(logits.narrow(0, begin[r], rows[r]), 0.2, 3, *comm);
     EXPECT_TRUE(own.allclose(whole.narrow(0, begin[r], rows[r]), 1e-12, 1e-14)) << r;
