@@ -37,6 +37,7 @@ struct EmbedConfig {
     v("token_merge", extractor.token_merge, "merging of similar tokens: faster features of a stored encoder that differ a little");
     v("untrained", extractor.untrained, "the encoder's architecture with fresh weights: the baseline of its training");
     v("image_size_px", extractor.image_size_px, "size of the pictures given to the encoder; 0: its own", config::Range{0, 65536});
+    v("grayscale", extractor.grayscale, "pictures lose their colour: an evaluation condition");
     v("batch_size", batch_size, "pictures at a time", config::Range{1, 1 << 20});
     v("precision", precision, "of the encoder's arithmetic", config::OneOf{{"fp32", "bf16", "fp16"}});
     v("dtype", dtype, "of the features in the files", config::OneOf{{"float32", "float16"}});
@@ -97,6 +98,8 @@ int run(const Invocation& in) {
   eval::Extractor extractor = eval::make_extractor(c.extractor, *store, device);
   std::shared_ptr<const data::StoreStain> stain;
   if (const auto reference = data::open_stain_reference(c.stain)) {
+    EOSIN_CHECK(store->format().stain.empty(), Config, "[embed] stain.method is {}, but the store's tiles already have their colours changed ({})",
+                c.stain.method, store->format().stain);
     stain = std::make_shared<const data::StoreStain>(store, reference);
     extractor.transform = fmt::format("stain {}, {}", stain->description(), extractor.transform);
   }

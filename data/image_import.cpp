@@ -61,7 +61,8 @@ TileRow place(size_t k, const ImageEntry& e, const TileFormat& format) {
   tile.x = static_cast<int32_t>(along);
   tile.y = static_cast<int32_t>(e.y.value_or(0));
   tile.level0_size = static_cast<uint32_t>(e.level0_size.value_or(format.tile_width));
-  tile.tissue = 255;
+  tile.tissue = static_cast<uint8_t>(std::lround(255 * e.tissue.value_or(1)));
+  tile.qc = static_cast<uint16_t>(e.qc);
   return tile;
 }
 

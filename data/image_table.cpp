@@ -10,6 +10,7 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -30,10 +31,11 @@ bool is_mpp(double mpp) { return mpp >= 0 && mpp <= kLargestMpp; }  // no nan
 
 /// The table's columns by meaning.
 struct Columns {
-  std::optional<size_t> file, label, group, patient, slide, split, x, y, level0_size, mpp;
+  std::optional<size_t> file, id, label, group, patient, slide, split, x, y, level0_size, mpp, tissue, qc;
 
   Columns(const CsvTable& table, const ImportColumns& names)
       : file(table.choose(names.file, {"file", "path", "image", "filename", "id"})),
+        id(table.find("id")),
         label(table.choose(names.label, {"label", "class"})),
         group(table.choose(names.group, {"group"})),
         patient(table.choose(names.patient, {"patient", "case"})),
@@ -42,12 +44,16 @@ struct Columns {
         x(table.choose(names.x, {"x"})),
         y(table.choose(names.y, {"y"})),
         level0_size(table.find("level0_size")),
-        mpp(table.choose(names.mpp, {"mpp"})) {
+        mpp(table.choose(names.mpp, {"mpp"})),
+        tissue(table.find("tissue")),
+        qc(table.find("qc")) {
     EOSIN_CHECK(file, Data, "[{}] has no column with the pictures' paths (columns: {}); name it with columns.file", table.where(0),
                 fmt::join(table.header(), ", "));
     EOSIN_CHECK(x.has_value() == y.has_value(), Data, "[{}] has only one of the columns x and y; name both with columns.x and columns.y",
                 table.where(0));
   }
+  /// Whether export_tiles() wrote the table; elsewhere "tissue" is often the organ, and "id" the patient's.
+  bool is_export() const { return x && level0_size && tissue && qc; }
 };
 
 ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs::path& images, double mpp) {
@@ -55,17 +61,19 @@ ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs:
   const auto text = [&](const std::optional<size_t>& column) { return column ? row[*column] : std::string(); };
   ImageEntry e;
   e.where = table.where(i);
-  e.id = text(c.file);
-  EOSIN_CHECK(!e.id.empty(), Data, "[{}] the picture's path is empty", e.where);
-  e.file = (images / e.id).string();
+  const std::string path = text(c.file);
+  EOSIN_CHECK(!path.empty(), Data, "[{}] the picture's path is empty", e.where);
+  e.file = (images / path).string();
+  e.id = c.is_export() && c.id ? row[*c.id] : path;
   e.label = text(c.label), e.group = text(c.group), e.patient = text(c.patient), e.split = text(c.split), e.slide = text(c.slide);
-  for (const std::string& next : {e.group, e.patient, fs::path(e.id).parent_path().string(), std::string("images")})
+  for (const std::string& next : {e.group, e.patient, fs::path(path).parent_path().string(), std::string("images")})
     if (e.slide.empty()) e.slide = next;
   if (c.x) e.x = number<int32_t>(row[*c.x], e.where, table.header()[*c.x]), e.y = number<int32_t>(row[*c.y], e.where, table.header()[*c.y]);
   if (c.x && c.level0_size) {
     e.level0_size = number<int32_t>(row[*c.level0_size], e.where, table.header()[*c.level0_size]);
     EOSIN_CHECK(*e.level0_size > 0, Data, "[{}] level0_size is no edge in level-0 pixels (got {}, need 1 or more)", e.where, *e.level0_size);
   }
+  if (c.is_export()) set_quality(e, number<double>(row[*c.tissue], e.where, "tissue"), number<int64_t>(row[*c.qc], e.where, "qc"), e.where);
   e.mpp = c.mpp && !row[*c.mpp].empty() ? number<double>(row[*c.mpp], e.where, table.header()[*c.mpp]) : mpp;
   EOSIN_CHECK(is_mpp(e.mpp), Data, "[{}] mpp is no scale (got {}, need micrometres a pixel up to {}, or 0: unknown)", e.where, e.mpp, kLargestMpp);
   return e;
@@ -171,6 +179,13 @@ void complete_table(ImageTable& table) {
   check_entries(table.entries);
   sort_by_slide(table.entries);
   table.columns = known_columns(table.entries);
+}
+
+void set_quality(ImageEntry& entry, double tissue, int64_t qc, const std::string& where) {
+  EOSIN_CHECK(tissue >= 0 && tissue <= 1, Data, "[{}] tissue is no share of the tile (got {}, need 0 to 1)", where, tissue);
+  EOSIN_CHECK(std::in_range<uint16_t>(qc), Data, "[{}] qc is no set of 16 bits (got {})", where, qc);
+  entry.tissue = tissue;
+  entry.qc = qc;
 }
 
 const std::string& column_value(const ImageEntry& entry, const std::string& column) {

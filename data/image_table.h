@@ -13,7 +13,7 @@
 namespace eosin::data {
 
 struct ImageEntry {
-  std::string id;      // as the table names it
+  std::string id;      // the path as the table gives it; of an export, its column id
   std::string file;    // to be opened
   std::string member;  // of an archive
   uint64_t place = 0;  // inside the file, where that holds many: the member's header, or a row
@@ -24,7 +24,9 @@ struct ImageEntry {
   std::optional<int64_t> x, y;
   std::optional<int64_t> level0_size;  // edge in level-0 pixels; without it the tile's own
   double mpp = 0;
-  std::string fault;  // why it cannot be used, where listing it showed that
+  std::optional<double> tissue;  // its share of the tile, 0 to 1
+  int64_t qc = 0;                // bits of TileRow::qc
+  std::string fault;             // why it cannot be used, where listing it showed that
 };
 
 /// An encoded file's bytes, or pixels.
@@ -47,6 +49,9 @@ ImageTable read_image_folder(const std::string& path, const ImportConfig& config
 /// by slide.
 /// Errors   Data naming both.
 void complete_table(ImageTable& table);
+
+/// Takes what an export says of a tile beside its place. Errors   Data: no share, no bits.
+void set_quality(ImageEntry& entry, double tissue, int64_t qc, const std::string& where);
 
 /// The entry's value of one of the store's columns.
 const std::string& column_value(const ImageEntry& entry, const std::string& column);

@@ -244,7 +244,8 @@ void PayloadSink::flush() {
   pending_.clear();
 }
 
-void PayloadSink::copy(int from, uint64_t offset, uint64_t bytes, const std::string& from_path) {
+uint32_t PayloadSink::copy(int from, uint64_t offset, uint64_t bytes, const std::string& from_path) {
+  uint32_t crc = 0;
   for (uint64_t done = 0; done < bytes;) {
     const size_t n = std::min<uint64_t>(bytes - done, kBufferBytes);
     const size_t at = pending_.size();
@@ -255,8 +256,10 @@ void PayloadSink::copy(int from, uint64_t offset, uint64_t bytes, const std::str
     if (got < 0) fail_errno(fmt::format("[{}] cannot read", from_path), errno);
     EOSIN_CHECK(got > 0, Io, "[{}] ended while it was copied", from_path);
     done += static_cast<uint64_t>(got);
+    crc = crc32c(std::span(pending_).subspan(at), crc);
     if (pending_.size() >= kBufferBytes) flush();
   }
+  return crc;
 }
 
 ShardHeader write_shard(const std::string& path, ShardIndex index, const std::function<void(PayloadSink&)>& write_payload) {

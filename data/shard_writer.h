@@ -27,8 +27,8 @@ class PayloadSink {
   PayloadSink(int fd, uint64_t offset, std::string path) : fd_(fd), offset_(offset), path_(std::move(path)) {}
   /// Errors   Io.
   void append(std::span<const uint8_t> bytes);
-  /// Copies bytes of another file without looking at them.
-  void copy(int from, uint64_t offset, uint64_t bytes, const std::string& from_path);
+  /// Copies bytes of another file; returns their crc32c.
+  uint32_t copy(int from, uint64_t offset, uint64_t bytes, const std::string& from_path);
   void flush();
   uint64_t written() const { return written_ + pending_.size(); }
 

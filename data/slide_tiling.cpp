@@ -75,6 +75,7 @@ class SlideTiling final : public SlideJob {
     record_.warnings = plan_.scale.warnings;
     record_.level = plan_.read.level;
     record_.reader = plan_.slide->info().reader;
+    record_.file_bytes = file_bytes(entry_.path);
     record_.copied = plan_.copies;
     record_.filtered["tissue"] = plan_.grid.candidates - static_cast<int64_t>(plan_.grid.tiles.size());
     if (job_.stain) record_.stain = job_.stain->description();

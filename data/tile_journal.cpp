@@ -30,6 +30,7 @@ Json to_json(const SlideRecord& r) {
   j["stain_left"] = r.stain_left;
   j["seconds"] = r.seconds;
   j["bytes"] = r.bytes;
+  j["file_bytes"] = r.file_bytes;
   j["warnings"] = r.warnings;
   return j;
 }
@@ -51,6 +52,7 @@ SlideRecord record_from(const Json& j) {
   r.stain_left = j.value("stain_left", int64_t{0});
   r.seconds = j.at("seconds");
   r.bytes = j.at("bytes");
+  r.file_bytes = j.value("file_bytes", int64_t{0});
   r.warnings = j.at("warnings").get<std::vector<std::string>>();
   return r;
 }
@@ -71,6 +73,12 @@ void for_each_row(const std::string& path, Use use) {
 }
 
 }  // namespace
+
+int64_t file_bytes(const std::string& path) {
+  std::error_code absent;
+  const auto size = fs::is_regular_file(path, absent) ? fs::file_size(path, absent) : 0;
+  return absent ? 0 : static_cast<int64_t>(size);
+}
 
 struct TileJournal::Impl {
   explicit Impl(const std::string& f)

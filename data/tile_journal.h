@@ -29,8 +29,12 @@ struct SlideRecord {
   int64_t stain_left = 0;                   // tiles whose colours could not be estimated: they are as they were
   double seconds = 0;
   int64_t bytes = 0;
+  int64_t file_bytes = 0;  // of the slide's file, by which a later run knows that it was replaced; 0: unknown, or a folder
   std::vector<std::string> warnings;
 };
+
+/// Of a file; 0 for a folder, or nothing.
+int64_t file_bytes(const std::string& path);
 
 /// Thread-safe. A row is on disk when add() returns; one that a killed run left half-written is taken off.
 /// Errors   Io if a file cannot be written; Data naming file and line if a row is not ours.

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "data/resize.h"
+#include "data/tone.h"
 
 namespace eosin::data {
 namespace {
@@ -23,6 +24,7 @@ void EvalViewConfig::visit(config::Visitor& v) {
   v("resize_px", resize_px, "the tile's shorter side is resized to this", config::Range{1, 8192});
   v("crop_px", crop_px, "edge of the central crop", config::Range{1, 8192});
   v("filter", filter, "resampling filter", config::OneOf{{"bilinear", "bicubic", "lanczos"}});
+  v("grayscale", grayscale, "all three channels become the grey");
   v("mean", mean, "mean of the normalisation, R G B", config::Range{0, 1}, config::Length{3, 3});
   v("std", std, "standard deviation of the normalisation, R G B", config::Range{0, 100, config::kOpenLow}, config::Length{3, 3});
 }
@@ -35,11 +37,12 @@ void eval_view(ImageView tile, const EvalViewConfig& config, Planes out) {
   const int64_t shorter = std::min(tile.height, tile.width), longer = std::max(tile.height, tile.width);
   const int64_t scaled = static_cast<int64_t>(static_cast<double>(config.resize_px) * static_cast<double>(longer) / static_cast<double>(shorter));
   const bool wide = tile.width > tile.height;
-  const Image small = resize(tile, wide ? config.resize_px : scaled, wide ? scaled : config.resize_px, filter_by_name(config.filter));
+  Image small = resize(tile, wide ? config.resize_px : scaled, wide ? scaled : config.resize_px, filter_by_name(config.filter));
   EOSIN_CHECK(small.height >= config.crop_px && small.width >= config.crop_px, Config,
               "[eval] the crop is larger than the picture (got {}, need <= {})", config.crop_px, config.resize_px);
   const auto centre = [&](int64_t size) { return std::llrint(static_cast<double>(size - config.crop_px) / 2.0); };
   const Box box{centre(small.height), centre(small.width), config.crop_px, config.crop_px};
+  if (config.grayscale) grayscale(small);
   normalize(ImageView(small).crop(box), channels(config.mean), channels(config.std), out);
 }
 

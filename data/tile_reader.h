@@ -22,6 +22,7 @@ namespace eosin::data {
 struct EvalViewConfig {
   int64_t resize_px = 256, crop_px = 224;
   std::string filter = "bicubic";
+  bool grayscale = false;  // Pillow's, after the resize: what an encoder knows without colour
   std::vector<double> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};
 
   void visit(config::Visitor& v);

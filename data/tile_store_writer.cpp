@@ -37,14 +37,18 @@ std::string part_name(const std::string& id) {
   return fmt::format("{}-{:08x}.part", name, crc);
 }
 
+void check_undamaged(bool whole, const std::string& path) {
+  EOSIN_CHECK(whole, Data, "[{}] was damaged after it was finished; remove it and run the same command again", path);
+}
+
 /// The index of a shard made of finished parts, and where their payloads lie.
 struct ShardOfParts {
   ShardIndex index;
   std::vector<std::pair<std::string, PartContent>> parts;
 
   void add(const std::string& path) {
-    PartContent part = scan_part(path, true);
-    EOSIN_CHECK(part.finished, Data, "[{}] was damaged after it was finished; remove it and run the same command again", path);
+    PartContent part = scan_part(path, false);  // the payloads are checked while they are copied
+    check_undamaged(part.finished, path);
     const auto slide = static_cast<uint32_t>(index.slides.size());
     index.slides.push_back(part.row);
     if (!part.tiles.empty()) add_columns(part, path);
@@ -69,7 +73,8 @@ struct ShardOfParts {
       const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
       if (fd < 0) fail_errno(fmt::format("[{}] cannot open", path), errno);
       const std::unique_ptr<const int, void (*)(const int*)> closer(&fd, [](const int* d) { ::close(*d); });
-      for (size_t i = 0; i < part.tiles.size(); ++i) sink.copy(fd, part.offsets[i], part.sizes[i], path);
+      for (size_t i = 0; i < part.tiles.size(); ++i)
+        check_undamaged(sink.copy(fd, part.offsets[i], part.sizes[i], path) == part.tiles[i].crc32c, path);
     }
   }
 

@@ -72,9 +72,12 @@ class Tiling {
     const SlideRow row = sink_->complete_slide(slide.id);
     const SlideRecord record = journal_.find(slide.id).value_or(SlideRecord{});
     const double before = row.mpp_x > 0 ? (row.mpp_x + row.mpp_y) / 2 : record.mpp;
-    const char* advice = "put the old value back, or give store another folder";
+    const char* advice = "put that back, or give store another folder";
     EOSIN_CHECK(row.path.empty() || slide.path.empty() || is_same_file(row.path, slide.path), Config,
                 "[tile] slide '{}' was tiled from '{}', now its path is '{}'; {}", slide.id, row.path, slide.path, advice);
+    const int64_t now = file_bytes(slide.path);
+    EOSIN_CHECK(record.file_bytes == 0 || now == 0 || now == record.file_bytes, Config,
+                "[tile] slide '{}' was tiled from a file of {} bytes, now '{}' has {}; {}", slide.id, record.file_bytes, slide.path, now, advice);
     EOSIN_CHECK(slide.mpp || record.mpp_source != "csv", Config, "[tile] slide '{}' was tiled with the mpp {} of a table, which now gives none; {}",
                 slide.id, before, advice);
     EOSIN_CHECK(!slide.mpp || before == 0 || std::abs(*slide.mpp / before - 1) < 1e-6, Config,

@@ -72,6 +72,8 @@ void take_json(const std::string& text, ImageEntry& e) {
   EOSIN_CHECK(e.x.has_value() == e.y.has_value(), Data, "json: has only one of x and y");
   e.level0_size = integer_of(object, "level0_size");
   EOSIN_CHECK(!e.level0_size || *e.level0_size > 0, Data, "json: level0_size is no edge in level-0 pixels (got {}, need 1 or more)", *e.level0_size);
+  if (e.level0_size && object.contains("tissue") && object["tissue"].is_number() && object.contains("qc") && object["qc"].is_number_integer())
+    set_quality(e, object["tissue"].get<double>(), object["qc"].get<int64_t>(), "json");
   if (!object.contains("mpp") || !object["mpp"].is_number()) return;
   e.mpp = object["mpp"].get<double>();
   EOSIN_CHECK(e.mpp >= 0 && e.mpp <= kLargestMpp, Data, "json: mpp is no scale (got {}, need micrometres a pixel up to {}, or 0: unknown)", e.mpp,
@@ -88,6 +90,8 @@ void check_texts(const ImageEntry& e) {
 void forget_texts(ImageEntry& e) {
   for (std::string* text : {&e.slide, &e.patient, &e.label, &e.group, &e.split, &e.caption}) text->clear();
   e.x = e.y = e.level0_size = std::nullopt;
+  e.tissue = std::nullopt;
+  e.qc = 0;
 }
 
 /// Collects consecutive members of one key.

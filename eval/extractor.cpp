@@ -80,10 +80,7 @@ Tensor pooled(nn::Vit& model, const Tensor& images_BCHW, const std::string& pool
   return pooling == "mean_patch" ? mean_BD : at::cat({model->class_tokens(tokens_BND), mean_BD}, 1);
 }
 
-}  // namespace
-
-Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& store, c10::Device device) {
-  if (config.encoder == "color_statistics") return color_statistics(store);
+Extractor network(const ExtractorConfig& config, c10::Device device) {
   nn::Encoder loaded = config.encoder.starts_with(kRandom) ? random_encoder(config) : stored_encoder(config);
   const nn::VitConfig& vit = loaded.spec.vit;
   EOSIN_CHECK(vit.class_token || config.pooling == "auto" || config.pooling == "mean_patch", Config,
@@ -106,6 +103,15 @@ Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& s
     const at::NoGradGuard no_grad;
     return pooled(encoder->model, images_BCHW, pooling).to(at::kFloat);
   };
+  return e;
+}
+
+}  // namespace
+
+Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& store, c10::Device device) {
+  Extractor e = config.encoder == "color_statistics" ? color_statistics(store) : network(config, device);
+  e.view.grayscale = config.grayscale;
+  if (config.grayscale) e.transform = "grey, " + e.transform;
   return e;
 }
 

@@ -19,6 +19,7 @@ struct ExtractorConfig {
   nn::TokenMergeConfig token_merge;
   bool untrained = false;
   int64_t image_size_px = 0;
+  bool grayscale = false;
   int64_t seed = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "data/image_import.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -103,6 +104,35 @@ TEST(ImageImport, ExportAndImportAgain) {
       EXPECT_EQ(first.slides()[first.tile(i).slide].id, second.slides()[second.tile(i).slide].id);
     }
   }
+}
+
+TEST(ImageImport, AnExportKeepsWhatIsKnownOfTheTiles) {
+  const TemporaryFolder folder;
+  write_store(folder / "store", {3, 0, 4}, test_settings(Codec::kJpeg));
+  const TileStore first(folder / "store");
+  export_tiles(first, folder / "out", PictureFormat::kJpeg);
+  ImportConfig config;
+  config.out = folder / "again";
+  import_images(folder / "out/tiles.csv", config);
+  const TileStore second(config.out);
+  ASSERT_EQ(second.n_tiles(), first.n_tiles());
+  for (uint64_t i = 0; i < first.n_tiles(); ++i) {
+    EXPECT_EQ(first.tile(i).tissue, second.tile(i).tissue);
+    EXPECT_EQ(first.tile(i).qc, second.tile(i).qc);
+  }
+
+  // the same once more: an import's own ids survive
+  export_tiles(second, folder / "out2", PictureFormat::kJpeg);
+  config.out = folder / "again2";
+  import_images(folder / "out2/tiles.csv", config);
+  EXPECT_EQ(TileStore(config.out).column("id"), second.column("id"));
+
+  std::string table = read_file(folder / "out/tiles.csv");
+  table.replace(table.find(",qc"), 3, ",q");
+  write_text(folder / "out/tiles.csv", table);
+  config.out = folder / "other";
+  import_images(folder / "out/tiles.csv", config);
+  EXPECT_EQ(TileStore(config.out).tile(0).tissue, 255) << "only an export's tissue is a share";
 }
 
 TEST(ImageImport, FolderNamesAreClasses) {

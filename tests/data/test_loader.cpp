@@ -443,6 +443,10 @@ TEST(TileReader, CropsTheCentre) {
   eval_view(tile, view, {out.data(), 9, 9});
   EXPECT_FLOAT_EQ(out[0] * 255, 10);  // (30 - 9) / 2 = 10.5, half to even
   EXPECT_FLOAT_EQ(out[81] * 255, 6);  // (20 - 9) / 2 = 5.5, half to even
+  view.grayscale = true;
+  eval_view(tile, view, {out.data(), 9, 9});
+  const float grey = static_cast<float>(std::lround(0.299 * 10 + 0.587 * 6));
+  for (const size_t channel : {0, 1, 2}) EXPECT_FLOAT_EQ(out[81 * channel] * 255, grey);
   view.crop_px = 21;
   std::vector<float> large(3 * 21 * 21);
   EXPECT_THROW(eval_view(tile, view, {large.data(), 21, 21}), Error);

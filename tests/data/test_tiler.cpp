@@ -180,6 +180,16 @@ TEST_F(Tiler, AnotherScaleOrFileOfACompleteSlideIsRefused) {
   EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'S'"), HasSubstr(path), HasSubstr(other)));
   cohort("S," + (*slides_ / "./s0.tiff") + ",0.4");
   EXPECT_EQ(tile_slides(c).slides_skipped, 1);
+
+  c.store = folder / "replaced";
+  const std::string here = folder / "slide.tiff";
+  fs::copy_file(path, here);
+  cohort("S," + here + ",0.4");
+  tile_slides(c);
+  std::ofstream(here, std::ios::app) << "more";
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'S'"), HasSubstr(here), HasSubstr(std::to_string(fs::file_size(path)))));
+  fs::remove(here);
+  EXPECT_EQ(tile_slides(c).slides_skipped, 1) << "a slide that went away after it was tiled is not missed";
 }
 
 TEST_F(Tiler, OtherKeysForABegunStoreAreRefused) {
