@@ -52,7 +52,7 @@ int run(const Invocation& in) {
                     {"parameters", parameters},
                     {"format", config.format},
                     {"source", encoder.origin},
-                    {"features", encoder.spec.vit.feature_dim()},
+                    {"features", nn::feature_dim(encoder.spec.model)},
                     {"weights_hash", nn::weights_hash(encoder.weights)}});
   return 0;
 }

@@ -52,21 +52,25 @@ nn::EncoderSource source_of(const ImportConfig& config) {
   source.preset = config.preset;
   if (!config.preset.empty()) nn::preset(config.preset);  // an unknown one is an error before anything is read
   source.target.num_heads = config.model.num_heads;
-  if (!source.target.num_heads && !config.model.name.empty()) source.target.num_heads = nn::backbone(config.model.name).num_heads;
+  if (!source.target.num_heads && !config.model.name.empty())
+    if (const auto* vit = std::get_if<nn::VitConfig>(&nn::backbone(config.model.name).model)) source.target.num_heads = vit->num_heads;
   if (config.model.image_size_px) source.target.img_size = {*config.model.image_size_px, *config.model.image_size_px};
   source.target.patch_size = config.model.patch_size;
   return source;
 }
 
 /// The named backbone's sizes in place of those that the weights show, so that a difference is an error.
-nn::VitConfig wanted(nn::VitConfig vit, const std::string& name) {
-  if (name.empty()) return vit;
-  const nn::BackboneRow& row = nn::backbone(name);
-  vit.embed_dim = row.embed_dim;
-  vit.depth = row.depth;
-  vit.num_heads = row.num_heads;
-  vit.mlp_hidden = row.mlp_hidden;
-  vit.ffn = row.ffn;
+nn::ModelConfig wanted(const nn::ModelConfig& found, const std::string& name) {
+  if (name.empty()) return found;
+  const nn::ModelConfig& row = nn::backbone(name).model;
+  if (!std::holds_alternative<nn::VitConfig>(row) || row.index() != found.index()) return row;
+  nn::VitConfig vit = nn::vit_of(found);
+  const nn::VitConfig& sizes = nn::vit_of(row);
+  vit.embed_dim = sizes.embed_dim;
+  vit.depth = sizes.depth;
+  vit.num_heads = sizes.num_heads;
+  vit.mlp_hidden = sizes.mlp_hidden;
+  vit.ffn = sizes.ffn;
   return vit;
 }
 
@@ -87,28 +91,29 @@ int run(const Invocation& in) {
   config::read(settings, config, "import");
 
   nn::EncoderWeights found = nn::read_encoder(in.words.front(), source_of(config));
-  found.spec.vit = wanted(found.spec.vit, config.model.name);
+  found.spec.model = wanted(found.spec.model, config.model.name);
   if (!config.mean.empty()) found.spec.mean = config.mean;
   if (!config.std.empty()) found.spec.std = config.std;
-  nn::Vit model(found.spec.vit);
+  const auto model = nn::make_backbone(found.spec.model);
   model->init_weights(0);
   const nn::LoadReport report = nn::load_weights(*model, found.weights, config.allow_missing, config.allow_unexpected);
   const TensorMap weights = nn::named_weights(*model);
   int64_t parameters = 0;
   for (const Tensor& p : model->parameters()) parameters += p.numel();
-  if (!config.out.empty() && !in.dry_run) nn::write_encoder(config.out, found.spec, weights, nn::format_for(found.spec.vit));
-  const nn::PosResample how = found.spec.vit.pos_resample();
-  print_result(in, {{"path", config.out.empty() ? in.words.front() : config.out},
-                    {"parameters", parameters},
-                    {"features", found.spec.vit.feature_dim()},
-                    {"pooling", found.spec.vit.global_pool},
-                    {"missing", report.missing},
-                    {"unexpected", report.unexpected},
-                    {"origin", found.origin},
-                    {"dropped", found.dropped},
-                    {"resized", describe(found.resized)},
-                    {"pos_embed_resample", {{"offset", how.offset}, {"antialias", how.antialias}}},
-                    {"weights_hash", nn::weights_hash(weights)}});
+  if (!config.out.empty() && !in.dry_run) nn::write_encoder(config.out, found.spec, weights, nn::format_for(found.spec.model));
+  const auto* vit = std::get_if<nn::VitConfig>(&found.spec.model);
+  nlohmann::ordered_json result = {{"path", config.out.empty() ? in.words.front() : config.out},
+                                   {"parameters", parameters},
+                                   {"features", nn::feature_dim(found.spec.model)},
+                                   {"pooling", vit ? vit->global_pool : "avg"},
+                                   {"missing", report.missing},
+                                   {"unexpected", report.unexpected},
+                                   {"origin", found.origin},
+                                   {"dropped", found.dropped},
+                                   {"resized", describe(found.resized)},
+                                   {"weights_hash", nn::weights_hash(weights)}};
+  if (vit) result["pos_embed_resample"] = {{"offset", vit->pos_offset}, {"antialias", vit->pos_antialias}};
+  print_result(in, result);
   return 0;
 }
 

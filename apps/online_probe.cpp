@@ -59,7 +59,7 @@ OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::
   const State state = objective_();
   EOSIN_ASSERT(state.values.contains("encoder"));
   spec_ = nn::encoder_spec_from_json(state.values.at("encoder"), "method");
-  encoder_ = nn::Vit(spec_.vit);
+  encoder_ = nn::make_backbone(spec_.model);
   encoder_->to(device_);
   encoder_->eval();
 
@@ -107,7 +107,7 @@ train::NamedValues OnlineProbe::measure() {
   load_weights();
   at::NoGradGuard no_grad;
   data::EvalViewConfig view;
-  view.resize_px = view.crop_px = spec_.vit.img_size[0];
+  view.resize_px = view.crop_px = nn::image_size(spec_.model)[0];
   view.mean = spec_.mean, view.std = spec_.std;
   data::TileReader reader(store_, view, tiles_, config_.batch_size, threads_);
 

@@ -1,8 +1,8 @@
 #pragma once
 // What a pretraining run measures of its own encoder while it trains: k-NN on labelled tiles, and signs of collapse.
 #include "core/base/config.h"
+#include "core/nn/backbone.h"
 #include "core/nn/encoder_spec.h"
-#include "core/nn/vit.h"
 #include "core/tensor/state.h"
 #include "data/tile_store.h"
 #include "train/hook.h"
@@ -53,7 +53,7 @@ class OnlineProbe {
   int64_t threads_;
   std::function<State()> objective_;
   nn::EncoderSpec spec_;
-  nn::Vit encoder_{nullptr};
+  std::shared_ptr<nn::Backbone> encoder_;
   std::vector<int64_t> tiles_;       // of the store
   std::map<int64_t, Label> labels_;  // by tile; empty: health only
   int64_t num_classes_ = 0;

@@ -12,19 +12,10 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 
-/// Elements that the backward pass of one transformer block needs of each token: two norms, q, k, v, attention, two residuals,
-/// and the feed-forward network's input and activation.
-int64_t kept_per_token(const nn::VitConfig& vit) { return 10 * vit.embed_dim + 2 * vit.mlp_hidden; }
-
-int64_t tokens(const nn::VitConfig& vit, int64_t size) {
-  const int64_t side = size / vit.patch_size;
-  return side * side + vit.prefix_tokens();
-}
-
 }  // namespace
 
 MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch) {
-  const nn::VitConfig vit = nn::make_vit_config(config.model);
+  const nn::ModelConfig model = nn::make_model_config(config.model);
   const data::MultiCropConfig views = config.views();
   const auto objective = ssl::make_objective(config.method, {config.model, views.mean, views.std, 0, make_single_comm()});
   MemoryPlan plan;
@@ -34,9 +25,10 @@ MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch) {
   for (const auto& list : {objective->parameters(), objective->buffers()})  // frozen teachers, too
     for (const Tensor& tensor : list) stored += static_cast<int64_t>(tensor.nbytes());
   plan.weights_bytes = stored + 3 * kFloat * plan.parameters;  // a gradient and two moments each
-  const int64_t per_image = views.n_global * tokens(vit, views.global_size()) + views.n_local * tokens(vit, views.local_size());
+  const auto kept = [&](int64_t size) { return nn::kept_elements(model, size, size); };
+  const int64_t per_image = views.n_global * kept(views.global_size()) + views.n_local * kept(views.local_size());
   const int64_t element = config.train.precision == "bf16" ? 2 : kFloat;
-  plan.activation_bytes = micro_batch * per_image * vit.depth * kept_per_token(vit) * element;
+  plan.activation_bytes = micro_batch * per_image * element;
   return plan;
 }
 

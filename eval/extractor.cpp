@@ -33,7 +33,7 @@ Extractor color_statistics(const data::TileStore& store) {
 nn::Encoder fresh(const nn::EncoderSpec& spec, int64_t seed) {
   nn::Encoder encoder;
   encoder.spec = spec;
-  encoder.model = nn::Vit(spec.vit);
+  encoder.model = nn::make_backbone(spec.model);
   encoder.model->init_weights(static_cast<uint64_t>(seed));
   encoder.model->eval();
   return encoder;
@@ -45,8 +45,7 @@ nn::Encoder random_encoder(const ExtractorConfig& config) {
   if (config.image_size_px > 0) backbone.image_size_px = config.image_size_px;
   nn::backbone(backbone.name);  // names the nearest where it is unknown
   nn::EncoderSpec spec;
-  spec.vit = nn::make_vit_config(backbone);
-  spec.vit.check();
+  spec.model = nn::make_model_config(backbone);
   return fresh(spec, config.seed);
 }
 
@@ -61,34 +60,33 @@ nn::Encoder stored_encoder(const ExtractorConfig& config) {
 }
 
 int64_t image_size(const ExtractorConfig& config, const nn::EncoderSpec& spec) {
-  const nn::VitConfig& vit = spec.vit;
   const std::vector<int64_t> own = spec.shown_size();
   const int64_t size = config.image_size_px > 0 ? config.image_size_px : own[0];
   EOSIN_CHECK(config.image_size_px > 0 || own[0] == own[1], Config, "[embed] the encoder's images are not square ({} x {}); set image_size_px",
               own[0], own[1]);
-  EOSIN_CHECK(size % vit.patch_size == 0, Config, "[embed] image_size_px must be a multiple of the patch size (got {}, patch {}); nearest: {} or {}",
-              size, vit.patch_size, size / vit.patch_size * vit.patch_size, (size / vit.patch_size + 1) * vit.patch_size);
+  const int64_t multiple = nn::size_multiple(spec.model), smaller = size / multiple * multiple;
+  EOSIN_CHECK(size % multiple == 0, Config, "[embed] image_size_px must be a multiple of the patch size (got {}, patch {}); nearest: {} or {}", size,
+              multiple, smaller, smaller + multiple);
   return size;
 }
 
-Tensor pooled(nn::Vit& model, const Tensor& images_BCHW, const std::string& pooling) {
-  if (pooling == "auto") return model->forward(images_BCHW);
-  const nn::MergedTokens merged = model->forward_merged({images_BCHW}).front();
-  const Tensor tokens_BND = model->normalise(merged.tokens_BND);
-  if (pooling == "cls") return model->class_tokens(tokens_BND);
-  const Tensor mean_BD = model->mean_patch(tokens_BND, merged.size_BN1);
-  return pooling == "mean_patch" ? mean_BD : at::cat({model->class_tokens(tokens_BND), mean_BD}, 1);
+Tensor pooled(nn::Backbone& model, const Tensor& images_BCHW, const std::string& pooling) {
+  if (pooling == "auto") return model.forward(images_BCHW);
+  const nn::ImageTokens tokens = model.encode({images_BCHW}).front();
+  if (pooling == "cls") return tokens.class_BD;
+  return pooling == "mean_patch" ? tokens.mean_patch() : at::cat({tokens.class_BD, tokens.mean_patch()}, 1);
 }
 
 Extractor network(const ExtractorConfig& config, c10::Device device) {
   nn::Encoder loaded = config.encoder.starts_with(kRandom) ? random_encoder(config) : stored_encoder(config);
-  const nn::VitConfig& vit = loaded.spec.vit;
-  EOSIN_CHECK(vit.class_token || config.pooling == "auto" || config.pooling == "mean_patch", Config,
+  const nn::ModelConfig& model = loaded.spec.model;
+  const auto* vit = std::get_if<nn::VitConfig>(&model);
+  EOSIN_CHECK((vit && vit->class_token) || config.pooling == "auto" || config.pooling == "mean_patch", Config,
               "[embed] pooling '{}' needs a class token, which this encoder has not; use mean_patch", config.pooling);
   Extractor e;
   e.name = config.untrained ? "untrained:" + config.encoder : config.encoder;
   e.weights_sha256 = nn::weights_hash(nn::named_weights(*loaded.model));
-  e.dim = config.pooling == "auto" ? vit.feature_dim() : config.pooling == "cls_mean" ? 2 * vit.embed_dim : vit.embed_dim;
+  e.dim = config.pooling == "auto" ? nn::feature_dim(model) : nn::token_dim(model) * (config.pooling == "cls_mean" ? 2 : 1);
   e.view.crop_px = image_size(config, loaded.spec);
   e.view.resize_px = std::lround(static_cast<double>(e.view.crop_px) / loaded.spec.crop_pct);
   e.view.filter = loaded.spec.interpolation;
@@ -96,12 +94,12 @@ Extractor network(const ExtractorConfig& config, c10::Device device) {
   e.view.std = loaded.spec.std;
   e.transform = fmt::format("resize {} {}, centre crop {}, mean {}, std {}, pooling {}", e.view.resize_px, e.view.filter, e.view.crop_px,
                             fmt::join(e.view.mean, " "), fmt::join(e.view.std, " "), config.pooling);
-  if (vit.token_merge.method != "none") e.transform += ", tokens merged by " + vit.token_merge.method;
+  if (vit && vit->token_merge.method != "none") e.transform += ", tokens merged by " + vit->token_merge.method;
   loaded.model->to(device);
   auto encoder = std::make_shared<nn::Encoder>(std::move(loaded));
   e.embed = [encoder, pooling = config.pooling](const Tensor& images_BCHW) {
     const at::NoGradGuard no_grad;
-    return pooled(encoder->model, images_BCHW, pooling).to(at::kFloat);
+    return pooled(*encoder->model, images_BCHW, pooling).to(at::kFloat);
   };
   return e;
 }

@@ -31,14 +31,13 @@ void BarlowTwinsConfig::visit(config::Visitor& v) {
 
 BarlowTwins::BarlowTwins(const BarlowTwinsConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  student_ = register_module("student", ProjectedNet(encoder_.vit, projector_shape(config_), comm_));
+  student_ = register_module("student", ProjectedNet(encoder_.model, projector_shape(config_), comm_));
   student_->init_weights(seed_);
 }
 
 train::Loss BarlowTwins::forward(const data::ViewBatch& batch, const train::Progress& progress) {
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> views = student_->project(student_->features(view_pair(batch, "barlow_twins"), pass), 2);
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
+  const std::vector<Tensor> views = student_->project(student_->features(view_pair(batch, "barlow_twins"), drop_path), 2);
   train::Loss loss;
   loss.total = barlow_twins_loss(gather_rows(views[0], comm_), gather_rows(views[1], comm_), config_.lambda);
   loss.parts.emplace_back("barlow_twins", loss.total.detach());

@@ -43,8 +43,8 @@ void ByolConfig::validate(config::Problems& p) const {
 
 Byol::Byol(const ByolConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed) {
-  student_ = register_module("student", PredictingNet(encoder_.vit, projector_shape(config_), predictor_shape(config_), comm));
-  teacher_ = register_module("teacher", ProjectedNet(encoder_.vit, projector_shape(config_), comm));
+  student_ = register_module("student", PredictingNet(encoder_.model, projector_shape(config_), predictor_shape(config_), comm));
+  teacher_ = register_module("teacher", ProjectedNet(encoder_.model, projector_shape(config_), comm));
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
   copy_student_to_teacher();
@@ -66,9 +66,8 @@ train::Loss Byol::forward(const data::ViewBatch& batch, const train::Progress& p
     const at::NoGradGuard no_grad;
     targets = teacher_->project(teacher_->features(views), 2);
   }
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> predictions = student_->predict(student_->features(views, pass), 2);
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
+  const std::vector<Tensor> predictions = student_->predict(student_->features(views, drop_path), 2);
   train::Loss loss;
   loss.total = byol_loss(predictions[0], predictions[1], targets[0], targets[1]);
   loss.parts.emplace_back("byol", loss.total.detach());

@@ -27,7 +27,7 @@ class Byol final : public train::Objective<data::ViewBatch> {
  public:
   Byol(const ByolConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
 

@@ -54,22 +54,23 @@ void DinoConfig::validate(config::Problems& p) const {
   if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
 }
 
-std::function<optim::RuleOf(const std::string&)> dino_rules(double layer_decay, int64_t depth) {
+std::function<optim::RuleOf(const std::string&)> dino_rules(double layer_decay, const nn::ModelConfig& model) {
   return [=](const std::string& part) -> optim::RuleOf {
     if (part != "backbone" || layer_decay == 1) return optim::dino_rule();
-    return [dino = optim::dino_rule(), layers = optim::dinov2_rule({layer_decay, depth, 1.0})](const std::string& name, const optim::Shape& shape) {
+    const optim::RuleOf dino = optim::dino_rule(), layers = optim::dinov2_rule({layer_decay, nn::blocks(model), 1.0});
+    return [=](const std::string& name, const optim::Shape& shape) {
       optim::ParamRule rule = dino(name, shape);
-      rule.lr_scale = layers(name, shape).lr_scale;
+      rule.lr_scale = layers(nn::layer_name(model, name), shape).lr_scale;
       return rule;
     };
   };
 }
 
-DinoNetImpl::DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape)
-    : backbone(register_module("backbone", nn::Vit(vit))), head(register_module("head", DinoHead(shape))) {}
+DinoNetImpl::DinoNetImpl(const nn::ModelConfig& model, const DinoHeadShape& shape, const std::shared_ptr<Comm>& comm)
+    : backbone(register_module("backbone", nn::make_backbone(model, comm))), head(register_module("head", DinoHead(shape))) {}
 
-Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass) {
-  const std::vector<Tensor> features = backbone->forward_features(groups_BCHW, pass);
+Tensor DinoNetImpl::forward(const std::vector<Tensor>& groups_BCHW, const std::optional<nn::DropPathKey>& drop_path) {
+  const std::vector<Tensor> features = backbone->forward_features(groups_BCHW, drop_path);
   return features.size() == 1 ? features.front() : at::cat(features, 0);
 }
 
@@ -79,9 +80,9 @@ Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
       seed_(seed),
       comm_(std::move(comm)),
       center_(register_buffer("center", at::zeros({1, config.n_prototypes})), config.center_momentum) {
-  const DinoHeadShape shape = head_shape(config_, encoder_.vit.embed_dim);
-  student_ = register_module("student", DinoNet(encoder_.vit, shape));
-  teacher_ = register_module("teacher", DinoNet(encoder_.vit, shape));
+  const DinoHeadShape shape = head_shape(config_, nn::feature_dim(encoder_.model));
+  student_ = register_module("student", DinoNet(encoder_.model, shape, comm_));
+  teacher_ = register_module("teacher", DinoNet(encoder_.model, shape, comm_));
   student_->backbone->init_weights(seed_);
   student_->head->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
@@ -109,14 +110,13 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
   {
     const at::NoGradGuard no_grad;
     const std::vector<Tensor> global(batch.views_BCHW.begin(), batch.views_BCHW.begin() + kTeacherCrops);
-    const Tensor points = teacher_->head->project(teacher_->forward(group_by_size(global), {})), prototypes = teacher_->head->prototypes();
+    const Tensor points = teacher_->head->project(teacher_->forward(group_by_size(global))), prototypes = teacher_->head->prototypes();
     targets = centred_targets(points, prototypes, center_.value(), teacher_temp(progress));
     center_.observe(points, prototypes, progress.micro == 0);
   }
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   train::Loss loss;
-  const Tensor points = student_->head->project(student_->forward(group_by_size(batch.views_BCHW), pass));
+  const Tensor points = student_->head->project(student_->forward(group_by_size(batch.views_BCHW), drop_path));
   loss.total = dino_loss(points, student_->head->prototypes(), targets, crops, kTeacherCrops, config_.student_temp);
   loss.parts.emplace_back("dino", loss.total.detach());
   if (progress.log_step)
@@ -130,7 +130,7 @@ void Dino::after_update(const train::Progress& progress) {
   center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.vit.depth)); }
+std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};

@@ -1,7 +1,7 @@
 #pragma once
 // DINO: self-distillation with no labels (Caron et al. 2021, arXiv:2104.14294).
+#include "core/nn/backbone.h"
 #include "core/nn/encoder_spec.h"
-#include "core/nn/vit.h"
 #include "core/tensor/comm.h"
 #include "data/batch.h"
 #include "ssl/dino_head.h"
@@ -26,15 +26,15 @@ struct DinoConfig {
 };
 
 /// DINO's rule for each part of a student, with layer-wise learning rates in the backbone (DINOv2's, where layer_decay < 1).
-std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_decay, int64_t depth);
+std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_decay, const nn::ModelConfig& model);
 
 /// Backbone and head: what the student and the teacher are.
 struct DinoNetImpl : torch::nn::Module {
-  DinoNetImpl(const nn::VitConfig& vit, const DinoHeadShape& shape);
+  DinoNetImpl(const nn::ModelConfig& model, const DinoHeadShape& shape, const std::shared_ptr<Comm>& comm);
   /// Features of crops in the order of the groups.
-  Tensor forward(const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass);
+  Tensor forward(const std::vector<Tensor>& groups_BCHW, const std::optional<nn::DropPathKey>& drop_path = {});
 
-  nn::Vit backbone{nullptr};
+  std::shared_ptr<nn::Backbone> backbone;
   DinoHead head{nullptr};
 };
 TORCH_MODULE(DinoNet);
@@ -50,9 +50,8 @@ class Dino final : public train::Objective<data::ViewBatch> {
  public:
   Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  /// Starts student and teacher from these backbone weights (names as in nn::Vit).
-  nn::Vit student_backbone() { return student_->backbone; }
-  nn::Vit teacher_backbone() { return teacher_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
+  nn::Backbone& teacher_backbone() { return *teacher_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
 

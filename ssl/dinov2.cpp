@@ -116,11 +116,11 @@ void Dinov2NetImpl::init_weights(uint64_t seed) {
 
 Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  encoder_.vit.mask_token = true;
-  student_ = register_module("student", Dinov2Net(encoder_.vit, config_));
-  teacher_ = register_module("teacher", Dinov2Net(encoder_.vit, config_));
+  encoder_.vit().mask_token = true;
+  student_ = register_module("student", Dinov2Net(encoder_.vit(), config_));
+  teacher_ = register_module("teacher", Dinov2Net(encoder_.vit(), config_));
   if (config_.gram_weight > 0) {
-    gram_teacher_ = register_module("gram_teacher", nn::Vit(encoder_.vit));
+    gram_teacher_ = register_module("gram_teacher", nn::Vit(encoder_.vit()));
     for (Tensor& p : gram_teacher_->parameters()) p.set_requires_grad(false);
   }
   student_->init_weights(seed_);
@@ -150,7 +150,7 @@ PatchMasks Dinov2::masks(const data::ViewBatch& batch) const {
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
   const RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position), 0, RandomOp::kMask);
-  const PatchMasks drawn = draw_batch_masks(kGlobalCrops * view.size(0), dinov2_blocks(grid_of(view, encoder_.vit)),
+  const PatchMasks drawn = draw_batch_masks(kGlobalCrops * view.size(0), dinov2_blocks(grid_of(view, encoder_.vit())),
                                             {config_.mask_probability, config_.mask_ratio}, config_.mask_complete, stream);
   return to_device(drawn, view.device());
 }
@@ -248,7 +248,7 @@ void Dinov2::after_update(const train::Progress& progress) {
 std::vector<train::ParamGroup> Dinov2::param_groups() {
   return student_groups(*student_, [&](const std::string& part) {
     if (part != "backbone") return optim::dinov2_rule({});
-    return optim::dinov2_rule({config_.layer_decay, encoder_.vit.depth, config_.patch_embed_lr_mult});
+    return optim::dinov2_rule({config_.layer_decay, encoder_.vit().depth, config_.patch_embed_lr_mult});
   });
 }
 

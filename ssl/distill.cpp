@@ -23,18 +23,7 @@ const T& of_teacher(const std::vector<T>& values, size_t teacher) {
   return values.size() == 1 ? values.front() : values[teacher];
 }
 
-/// The class token where the feature is made of it, else the pooled feature.
-Tensor summary(nn::VitImpl& vit, const Tensor& tokens_BND) {
-  return vit.config().global_pool == "avg" ? vit.pool(tokens_BND) : vit.class_tokens(tokens_BND);
-}
-
-nn::PatchGrid grid_of(const nn::VitImpl& vit, int64_t height, int64_t width) {
-  return {height / vit.config().patch_size, width / vit.config().patch_size};
-}
-
-ClsAndPatches cls_and_patches(nn::VitImpl& vit, const Tensor& tokens_BND, int64_t height, int64_t width) {
-  return {summary(vit, tokens_BND), vit.patch_tokens(tokens_BND), grid_of(vit, height, width)};
-}
+ClsAndPatches cls_and_patches(const nn::ImageTokens& tokens) { return {tokens.summary_BD, tokens.patches_BND, tokens.grid}; }
 
 /// PHI-S from the features that `eosin embed` wrote with that teacher.
 PhiS phi_s_of(const std::string& path, const DistillTeacher& teacher) {
@@ -48,7 +37,7 @@ PhiS phi_s_of(const std::string& path, const DistillTeacher& teacher) {
     rows.push_back(features.features_ND.to(at::kDouble));
     count += rows.back().size(0);
   }
-  const int64_t dim = rows.front().size(1), wanted = teacher.encoder.spec.vit.embed_dim;
+  const int64_t dim = rows.front().size(1), wanted = nn::token_dim(teacher.encoder.spec.model);
   EOSIN_CHECK(dim == wanted, Data, "[distill] {} holds features of width {} (need {}, as {} has)", path, dim, wanted, teacher.path);
   EOSIN_CHECK(count >= kRowsPerDim * dim, Data, "[distill] {} holds {} features (need at least {}, {} for each of {} dimensions)", path, count,
               kRowsPerDim * dim, kRowsPerDim, dim);
@@ -121,17 +110,17 @@ DistillTeacher load_teacher(const DistillConfig& config, size_t i, const nn::Enc
   nn::EncoderSpec& spec = t.encoder.spec;
   spec.mean = numbers_of(config.means, i, spec.mean), spec.std = numbers_of(config.stds, i, spec.std);
   const int64_t asked = of_teacher(config.image_sizes_px, i);
-  t.image_size = asked > 0 ? std::vector<int64_t>{asked, asked} : spec.vit.img_size;
+  t.image_size = asked > 0 ? std::vector<int64_t>{asked, asked} : nn::image_size(spec.model);
+  const int64_t multiple = nn::size_multiple(spec.model);
   for (const int64_t side : t.image_size)
-    EOSIN_CHECK(side % spec.vit.patch_size == 0, Config, "[method.image_sizes_px] {} is not a multiple of the patch size {} of {}", side,
-                spec.vit.patch_size, t.path);
+    EOSIN_CHECK(side % multiple == 0, Config, "[method.image_sizes_px] {} is not a multiple of {}, as {} needs", side, multiple, t.path);
   const auto column = [](const std::vector<double>& v) { return at::tensor(v, at::kDouble).view({-1, 1, 1}); };
   t.scale_C11 = column(student.std) / column(spec.std);
   t.shift_C11 = (column(student.mean) - column(spec.mean)) / column(spec.std);
   t.loss = loss_options(config, i);
   if (of_teacher(config.targets, i) == "phi_s") t.phi_s = phi_s_of(of_teacher(config.phi_s_features, i), t);
-  log::info("[distill] teacher {}: {}, width {}, {}x{} px in patches of {}", i, t.path, spec.vit.embed_dim, t.image_size[0], t.image_size[1],
-            spec.vit.patch_size);
+  log::info("[distill] teacher {}: {}, {} of width {}, {}x{} px", i, t.path, nn::family_of(spec.model), nn::token_dim(spec.model), t.image_size[0],
+            t.image_size[1]);
   return t;
 }
 
@@ -140,17 +129,18 @@ ClsAndPatches DistillTeacher::see(const Tensor& views_BCHW) {
   const auto like = views_BCHW.options();
   Tensor images = views_BCHW * scale_C11.to(like) + shift_C11.to(like);
   if (images.size(2) != image_size[0] || images.size(3) != image_size[1]) images = at::_upsample_bicubic2d_aa(images, image_size, false);
-  ClsAndPatches seen = cls_and_patches(*encoder.model, encoder.model->forward_tokens(images), image_size[0], image_size[1]);
+  ClsAndPatches seen = cls_and_patches(encoder.model->encode({images}).front());
   if (phi_s) seen.cls_BD = phi_s->apply(seen.cls_BD);
   return seen;
 }
 
-DistillNetImpl::DistillNetImpl(const nn::VitConfig& vit, const std::vector<DistillTeacher>& teachers, int64_t bottleneck_dim)
-    : backbone(register_module("backbone", nn::Vit(vit))) {
+DistillNetImpl::DistillNetImpl(const nn::ModelConfig& model, const std::vector<DistillTeacher>& teachers, int64_t bottleneck_dim,
+                               const std::shared_ptr<Comm>& comm)
+    : backbone(register_module("backbone", nn::make_backbone(model, comm))) {
   const auto list = register_module("heads", std::make_shared<torch::nn::Module>("heads"));
   for (size_t i = 0; i < teachers.size(); ++i) {
     DinoHeadShape shape;
-    shape.in_dim = vit.embed_dim, shape.bottleneck_dim = bottleneck_dim, shape.n_prototypes = teachers[i].encoder.spec.vit.embed_dim;
+    shape.in_dim = nn::token_dim(model), shape.bottleneck_dim = bottleneck_dim, shape.n_prototypes = nn::token_dim(teachers[i].encoder.spec.model);
     shape.layers = 1, shape.freeze_g = false;
     heads.push_back(list->register_module(std::to_string(i), DinoHead(shape)));
   }
@@ -161,14 +151,14 @@ void DistillNetImpl::init_weights(uint64_t seed) {
   for (size_t i = 0; i < heads.size(); ++i) heads[i]->init_weights(seed + i);
 }
 
-Distill::Distill(const DistillConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm>)
+Distill::Distill(const DistillConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed) {
   const auto list = register_module("teachers", std::make_shared<torch::nn::Module>("teachers"));  // so that they move with the objective
   for (size_t i = 0; i < config_.teachers.size(); ++i) {
     teachers_.push_back(load_teacher(config_, i, encoder_));
     list->register_module(std::to_string(i), teachers_.back().encoder.model);
   }
-  student_ = register_module("student", DistillNet(encoder_.vit, teachers_, config_.bottleneck_dim));
+  student_ = register_module("student", DistillNet(encoder_.model, teachers_, config_.bottleneck_dim, comm));
   student_->init_weights(seed_);
 }
 
@@ -189,12 +179,9 @@ ExpertTerms Distill::compare(size_t teacher, const std::vector<Tensor>& groups_B
 train::Loss Distill::forward(const data::ViewBatch& batch, const train::Progress&) {
   EOSIN_CHECK(!batch.views_BCHW.empty(), Shape, "[distill] a batch without views");
   const std::vector<Tensor> groups = group_by_size(batch.views_BCHW);
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> tokens = student_->backbone->forward_prenorm(groups, pass);
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   std::vector<ClsAndPatches> student;
-  for (size_t g = 0; g < groups.size(); ++g)
-    student.push_back(cls_and_patches(*student_->backbone, student_->backbone->normalise(tokens[g]), groups[g].size(2), groups[g].size(3)));
+  for (const nn::ImageTokens& tokens : student_->backbone->encode(groups, drop_path)) student.push_back(cls_and_patches(tokens));
   train::Loss loss;
   std::vector<Tensor> totals;
   for (size_t i = 0; i < teachers_.size(); ++i) {

@@ -46,10 +46,11 @@ DistillTeacher load_teacher(const DistillConfig& config, size_t i, const nn::Enc
 /// What is trained: backbone, and a head `heads.<teacher>` each, of one linear layer, unit length and weight-normed linear layer whose lengths
 /// are trained too (with length 1 no coordinate could pass 1).
 struct DistillNetImpl : torch::nn::Module {
-  DistillNetImpl(const nn::VitConfig& vit, const std::vector<DistillTeacher>& teachers, int64_t bottleneck_dim);
+  DistillNetImpl(const nn::ModelConfig& model, const std::vector<DistillTeacher>& teachers, int64_t bottleneck_dim,
+                 const std::shared_ptr<Comm>& comm);
   void init_weights(uint64_t seed);
 
-  nn::Vit backbone{nullptr};
+  std::shared_ptr<nn::Backbone> backbone;
   std::vector<DinoHead> heads;
 };
 TORCH_MODULE(DistillNet);
@@ -66,7 +67,7 @@ class Distill final : public train::Objective<data::ViewBatch> {
  public:
   Distill(const DistillConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;

@@ -70,10 +70,10 @@ Ibot::Ibot(const IbotConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
       comm_(std::move(comm)),
       center_(register_buffer("center", at::zeros({1, config.n_prototypes})), config.center_momentum),
       patch_center_(register_buffer("patch_center", at::zeros({1, config.n_prototypes})), config.patch_center_momentum) {
-  encoder_.vit.mask_token = true;
-  const DinoHeadShape shape = head_shape(config_, encoder_.vit.embed_dim);
-  student_ = register_module("student", DinoNet(encoder_.vit, shape));
-  teacher_ = register_module("teacher", DinoNet(encoder_.vit, shape));
+  encoder_.vit().mask_token = true;
+  const DinoHeadShape shape = head_shape(config_, nn::token_dim(encoder_.model));
+  student_ = register_module("student", DinoNet(encoder_.model, shape, comm_));
+  teacher_ = register_module("teacher", DinoNet(encoder_.model, shape, comm_));
   student_->backbone->init_weights(seed_);
   student_->head->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
@@ -102,7 +102,7 @@ double Ibot::momentum(const train::Progress& progress) const {
 PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
-  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit));
+  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit()));
   std::vector<Tensor> masks;
   for (int64_t crop = 0; crop < kGlobalCrops; ++crop)
     for (int64_t i = 0; i < view.size(0); ++i) {
@@ -114,7 +114,7 @@ PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
 
 Ibot::Targets Ibot::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
-  nn::Vit& backbone = teacher_->backbone;
+  const nn::Vit backbone = nn::as_vit(teacher_->backbone);
   const Tensor tokens = backbone->forward_tokens(global_BCHW);
   const Tensor prototypes = teacher_->head->prototypes(), cls = teacher_->head->project(backbone->class_tokens(tokens));
   const Tensor patches = teacher_->head->project(backbone->patch_tokens(tokens).flatten(0, 1));
@@ -131,7 +131,7 @@ train::Loss Ibot::forward(const data::ViewBatch& batch, const train::Progress& p
   const PatchMasks masked = masks(batch);
   const Targets targets = teach(groups.front(), masked, progress);
 
-  nn::Vit& backbone = student_->backbone;
+  nn::Vit backbone = nn::as_vit(student_->backbone);
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
   const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
@@ -155,7 +155,7 @@ void Ibot::after_update(const train::Progress& progress) {
   patch_center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Ibot::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.vit.depth)); }
+std::vector<train::ParamGroup> Ibot::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> Ibot::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress.step)}, {"teacher_patch_temp", teacher_patch_temp(progress.step)}};

@@ -34,7 +34,7 @@ class Ibot final : public train::Objective<data::ViewBatch> {
  public:
   Ibot(const IbotConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
 

@@ -96,14 +96,14 @@ Tensor MaeNetImpl::decode(const Tensor& latent_BTD, const Tensor& restore_BN) {
 }
 
 Mae::Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed) : config_(config), encoder_(std::move(encoder)), seed_(seed) {
-  student_ = register_module("student", MaeNet(encoder_.vit, decoder_shape(config_, encoder_.vit)));
+  student_ = register_module("student", MaeNet(encoder_.vit(), decoder_shape(config_, encoder_.vit())));
   student_->init_weights(seed_);
 }
 
 /// One row a view of a tile, in the order of the views.
 Tensor Mae::noise(const data::ViewBatch& batch) const {
   const int64_t tiles = batch.views_BCHW.front().size(0), views = static_cast<int64_t>(batch.views_BCHW.size()),
-                patches = encoder_.vit.grid().count();
+                patches = encoder_.vit().grid().count();
   Tensor noise_BN = at::empty({views * tiles, patches}, at::kDouble);
   double* out = noise_BN.mutable_data_ptr<double>();
   for (int64_t v = 0; v < views; ++v)
@@ -116,7 +116,7 @@ Tensor Mae::noise(const data::ViewBatch& batch) const {
 
 train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
   const std::vector<Tensor> groups = group_by_size(batch.views_BCHW);
-  const auto& size = encoder_.vit.img_size;
+  const auto& size = encoder_.vit().img_size;
   EOSIN_CHECK(groups.size() == 1 && groups[0].size(2) == size[0] && groups[0].size(3) == size[1], Shape,
               "[mae] a batch has views of {} sizes, the first [{}] (need all of {}x{})", groups.size(),
               groups.empty() ? "" : fmt::format("{}", fmt::join(groups[0].sizes().vec(), ", ")), size[0], size[1]);
@@ -126,13 +126,13 @@ train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
 
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   const Tensor pred = student_->decode(student_->encode(images, chosen.visible_BK, drop_path), chosen.restore_BN);
-  const int64_t patch = encoder_.vit.patch_size;
+  const int64_t patch = encoder_.vit().patch_size;
   const Tensor patches = patchify(images, patch);
   train::Loss loss;
   loss.total = mae_loss(pred, patches, chosen.mask_BN, config_.norm_pix);
   loss.parts.emplace_back("mae", loss.total.detach());
   if (config_.fourier_weight > 0) {
-    const nn::PatchGrid grid = encoder_.vit.grid();
+    const nn::PatchGrid grid = encoder_.vit().grid();
     const Tensor rebuilt = unpatchify(completed(patches, pred, chosen.mask_BN, config_.norm_pix), patch, grid.rows, grid.cols);
     const Tensor fourier = fourier_loss(rebuilt, images, config_.fourier_norm) * config_.fourier_weight;
     loss.total = loss.total + fourier;

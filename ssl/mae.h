@@ -46,7 +46,7 @@ class Mae final : public train::Objective<data::ViewBatch> {
  public:
   Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;

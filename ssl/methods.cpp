@@ -34,7 +34,7 @@ std::unique_ptr<config::AnyConfig> defaults() {
 
 nn::EncoderSpec encoder_spec(const Ingredients& with) {
   nn::EncoderSpec spec;
-  spec.vit = nn::make_vit_config(with.model);
+  spec.model = nn::make_model_config(with.model);
   if (!with.mean.empty()) spec.mean = with.mean;
   if (!with.std.empty()) spec.std = with.std;
   return spec;
@@ -44,8 +44,7 @@ nn::EncoderSpec encoder_spec(const Ingredients& with) {
 template <class Objective>
 std::unique_ptr<ViewObjective> started(std::unique_ptr<Objective> method, const Ingredients& with) {
   if (with.model.init.empty()) return method;
-  nn::Vit backbone = method->student_backbone();
-  nn::load_pretrained(backbone, with.model.init, with.model.allow_missing);
+  nn::load_pretrained(method->student_backbone(), with.model.init, with.model.allow_missing);
   if constexpr (requires { method->copy_student_to_teacher(); }) method->copy_student_to_teacher();
   return method;
 }

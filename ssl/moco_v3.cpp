@@ -40,9 +40,9 @@ void MocoV3Config::validate(config::Problems& p) const {
 
 MocoV3::MocoV3(const MocoV3Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  const ProjectorShape projector = shape_of(config_, encoder_.vit.embed_dim, 3), predictor = shape_of(config_, config_.out_dim, 2);
-  student_ = register_module("student", PredictingNet(encoder_.vit, projector, predictor, comm_));
-  teacher_ = register_module("teacher", ProjectedNet(encoder_.vit, projector, comm_));
+  const ProjectorShape projector = shape_of(config_, nn::feature_dim(encoder_.model), 3), predictor = shape_of(config_, config_.out_dim, 2);
+  student_ = register_module("student", PredictingNet(encoder_.model, projector, predictor, comm_));
+  teacher_ = register_module("teacher", ProjectedNet(encoder_.model, projector, comm_));
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
   if (config_.freeze_patch_embed)
@@ -67,9 +67,8 @@ train::Loss MocoV3::forward(const data::ViewBatch& batch, const train::Progress&
     const at::NoGradGuard no_grad;
     for (const Tensor& mine : teacher_->project(teacher_->features(views), 2)) keys.push_back(comm_->all_gather(mine));
   }
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> queries = student_->predict(student_->features(views, pass), 2);
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
+  const std::vector<Tensor> queries = student_->predict(student_->features(views, drop_path), 2);
   train::Loss loss;
   loss.total = moco_v3_loss(queries[0], queries[1], keys[0], keys[1], config_.temperature, comm_->rank() * queries[0].size(0));
   loss.parts.emplace_back("moco_v3", loss.total.detach());

@@ -29,7 +29,7 @@ class MocoV3 final : public train::Objective<data::ViewBatch> {
  public:
   MocoV3(const MocoV3Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
 

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
 #include "core/nn/init.h"
+#include "core/nn/vit.h"
 #include "core/nn/weights.h"
 #include "optim/curves.h"
 #include "ssl/collapse.h"
@@ -59,8 +60,8 @@ void MsnConfig::validate(config::Problems& p) const {
   if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
 }
 
-MsnNetImpl::MsnNetImpl(const nn::VitConfig& vit, const ProjectorShape& shape, int64_t n_prototypes, const std::shared_ptr<Comm>& comm)
-    : ProjectedNetImpl(vit, shape, comm) {
+MsnNetImpl::MsnNetImpl(const nn::ModelConfig& model, const ProjectorShape& shape, int64_t n_prototypes, const std::shared_ptr<Comm>& comm)
+    : ProjectedNetImpl(model, shape, comm) {
   const auto part = register_module("prototypes", std::make_shared<torch::nn::Module>("prototypes"));
   prototypes = part->register_parameter("weight", torch::empty({n_prototypes, shape.out_dim}));
 }
@@ -72,8 +73,8 @@ void MsnNetImpl::init_weights(uint64_t seed) {
 
 Msn::Msn(const MsnConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  student_ = register_module("student", MsnNet(encoder_.vit, projector_shape(config_), config_.n_prototypes, comm_));
-  teacher_ = register_module("teacher", ProjectedNet(encoder_.vit, projector_shape(config_), comm_));
+  student_ = register_module("student", MsnNet(encoder_.model, projector_shape(config_), config_.n_prototypes, comm_));
+  teacher_ = register_module("teacher", ProjectedNet(encoder_.model, projector_shape(config_), comm_));
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
   copy_student_to_teacher();
@@ -96,12 +97,12 @@ Tensor Msn::anchors(const data::ViewBatch& batch) {
   nn::VitPass pass;
   pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
   if (config_.patch_drop > 0) {
-    const int64_t side = encoder_.vit.patch_size, patches = (full.size(2) / side) * (full.size(3) / side);
+    const int64_t side = encoder_.vit().patch_size, patches = (full.size(2) / side) * (full.size(3) / side);
     const std::vector<int64_t> kept = draw_visible(patches, config_.patch_drop, seed_, batch.first_position);
     pass.visible_BK.resize(groups.size());
     pass.visible_BK.front() = at::tensor(kept, at::kLong).to(full.device()).expand({full.size(0), -1});
   }
-  return student_->projector(at::cat(student_->backbone->forward_features(groups, pass), 0));
+  return student_->projector(at::cat(nn::as_vit(student_->backbone)->forward_features(groups, pass), 0));
 }
 
 train::Loss Msn::forward(const data::ViewBatch& batch, const train::Progress& progress) {

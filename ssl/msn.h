@@ -23,7 +23,7 @@ struct MsnConfig {
 
 /// What MSN trains: `prototypes.weight` [K, out_dim] beside backbone and projector.
 struct MsnNetImpl : ProjectedNetImpl {
-  MsnNetImpl(const nn::VitConfig& vit, const ProjectorShape& projector, int64_t n_prototypes, const std::shared_ptr<Comm>& comm);
+  MsnNetImpl(const nn::ModelConfig& model, const ProjectorShape& projector, int64_t n_prototypes, const std::shared_ptr<Comm>& comm);
   void init_weights(uint64_t seed);
 
   Tensor prototypes;
@@ -42,7 +42,7 @@ class Msn final : public train::Objective<data::ViewBatch> {
  public:
   Msn(const MsnConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
-  nn::Vit student_backbone() { return student_->backbone; }
+  nn::Backbone& student_backbone() { return *student_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
 

@@ -6,9 +6,9 @@
 
 namespace eosin::ssl {
 
-ProjectedNetImpl::ProjectedNetImpl(const nn::VitConfig& vit, ProjectorShape shape, const std::shared_ptr<Comm>& comm) {
-  shape.in_dim = vit.embed_dim;
-  backbone = register_module("backbone", nn::Vit(vit));
+ProjectedNetImpl::ProjectedNetImpl(const nn::ModelConfig& model, ProjectorShape shape, const std::shared_ptr<Comm>& comm) {
+  shape.in_dim = nn::feature_dim(model);
+  backbone = register_module("backbone", nn::make_backbone(model, comm));
   projector = register_module("projector", Projector(shape, comm));
 }
 
@@ -17,8 +17,8 @@ void ProjectedNetImpl::init_weights(uint64_t seed) {
   projector->init_weights(seed, "projector");
 }
 
-Tensor ProjectedNetImpl::features(const std::vector<Tensor>& views_BCHW, const nn::VitPass& pass) {
-  return at::cat(backbone->forward_features(group_by_size(views_BCHW), pass), 0);
+Tensor ProjectedNetImpl::features(const std::vector<Tensor>& views_BCHW, const std::optional<nn::DropPathKey>& drop_path) {
+  return at::cat(backbone->forward_features(group_by_size(views_BCHW), drop_path), 0);
 }
 
 std::vector<Tensor> ProjectedNetImpl::project(const Tensor& features_ND, int64_t views) {
@@ -33,9 +33,9 @@ std::vector<Tensor> ProjectedNetImpl::followed() const {
   return all;
 }
 
-PredictingNetImpl::PredictingNetImpl(const nn::VitConfig& vit, const ProjectorShape& projector_shape, const ProjectorShape& predictor_shape,
+PredictingNetImpl::PredictingNetImpl(const nn::ModelConfig& model, const ProjectorShape& projector_shape, const ProjectorShape& predictor_shape,
                                      const std::shared_ptr<Comm>& comm)
-    : ProjectedNetImpl(vit, projector_shape, comm) {
+    : ProjectedNetImpl(model, projector_shape, comm) {
   predictor = register_module("predictor", Projector(predictor_shape, comm));
 }
 

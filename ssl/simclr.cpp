@@ -32,14 +32,13 @@ void SimclrConfig::visit(config::Visitor& v) {
 
 Simclr::Simclr(const SimclrConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  student_ = register_module("student", ProjectedNet(encoder_.vit, projector_shape(config_), comm_));
+  student_ = register_module("student", ProjectedNet(encoder_.model, projector_shape(config_), comm_));
   student_->init_weights(seed_);
 }
 
 train::Loss Simclr::forward(const data::ViewBatch& batch, const train::Progress& progress) {
-  nn::VitPass pass;
-  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
-  const Tensor embeddings = student_->project(student_->features(view_pair(batch, "simclr"), pass), 1).front();
+  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
+  const Tensor embeddings = student_->project(student_->features(view_pair(batch, "simclr"), drop_path), 1).front();
   const std::vector<Tensor> views = embeddings.chunk(2);
   train::Loss loss;
   loss.total = ntxent_loss(gather_rows(views[0], comm_), gather_rows(views[1], comm_), config_.temperature);

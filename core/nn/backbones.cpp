@@ -12,6 +12,13 @@ const char* kDinov3 = "Simeoni 2025, arXiv:2508.10104";
 const char* kShape = "Alabdulmohsin 2023, arXiv:2305.13035";
 const char* kDinov2 = "Oquab 2023, arXiv:2304.07193";
 
+VitConfig vit(int64_t width, int64_t depth, int64_t heads, int64_t hidden, const std::string& ffn = "mlp", std::optional<double> init_values = {}) {
+  VitConfig c;
+  c.embed_dim = width, c.depth = depth, c.num_heads = heads, c.mlp_hidden = hidden;
+  c.ffn = ffn, c.init_values = init_values;
+  return c;
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> names;
   for (const BackboneRow& row : backbones()) names.push_back(row.name);
@@ -22,18 +29,22 @@ std::vector<std::string> names() {
 
 const std::vector<BackboneRow>& backbones() {
   static const std::vector<BackboneRow> rows = {
-      {"vit_tiny", "ViT-Ti, 5.5 M parameters", kDeit, 192, 12, 3, 768, "mlp", {}, "vit_tiny_patch16_224"},
-      {"vit_small", "ViT-S, 22 M parameters", kDeit, 384, 12, 6, 1536, "mlp", {}, "vit_small_patch16_224"},
-      {"vit_base", "ViT-B, 86 M parameters", kVit, 768, 12, 12, 3072, "mlp", {}, "vit_base_patch16_224"},
-      {"vit_large", "ViT-L, 303 M parameters", kVit, 1024, 24, 16, 4096, "mlp", {}, "vit_large_patch16_224"},
-      {"vit_huge", "ViT-H, 631 M parameters", kVit, 1280, 32, 16, 5120, "mlp", {}, "vit_huge_patch14_224"},
-      {"vit_giant", "timm's ViT-g, 1.0 G parameters", kZhai, 1408, 40, 16, 6144, "mlp", {}, "vit_giant_patch14_224"},
-      {"vit_gigantic", "timm's ViT-G, 1.8 G parameters", kZhai, 1664, 48, 16, 8192, "mlp", {}, "vit_gigantic_patch14_224"},
-      {"vit_giant2", "DINOv2's ViT-g: SwiGLU, LayerScale, 1.1 G parameters", kDinov2, 1536, 40, 24, 4096, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
-      {"vit_so400m", "DINOv3's ViT of optimal shape, 18 heads, 0.4 G parameters", kDinov3, 1152, 27, 18, 4352, "mlp", 1e-5, "vit_huge_patch14_224"},
-      {"vit_so400m_siglip", "timm's ViT of optimal shape, 16 heads, 0.4 G parameters", kShape, 1152, 27, 16, 4304, "mlp", {}, "vit_huge_patch14_224"},
-      {"vit_huge2", "DINOv3's ViT-H+: SwiGLU, LayerScale, 0.8 G parameters", kDinov3, 1280, 32, 20, 5120, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
-      {"vit_7b", "DINOv3's ViT-7B: SwiGLU, LayerScale, 6.7 G parameters", kDinov3, 4096, 40, 32, 8192, "swiglu", 1e-5, "vit_giant_patch14_dinov2"},
+      {"vit_tiny", "ViT-Ti, 5.5 M parameters", kDeit, vit(192, 12, 3, 768), "vit_tiny_patch16_224"},
+      {"vit_small", "ViT-S, 22 M parameters", kDeit, vit(384, 12, 6, 1536), "vit_small_patch16_224"},
+      {"vit_base", "ViT-B, 86 M parameters", kVit, vit(768, 12, 12, 3072), "vit_base_patch16_224"},
+      {"vit_large", "ViT-L, 303 M parameters", kVit, vit(1024, 24, 16, 4096), "vit_large_patch16_224"},
+      {"vit_huge", "ViT-H, 631 M parameters", kVit, vit(1280, 32, 16, 5120), "vit_huge_patch14_224"},
+      {"vit_giant", "timm's ViT-g, 1.0 G parameters", kZhai, vit(1408, 40, 16, 6144), "vit_giant_patch14_224"},
+      {"vit_gigantic", "timm's ViT-G, 1.8 G parameters", kZhai, vit(1664, 48, 16, 8192), "vit_gigantic_patch14_224"},
+      {"vit_giant2", "DINOv2's ViT-g: SwiGLU, LayerScale, 1.1 G parameters", kDinov2, vit(1536, 40, 24, 4096, "swiglu", 1e-5),
+       "vit_giant_patch14_dinov2"},
+      {"vit_so400m", "DINOv3's ViT of optimal shape, 18 heads, 0.4 G parameters", kDinov3, vit(1152, 27, 18, 4352, "mlp", 1e-5),
+       "vit_huge_patch14_224"},
+      {"vit_so400m_siglip", "timm's ViT of optimal shape, 16 heads, 0.4 G parameters", kShape, vit(1152, 27, 16, 4304), "vit_huge_patch14_224"},
+      {"vit_huge2", "DINOv3's ViT-H+: SwiGLU, LayerScale, 0.8 G parameters", kDinov3, vit(1280, 32, 20, 5120, "swiglu", 1e-5),
+       "vit_giant_patch14_dinov2"},
+      {"vit_7b", "DINOv3's ViT-7B: SwiGLU, LayerScale, 6.7 G parameters", kDinov3, vit(4096, 40, 32, 8192, "swiglu", 1e-5),
+       "vit_giant_patch14_dinov2"},
   };
   return rows;
 }
@@ -74,17 +85,12 @@ void BackboneConfig::validate(config::Problems& p) const {
                                      smaller > 0 ? smaller : patch_size, smaller + patch_size));
 }
 
-VitConfig make_vit_config(const BackboneConfig& config) {
-  const BackboneRow& row = backbone(config.name);
-  VitConfig vit;
+namespace {
+
+VitConfig adapted(VitConfig vit, const BackboneConfig& config) {
   vit.img_size = {config.image_size_px, config.image_size_px};
   vit.patch_size = config.patch_size;
-  vit.embed_dim = row.embed_dim;
-  vit.depth = row.depth;
-  vit.num_heads = row.num_heads;
-  vit.mlp_hidden = row.mlp_hidden;
-  vit.ffn = row.ffn;
-  vit.init_values = config.init_values ? config.init_values : row.init_values;
+  if (config.init_values) vit.init_values = config.init_values;
   vit.qk_norm = config.qk_norm;
   vit.reg_tokens = config.reg_tokens;
   if (vit.reg_tokens > 0) vit.pos_embed_covers = "patches";
@@ -96,8 +102,15 @@ VitConfig make_vit_config(const BackboneConfig& config) {
   vit.token_merge = config.token_merge;
   vit.drop_path_rate = config.drop_path_rate;
   vit.drop_path_uniform = config.drop_path_uniform;
-  vit.check();
   return vit;
+}
+
+}  // namespace
+
+ModelConfig make_model_config(const BackboneConfig& config) {
+  const ModelConfig model = std::visit([&](const auto& row) -> ModelConfig { return adapted(row, config); }, backbone(config.name).model);
+  check(model);
+  return model;
 }
 
 }  // namespace eosin::nn

@@ -1,20 +1,18 @@
 #pragma once
 // The table of backbones and the `model` block of a config.
-#include "core/nn/vit_config.h"
+#include "core/nn/model_config.h"
 
 #include <string>
 #include <vector>
 
 namespace eosin::nn {
 
-/// One selectable size. `heads_for` of weights import and timm's architecture name of exports read the same rows.
+/// One selectable size. Weights import and timm's architecture name of exports read the same rows.
 struct BackboneRow {
   std::string name;
   std::string one_line;
   std::string source;
-  int64_t embed_dim, depth, num_heads, mlp_hidden;
-  std::string ffn;
-  std::optional<double> init_values;
+  ModelConfig model;
   std::string timm_name;  // an architecture of timm with this block type; its sizes are overridden by model_args
 };
 const std::vector<BackboneRow>& backbones();
@@ -38,7 +36,7 @@ struct BackboneConfig {
   void validate(config::Problems& p) const;
 };
 
-/// The transformer of a `model` block. With rope it has no learned positions and no bias of the keys, as DINOv3's.
-VitConfig make_vit_config(const BackboneConfig& config);
+/// The network of a `model` block. A vision transformer with rope has no learned positions and no bias of the keys, as DINOv3's.
+ModelConfig make_model_config(const BackboneConfig& config);
 
 }  // namespace eosin::nn

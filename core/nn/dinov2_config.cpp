@@ -16,7 +16,7 @@ OrderedJson or_null(const std::optional<T>& value) {
 
 /// What both have beside the arguments, for our own reader.
 void add_images(OrderedJson& out, const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
+  const VitConfig& vit = spec.vit();
   out["feature_pool"] = vit.global_pool;
   out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
   out["pretrained_cfg"] = {{"input_size", {vit.in_chans, spec.shown_size()[0], spec.shown_size()[1]}},
@@ -31,7 +31,7 @@ double ratio(const VitConfig& vit) { return static_cast<double>(vit.mlp_hidden) 
 }  // namespace
 
 OrderedJson dinov2_config(const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
+  const VitConfig& vit = spec.vit();
   EOSIN_CHECK(vit.norm_eps == 1e-6, Config, "[export] DINOv2's code has norm_eps 1e-6 (got {}); export with format=hf", vit.norm_eps);
   OrderedJson out;
   out["architecture"] = "dinov2";
@@ -54,7 +54,7 @@ OrderedJson dinov2_config(const EncoderSpec& spec) {
 }
 
 OrderedJson dinov3_config(const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
+  const VitConfig& vit = spec.vit();
   EOSIN_CHECK(vit.norm_eps == 1e-6 || vit.norm_eps == 1e-5, Config,
               "[export] DINOv3's code has norm_eps 1e-6 or 1e-5 (got {}); export with format=hf", vit.norm_eps);
   const bool gated = vit.ffn == "swiglu";

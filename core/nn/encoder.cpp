@@ -47,11 +47,11 @@ ImportTarget merged(const ImportTarget& told, ImportTarget file) {
 }
 
 EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec, const EncoderSource& source) {
-  spec.vit = imported.config;
+  spec.model = imported.model;
   if (source.token_merge.method != "none") {
-    spec.vit.token_merge = source.token_merge;
-    spec.vit.drop_path_rate = 0;
-    spec.vit.check();
+    spec.vit().token_merge = source.token_merge;
+    spec.vit().drop_path_rate = 0;
+    spec.vit().check();
   }
   return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized)};
 }
@@ -106,15 +106,15 @@ EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   ImportedWeights imported = row ? convert_preset(*row, tensors, target, path.string()) : convert_state_dict(tensors, target);
   check_finite(imported.weights, path.string());
   EncoderSpec spec;
-  spec.vit = imported.config;
+  spec.model = imported.model;
   if (row) {
-    spec = spec_of(*row, imported.config, path.string());
+    spec = spec_of(*row, imported.model, path.string());
   } else if (hf) {
     apply_hf_config(spec, json, read_beside(path, "preprocessor_config.json"), where);
   } else if (!json.is_null()) {
     apply_timm_config(spec, json, where);
   }
-  imported.config = spec.vit;
+  imported.model = spec.model;
   resize_weights(imported, source.target);
   if (!source.target.img_size.empty()) spec.image_size_px = 0;
   return with_spec(std::move(imported), spec, source);
@@ -128,7 +128,7 @@ EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& 
   EOSIN_CHECK(objective.values.contains("encoder"), Data, "[encoder] {} holds no encoder", checkpoint.path);
   const EncoderSpec spec = encoder_spec_from_json(objective.values["encoder"], checkpoint.path);
   ImportedWeights imported;
-  imported.config = spec.vit;
+  imported.model = spec.model;
   imported.origin = "checkpoint " + fs::path(checkpoint.path).filename().string();
   const std::string prefix = backbone_prefix(objective.tensors, checkpoint.path, source.network);
   for (const auto& [name, t] : objective.tensors) {
@@ -180,36 +180,50 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source) {
   const EncoderWeights stored = read_encoder(path, source);
   Encoder encoder;
   encoder.spec = stored.spec;
-  encoder.model = Vit(stored.spec.vit);
+  encoder.model = make_backbone(stored.spec.model);
   load_weights(*encoder.model, stored.weights);
   encoder.model->eval();
   encoder.weights_hash = weights_hash(named_weights(*encoder.model));
   return encoder;
 }
 
-void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing) {
-  const VitConfig& wanted = model->config();
+namespace {
+
+/// What a vision transformer must share with its initial weights beyond names and shapes.
+void check_alike(const VitConfig& found, const VitConfig& wanted, const std::string& path) {
+  EOSIN_CHECK(found.pos_embed_covers == wanted.pos_embed_covers || wanted.reg_tokens == 0, Data,
+              "[init] {} gives positions to '{}' tokens (need '{}'); use the same reg_tokens", path, found.pos_embed_covers, wanted.pos_embed_covers);
+  if (found.norm_eps != wanted.norm_eps)
+    log::warn("[init] {} was trained with norm_eps {}, this model has {}", path, found.norm_eps, wanted.norm_eps);
+}
+
+}  // namespace
+
+void load_pretrained(Backbone& model, const std::string& path, const std::vector<std::string>& allow_missing) {
+  const ModelConfig wanted = model.description();
+  const auto* vit = std::get_if<VitConfig>(&wanted);
   EncoderSource source;
-  source.target.img_size = wanted.img_size;
-  source.target.patch_size = wanted.patch_size;
-  source.target.mask_token = wanted.mask_token;
+  source.target.img_size = image_size(wanted);
+  if (vit) source.target.patch_size = vit->patch_size, source.target.mask_token = vit->mask_token;
   EncoderWeights found = read_encoder(path, source);
-  if (!wanted.mask_token) found.weights.erase("mask_token");
-  EOSIN_CHECK(found.spec.vit.pos_embed_covers == wanted.pos_embed_covers || wanted.reg_tokens == 0, Data,
-              "[init] {} gives positions to '{}' tokens (need '{}'); use the same reg_tokens", path, found.spec.vit.pos_embed_covers,
-              wanted.pos_embed_covers);
-  if (found.spec.vit.norm_eps != wanted.norm_eps)
-    log::warn("[init] {} was trained with norm_eps {}, this model has {}", path, found.spec.vit.norm_eps, wanted.norm_eps);
+  EOSIN_CHECK(found.spec.model.index() == wanted.index(), Data, "[init] {} holds a {} (need a {})", path, family_of(found.spec.model),
+              family_of(wanted));
   std::vector<std::string> missing = allow_missing;
-  if (wanted.mask_token) missing.emplace_back("mask_token");  // many public weights have none: it stays as it is
-  const LoadReport report = load_weights(*model, found.weights, missing);
+  if (vit) check_alike(found.spec.vit(), *vit, path);
+  if (vit && vit->mask_token)
+    missing.emplace_back("mask_token");  // many public weights have none: it stays as it is
+  else
+    found.weights.erase("mask_token");
+  const LoadReport report = load_weights(model, found.weights, missing);
   log::info("[init] weights from {} ({}): {} dropped, missing [{}]", path, found.origin, found.dropped.size(), fmt::join(report.missing, ", "));
   for (const ResizedTensor& r : found.resized) log::info("[init] resized {}: [{}] -> [{}]", r.name, fmt::join(r.from, ", "), fmt::join(r.to, ", "));
 }
 
-std::string format_for(const VitConfig& config) {
-  if (config.rope.enabled) return "dinov3";
-  return config.norm_eps == 1e-6 ? "timm" : "hf";
+std::string format_for(const ModelConfig& model) {
+  const auto* vit = std::get_if<VitConfig>(&model);
+  if (!vit) return "timm";
+  if (vit->rope.enabled) return "dinov3";
+  return vit->norm_eps == 1e-6 ? "timm" : "hf";
 }
 
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format) {
@@ -224,7 +238,7 @@ void write_encoder(const std::string& folder, const EncoderSpec& spec, const Ten
       {"timm", timm_config, to_timm}, {"dinov2", dinov2_config, to_dinov2}, {"dinov3", dinov3_config, to_dinov3}, {"hf", hf_config, to_hf}};
   const auto row = std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.name == format; });
   EOSIN_CHECK(row != formats.end(), Config, "[export] unknown format '{}' (need timm, dinov2, dinov3 or hf)", format);
-  const TensorMap named = row->names(weights, spec.vit);
+  const TensorMap named = row->names(weights, spec.vit());
   const auto config = row->config(spec);
   fs::create_directories(folder);
   write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}, {kHashKey, weights_hash(named)}});

@@ -1,8 +1,8 @@
 #pragma once
 // Encoders on disk: an exported folder (model.safetensors + config.json), a folder of timm or transformers, a safetensors or torch.save
 // file of any known kind, or a run folder with checkpoints.
+#include "core/nn/backbone.h"
 #include "core/nn/encoder_spec.h"
-#include "core/nn/vit.h"
 #include "core/nn/weights.h"
 
 #include <string>
@@ -26,7 +26,7 @@ struct EncoderSource {
 /// Errors   Config naming `where` if the network is not there, or is no name of one.
 std::string backbone_prefix(const TensorMap& state, const std::string& where, const std::string& network = "auto");
 
-/// Weights with the images that they expect; spec.vit describes the weights.
+/// Weights with the images that they expect; spec.model describes the weights.
 struct EncoderWeights {
   EncoderSpec spec;
   TensorMap weights;
@@ -43,7 +43,7 @@ EncoderWeights read_encoder(const std::string& path, const EncoderSource& source
 
 /// Ready for features.
 struct Encoder {
-  Vit model{nullptr};
+  std::shared_ptr<Backbone> model;
   EncoderSpec spec;
   std::string weights_hash;  // weights_hash() of the model
 
@@ -59,7 +59,7 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source = {});
 /// Copies the encoder at `path`, resized to the model's image and patch size, into `model`; logs its origin, what was dropped, missing and resized.
 ///
 /// Errors   those of read_encoder and load_weights.
-void load_pretrained(Vit& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
+void load_pretrained(Backbone& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
 
 /// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`), "hf"
 /// (`AutoModel.from_pretrained('FOLDER')`), or "dinov2", "dinov3" (names and arguments of their DinoVisionTransformer). Loading it back
@@ -69,7 +69,7 @@ void load_pretrained(Vit& model, const std::string& path, const std::vector<std:
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format = "timm");
 
 /// The format whose library computes the model: timm's where it can, DINOv3's for rotary positions, transformers' for another eps.
-std::string format_for(const VitConfig& config);
+std::string format_for(const ModelConfig& model);
 
 /// SHA-256 over names, shapes, types and bytes: the identity that features files carry.
 std::string weights_hash(const TensorMap& weights);

@@ -7,15 +7,19 @@
 namespace eosin::nn {
 
 nlohmann::ordered_json to_json(const EncoderSpec& spec) {
-  return {{"vit", to_json(spec.vit)},  {"mean", spec.mean},
-          {"std", spec.std},           {"interpolation", spec.interpolation},
-          {"crop_pct", spec.crop_pct}, {"image_size_px", spec.image_size_px}};
+  nlohmann::ordered_json out = to_json(spec.model);
+  out.update({{"mean", spec.mean},
+              {"std", spec.std},
+              {"interpolation", spec.interpolation},
+              {"crop_pct", spec.crop_pct},
+              {"image_size_px", spec.image_size_px}});
+  return out;
 }
 
 EncoderSpec encoder_spec_from_json(const nlohmann::json& json, const std::string& where) {
   EncoderSpec spec;
   try {
-    spec.vit = vit_config_from_json(json.at("vit"), where);
+    spec.model = model_config_from_json(json, where);
     spec.mean = json.at("mean").get<std::vector<double>>();
     spec.std = json.at("std").get<std::vector<double>>();
     spec.interpolation = json.at("interpolation").get<std::string>();

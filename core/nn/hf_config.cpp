@@ -55,7 +55,7 @@ std::vector<int64_t> pair_of(const Json& value) {
 bool is_hf_config(const Json& config) { return config.contains("model_type") && !config.contains("architecture"); }
 
 OrderedJson hf_config(const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
+  const VitConfig& vit = spec.vit();
   const std::string type = hf_model_type(vit);
   OrderedJson out = {{"architectures", {architecture(type)}}, {"model_type", type},
                      {"hidden_size", vit.embed_dim},          {"num_hidden_layers", vit.depth},
@@ -117,10 +117,10 @@ ImportTarget import_target_of_hf(const Json& config, const std::string& where) {
 
 void apply_hf_config(EncoderSpec& spec, const Json& config, const Json& preprocessor, const std::string& where) {
   guarded(where, [&] {
-    spec.vit.global_pool = config.value("feature_pool", spec.vit.global_pool);
+    spec.vit().global_pool = config.value("feature_pool", spec.vit().global_pool);
     if (config.contains("pos_embed_resample")) {
-      spec.vit.pos_offset = config["pos_embed_resample"].at("offset").get<double>();
-      spec.vit.pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
+      spec.vit().pos_offset = config["pos_embed_resample"].at("offset").get<double>();
+      spec.vit().pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
     }
     if (preprocessor.is_null()) return;
     spec.mean = preprocessor.value("image_mean", spec.mean);
@@ -136,7 +136,7 @@ void apply_hf_config(EncoderSpec& spec, const Json& config, const Json& preproce
     EOSIN_CHECK(spec.mean.size() == 3 && spec.std.size() == 3, Data, "[{}] mean and std have {} and {} numbers (need 3)", where, spec.mean.size(),
                 spec.std.size());
   });
-  spec.vit.check();
+  spec.vit().check();
 }
 
 }  // namespace eosin::nn

@@ -31,7 +31,7 @@ VitConfig vit(const std::string& name, int64_t patch_size, int64_t image_size = 
   config.name = name;
   config.patch_size = patch_size;
   config.image_size_px = image_size;
-  VitConfig made = make_vit_config(config);
+  VitConfig made = vit_of(make_model_config(config));
   made.drop_path_rate = 0;
   return made;
 }
@@ -58,7 +58,8 @@ VitConfig class_and_mean(VitConfig vit) {
   return vit;
 }
 
-std::string describe(const VitConfig& c) {
+std::string describe(const ModelConfig& model) {
+  const VitConfig& c = vit_of(model);
   return fmt::format("width {}, depth {}, {} {}, patch {}, image {}, {} registers, positions of {}, {}", c.embed_dim, c.depth, c.ffn, c.mlp_hidden,
                      c.patch_size, fmt::join(c.img_size, "x"), c.reg_tokens, c.reg_tokens > 0 ? c.pos_embed_covers : "all",
                      c.init_values ? "LayerScale" : "no LayerScale");
@@ -119,9 +120,9 @@ const PresetRow& preset(const std::string& name) {
 
 ImportTarget import_target_of(const PresetRow& row) {
   ImportTarget target;
-  target.num_heads = row.spec.vit.num_heads;
-  target.source_size = row.spec.vit.img_size;
-  if (row.spec.vit.reg_tokens > 0) target.no_embed_class = row.spec.vit.pos_embed_covers == "patches";
+  target.num_heads = row.spec.vit().num_heads;
+  target.source_size = row.spec.vit().img_size;
+  if (row.spec.vit().reg_tokens > 0) target.no_embed_class = row.spec.vit().pos_embed_covers == "patches";
   return target;
 }
 
@@ -129,17 +130,17 @@ ImportedWeights convert_preset(const PresetRow& row, const TensorMap& source, co
   try {
     return convert_state_dict(source, target);
   } catch (const Error& e) {
-    fail(ErrorKind::Data, "[preset] {} does not hold {} ({}): {}", where, row.name, describe(row.spec.vit), e.what());
+    fail(ErrorKind::Data, "[preset] {} does not hold {} ({}): {}", where, row.name, describe(row.spec.model), e.what());
   }
 }
 
-EncoderSpec spec_of(const PresetRow& row, const VitConfig& found, const std::string& where) {
-  const std::string wanted = describe(row.spec.vit), has = describe(found);
+EncoderSpec spec_of(const PresetRow& row, const ModelConfig& found, const std::string& where) {
+  const std::string wanted = describe(row.spec.model), has = describe(found);
   EOSIN_CHECK(has == wanted, Data, "[preset] {} does not hold {}: {} (need {})", where, row.name, has, wanted);
   EncoderSpec spec = row.spec;
-  spec.vit = found;
-  spec.vit.global_pool = row.spec.vit.global_pool;
-  spec.vit.dynamic_img_size = true;
+  spec.model = found;
+  spec.vit().global_pool = row.spec.vit().global_pool;
+  spec.vit().dynamic_img_size = true;
   return spec;
 }
 

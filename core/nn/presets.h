@@ -29,6 +29,6 @@ ImportedWeights convert_preset(const PresetRow& row, const TensorMap& source, co
 /// The preset's images and pooling with the model that the weights have.
 ///
 /// Errors   Data naming `where` and both architectures if they differ.
-EncoderSpec spec_of(const PresetRow& row, const VitConfig& found, const std::string& where);
+EncoderSpec spec_of(const PresetRow& row, const ModelConfig& found, const std::string& where);
 
 }  // namespace eosin::nn

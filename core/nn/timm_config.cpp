@@ -15,9 +15,13 @@ using Json = nlohmann::json;
 
 const BackboneRow& nearest_row(const VitConfig& vit) {
   const BackboneRow* best = nullptr;
-  const auto distance = [&](const BackboneRow& row) { return std::abs(row.embed_dim - vit.embed_dim) + std::abs(row.depth - vit.depth); };
-  for (const BackboneRow& row : backbones())
-    if (row.ffn == vit.ffn && (!best || distance(row) < distance(*best))) best = &row;
+  int64_t nearest = 0;
+  for (const BackboneRow& row : backbones()) {
+    const auto* known = std::get_if<VitConfig>(&row.model);
+    if (!known || known->ffn != vit.ffn) continue;
+    const int64_t distance = std::abs(known->embed_dim - vit.embed_dim) + std::abs(known->depth - vit.depth);
+    if (!best || distance < nearest) best = &row, nearest = distance;
+  }
   EOSIN_ASSERT(best);
   return *best;
 }
@@ -83,7 +87,7 @@ void guarded(const std::string& where, Body body) {
 }  // namespace
 
 nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
-  const VitConfig& vit = spec.vit;
+  const VitConfig& vit = spec.vit();
   EOSIN_CHECK(!vit.rope.enabled && !vit.prefix_norm, Config,
               "[export] timm's VisionTransformer has no rotary positions and no prefix_norm; export with format=dinov3 or hf");
   EOSIN_CHECK(vit.norm_eps == 1e-6, Config, "[export] timm's config.json cannot say norm_eps {} (need 1e-6); export with format=hf", vit.norm_eps);
@@ -119,7 +123,7 @@ ImportTarget import_target_of_timm(const nlohmann::json& config, const std::stri
   ImportTarget target;
   guarded(where, [&] {
     const auto architecture = config.at("architecture").get<std::string>();
-    if (const BackboneRow* row = row_of_architecture(architecture)) target.num_heads = row->num_heads;
+    if (const BackboneRow* row = row_of_architecture(architecture)) target.num_heads = vit_of(row->model).num_heads;
     const Json args = config.value("model_args", Json::object());
     if (args.contains("num_heads")) target.num_heads = args["num_heads"].get<int64_t>();
     if (args.contains("norm_layer")) target.norm_eps = args["norm_layer"] == "layernormbf16" ? 1e-5 : 1e-6;
@@ -140,11 +144,11 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
     const Json args = config.value("model_args", Json::object());
     const Json& pre = preprocessing(config);
     const std::string pool = config.value("feature_pool", args.value("global_pool", config.value("global_pool", std::string())));
-    if (!pool.empty()) spec.vit.global_pool = pool;  // empty: timm gives all tokens
-    spec.vit.dynamic_img_size = args.value("dynamic_img_size", spec.vit.dynamic_img_size);
+    if (!pool.empty()) spec.vit().global_pool = pool;  // empty: timm gives all tokens
+    spec.vit().dynamic_img_size = args.value("dynamic_img_size", spec.vit().dynamic_img_size);
     if (config.contains("pos_embed_resample")) {
-      spec.vit.pos_offset = config["pos_embed_resample"].at("offset").get<double>();
-      spec.vit.pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
+      spec.vit().pos_offset = config["pos_embed_resample"].at("offset").get<double>();
+      spec.vit().pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
     }
     spec.mean = pre.value("mean", spec.mean);
     spec.std = pre.value("std", spec.std);
@@ -155,7 +159,7 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
     EOSIN_CHECK(spec.mean.size() == 3 && spec.std.size() == 3, Data, "[{}] mean and std have {} and {} numbers (need 3)", where, spec.mean.size(),
                 spec.std.size());
   });
-  spec.vit.check();
+  spec.vit().check();
 }
 
 }  // namespace eosin::nn

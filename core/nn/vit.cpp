@@ -155,10 +155,26 @@ Tensor VitImpl::pool(const Tensor& tokens_BND, const Tensor& size_BN1) {
 }
 
 Tensor VitImpl::mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1) const {
-  const Tensor patches = patch_tokens(tokens_BND);
-  if (!size_BN1.defined()) return patches.mean(1);
-  const Tensor weight = patch_tokens(size_BN1).to(patches.scalar_type());
-  return (patches * weight).sum(1) / weight.sum(1);
+  return ImageTokens{{}, {}, patch_tokens(tokens_BND), {}, size_BN1.defined() ? patch_tokens(size_BN1) : size_BN1}.mean_patch();
+}
+
+std::vector<ImageTokens> VitImpl::encode(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path) {
+  VitPass pass;
+  pass.drop_path = drop_path;
+  std::vector<ImageTokens> out;
+  for (const MergedTokens& group : forward_merged(groups_BCHW, pass)) {
+    const Tensor tokens = normalise(group.tokens_BND), &images = groups_BCHW[out.size()];
+    const Tensor cls = config_.class_token ? class_tokens(tokens) : Tensor();
+    out.push_back({cls, config_.global_pool == "avg" ? pool(tokens, group.size_BN1) : cls, patch_tokens(tokens),
+                   patch_embed->grid(images.size(2), images.size(3)), group.size_BN1.defined() ? patch_tokens(group.size_BN1) : Tensor()});
+  }
+  return out;
+}
+
+std::vector<Tensor> VitImpl::forward_features(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path) {
+  VitPass pass;
+  pass.drop_path = drop_path;
+  return forward_features(groups_BCHW, pass);
 }
 
 std::vector<Tensor> VitImpl::forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
@@ -180,5 +196,11 @@ Tensor VitImpl::register_tokens(const Tensor& tokens_BND) const {
 }
 
 Tensor VitImpl::patch_tokens(const Tensor& tokens_BND) const { return tokens_BND.slice(1, config_.prefix_tokens()); }
+
+Vit as_vit(const std::shared_ptr<Backbone>& backbone) {
+  auto vit = std::dynamic_pointer_cast<VitImpl>(backbone);
+  EOSIN_ASSERT(vit != nullptr);
+  return Vit(vit);
+}
 
 }  // namespace eosin::nn

@@ -1,5 +1,6 @@
 #pragma once
 // Vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929) with timm's state-dict names: blocks.0.attn.qkv.weight ...
+#include "core/nn/backbone.h"
 #include "core/nn/block.h"
 #include "core/nn/patch_embed.h"
 #include "core/nn/vit_config.h"
@@ -26,15 +27,16 @@ struct VitPass {
 ///          or a choice of visible patches of another length (each names both numbers); visible patches beside rotary positions.
 /// Checked  golden nn.vit, nn.vit_dinov2, nn.vit_dinov3, nn.vit_hf, nn.vit_tome; tests/nn/test_vit.cpp: gradcheck, groups equal single
 ///          passes, seeds.
-class VitImpl : public torch::nn::Module {
+class VitImpl : public Backbone {
  public:
   /// Config error from config.check(). The weights are torch's defaults until init_weights or load_weights.
   explicit VitImpl(const VitConfig& config);
   /// Linears, positions: normal 0.02; class and register tokens: normal 1e-6 (0.02 with rope, as DINOv3); patch convolution: torch's default; biases
   /// and mask token 0.
-  void init_weights(uint64_t seed);
+  void init_weights(uint64_t seed) override;
 
   const VitConfig& config() const { return config_; }
+  ModelConfig description() const override { return config_; }
 
   /// Tokens after the last block, before the final norm. With token_merge the patches of a sequence are fewer, in another order.
   std::vector<Tensor> forward_prenorm(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
@@ -46,12 +48,10 @@ class VitImpl : public torch::nn::Module {
   Tensor forward_tokens(const Tensor& images_BCHW, const VitPass& pass = {});
   /// The feature of each image from its normalised tokens: class token, mean of patch tokens, or both; then fc_norm.
   Tensor pool(const Tensor& tokens_BND, const Tensor& size_BN1 = {});
-  /// The mean of the patch tokens; merged ones weigh as many as they stand for.
-  Tensor mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1 = {}) const;
-  /// Features [B, D] of each group; norms only what the pooling needs.
-  std::vector<Tensor> forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass = {});
-  /// Features [B, D] of one batch.
-  Tensor forward(const Tensor& images_BCHW) { return forward_features({images_BCHW}).front(); }
+  std::vector<ImageTokens> encode(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path = {}) override;
+  /// Norms only what the pooling needs.
+  std::vector<Tensor> forward_features(const std::vector<Tensor>& groups_BCHW, const VitPass& pass);
+  std::vector<Tensor> forward_features(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path = {}) override;
 
   /// Parts of tokens, as views.
   Tensor class_tokens(const Tensor& tokens_BND) const;
@@ -61,6 +61,7 @@ class VitImpl : public torch::nn::Module {
  private:
   Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK);
   Tensor with_prefix(const Tensor& patches_BND, PatchGrid grid, const Tensor& visible_BK);
+  Tensor mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1) const;
   Tensor coordinates(const Tensor& images_BCHW, const VitPass& pass, size_t group) const;
 
   VitConfig config_;
@@ -71,5 +72,8 @@ class VitImpl : public torch::nn::Module {
   torch::nn::LayerNorm norm{nullptr}, cls_norm{nullptr}, fc_norm{nullptr};
 };
 TORCH_MODULE(Vit);
+
+/// A backbone as the transformer that it is. Callers have seen its config: another family is our own mistake.
+Vit as_vit(const std::shared_ptr<Backbone>& backbone);
 
 }  // namespace eosin::nn

@@ -1,67 +1,20 @@
 #include "core/nn/vit_config.h"
 
 #include "core/base/error.h"
+#include "core/nn/config_json.h"
 
 #include <nlohmann/json.hpp>
 
-#include <set>
-
 namespace eosin::nn {
-namespace {
-
-template <class T>
-struct IsOptional : std::false_type {};
-template <class T>
-struct IsOptional<std::optional<T>> : std::true_type {};
-
-/// Fills a struct from a JSON object; an unknown key is an error.
-class JsonReader : public config::Visitor {
- public:
-  JsonReader(const nlohmann::json& json, const std::string& where) : json_(json), where_(where) {
-    EOSIN_CHECK(json.is_object(), Data, "[{}] the model's description is not a JSON object", where);
-  }
-  void check_all_known() const {
-    for (const auto& [key, value] : json_.items())
-      EOSIN_CHECK(known_.count(key), Data, "[{}] the model's description has an unknown key '{}'; it was written by another version", where_, key);
-  }
-
- protected:
-  void field(const char* key, config::FieldRef value, const char*, const config::Rules&) override {
-    known_.insert(key);
-    const auto it = json_.find(key);
-    if (it == json_.end()) return;
-    std::visit(
-        [&](auto* target) {
-          using T = std::remove_pointer_t<decltype(target)>;
-          if constexpr (IsOptional<T>::value) {
-            *target = it->is_null() ? T{} : T{it->template get<typename T::value_type>()};
-          } else {
-            *target = it->template get<T>();
-          }
-        },
-        value);
-  }
-  void section(const char* key, ConfigRef value, const char*) override {
-    known_.insert(key);
-    const auto it = json_.find(key);
-    if (it == json_.end()) return;
-    JsonReader reader(*it, where_);
-    value.visit(reader);
-    reader.check_all_known();
-  }
-  void choice(const char*, config::Choice&, const char*) override { EOSIN_ASSERT(!"a model has no choice by name"); }
-
- private:
-  const nlohmann::json& json_;
-  const std::string& where_;
-  std::set<std::string> known_;
-};
-
-}  // namespace
 
 int64_t VitConfig::pos_prefix() const {
   if (pos_embed_covers == "patches" || pos_embed_covers == "none") return 0;
   return pos_embed_covers == "class" ? (class_token ? 1 : 0) : prefix_tokens();
+}
+
+int64_t VitConfig::kept_elements(int64_t height, int64_t width) const {
+  const int64_t tokens = (height / patch_size) * (width / patch_size) + prefix_tokens();
+  return depth * tokens * (10 * embed_dim + 2 * mlp_hidden);
 }
 
 void VitConfig::check() const {
@@ -89,13 +42,7 @@ nlohmann::ordered_json to_json(const VitConfig& config) {
 
 VitConfig vit_config_from_json(const nlohmann::json& json, const std::string& where) {
   VitConfig config;
-  JsonReader reader(json, where);
-  try {
-    config.visit(reader);
-  } catch (const nlohmann::json::exception& e) {
-    fail(ErrorKind::Data, "[{}] the model's description has a value of the wrong type: {}", where, e.what());
-  }
-  reader.check_all_known();
+  read_description(json, config::visit_of(config), where);
   config.check();
   return config;
 }

@@ -12,6 +12,7 @@ namespace eosin::nn {
 
 /// The same fields in a checkpoint and an exported config.json. Words are timm's where timm has one.
 struct VitConfig {
+  static constexpr const char* kFamily = "vit";
   std::vector<int64_t> img_size = {224, 224};
   int64_t patch_size = 16, in_chans = 3, embed_dim = 384, depth = 12, num_heads = 6, mlp_hidden = 1536;
   std::string ffn = "mlp";
@@ -68,6 +69,12 @@ struct VitConfig {
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + reg_tokens; }
   /// Width of an image's feature.
   int64_t feature_dim() const { return global_pool == "token_avg" ? 2 * embed_dim : embed_dim; }
+  int64_t token_dim() const { return embed_dim; }
+  int64_t size_multiple() const { return patch_size; }
+  int64_t blocks() const { return depth; }
+  std::string layer_name(const std::string& parameter) const { return parameter; }
+  /// Two norms, q, k, v, attention, two residuals, and the feed-forward network's input and activation, of each token and block.
+  int64_t kept_elements(int64_t height, int64_t width) const;
   bool has_pos_embed() const { return pos_embed_covers != "none"; }
   /// Rows of the position table that belong to prefix tokens.
   int64_t pos_prefix() const;

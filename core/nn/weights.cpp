@@ -57,11 +57,14 @@ int64_t infer_heads(const TensorMap& weights, const VitConfig& config, const Imp
     return config.embed_dim / it->second.numel();
   if (const auto it = weights.find("rope_embed.periods"); it != weights.end() && it->second.numel() > 0)
     return config.embed_dim / (4 * it->second.numel());
-  const auto alike = [&](const BackboneRow& row) { return row.embed_dim == config.embed_dim && row.depth == config.depth; };
-  for (const BackboneRow& row : backbones())
-    if (alike(row) && row.mlp_hidden == config.mlp_hidden && row.ffn == config.ffn) return row.num_heads;
-  for (const BackboneRow& row : backbones())
-    if (alike(row)) return row.num_heads;
+  std::optional<int64_t> of_width;
+  for (const BackboneRow& row : backbones()) {
+    const auto* known = std::get_if<VitConfig>(&row.model);
+    if (!known || known->embed_dim != config.embed_dim || known->depth != config.depth) continue;
+    if (known->mlp_hidden == config.mlp_hidden && known->ffn == config.ffn) return known->num_heads;
+    if (!of_width) of_width = known->num_heads;
+  }
+  if (of_width) return *of_width;
   EOSIN_CHECK(config.embed_dim % 64 == 0, Config,
               "[import] cannot tell the number of attention heads of a model of width {}; name it (model.num_heads)", config.embed_dim);
   return config.embed_dim / 64;
@@ -159,7 +162,7 @@ bool listed(const std::string& name, const std::vector<std::string>& names) { re
 }  // namespace
 
 void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
-  VitConfig& config = imported.config;
+  VitConfig& config = imported.vit();
   const PatchGrid from = config.grid();
   if (target.patch_size) {
     // Without a wanted image size the grid stays, so that positions need no resampling.
@@ -186,11 +189,11 @@ ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& 
   }
   ImportedWeights imported;
   imported.origin = named.origin->name;
-  imported.config = infer_config(named.weights, *named.origin, named.zero_k_bias, told);
+  imported.model = infer_config(named.weights, *named.origin, named.zero_k_bias, told);
   imported.weights = std::move(named.weights);
   imported.dropped = std::move(named.dropped);
-  if (imported.config.rope.enabled)  // only DINOv3's own files hold them
-    imported.weights.emplace("rope_embed.periods", rope_periods(imported.config.rope, imported.config.embed_dim / imported.config.num_heads));
+  if (imported.vit().rope.enabled)  // only DINOv3's own files hold them
+    imported.weights.emplace("rope_embed.periods", rope_periods(imported.vit().rope, imported.vit().embed_dim / imported.vit().num_heads));
   resize_weights(imported, target);
   return imported;
 }

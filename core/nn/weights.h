@@ -1,7 +1,7 @@
 #pragma once
 // Public weights in: a state dict is recognised by its keys and becomes timm's names, which are ours. Nothing is loaded partly
 // without saying so, and every tensor that is resized is reported.
-#include "core/nn/vit_config.h"
+#include "core/nn/model_config.h"
 #include "core/nn/weight_names.h"
 
 #include <torch/nn/module.h>
@@ -29,10 +29,12 @@ struct ResizedTensor {
   std::vector<int64_t> from, to;
 };
 
-/// `weights` fit `config` exactly.
+/// `weights` fit `model` exactly.
 struct ImportedWeights {
   TensorMap weights;
-  VitConfig config;
+  ModelConfig model;
+  VitConfig& vit() { return vit_of(model); }
+  const VitConfig& vit() const { return vit_of(model); }
   std::string origin;                // name of a row of weight_origins()
   std::vector<std::string> dropped;  // keys of the source that an encoder does not have
   std::vector<ResizedTensor> resized;

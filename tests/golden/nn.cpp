@@ -101,7 +101,7 @@ Results convert_state_dict(const Case& c) {
   target.img_size = c.config["img_size"].get<std::vector<int64_t>>();
   target.patch_size = c.config["patch_size"];
   nn::ImportedWeights imported = nn::convert_state_dict(c.below("param."), target);
-  nn::Vit model(imported.config);
+  nn::Vit model(imported.vit());
   nn::load_weights(*model, imported.weights);
   Results out{{"out.tokens", model->forward_tokens(c.at("in.image"))}};
   for (const auto& [name, t] : imported.weights) out["out.weights." + name] = t;

@@ -58,7 +58,7 @@ struct Imported {
 
 Imported run_imported(const Case& c, nn::ImportedWeights imported) {
   Imported run;
-  run.model = nn::Vit(imported.config);
+  run.model = nn::Vit(imported.vit());
   nn::load_weights(*run.model, imported.weights);
   run.image = c.at("in.image").clone().requires_grad_();
   nn::VitPass pass;
@@ -74,7 +74,7 @@ Results vit_dinov3(const Case& c) {
   target.norm_eps = c.config["norm_eps"];
   target.mask_token = true;
   nn::ImportedWeights imported = nn::convert_state_dict(c.below("param."), target);
-  imported.config.rope = rope_config(c.config, "rope_");
+  imported.vit().rope = rope_config(c.config, "rope_");
   const Imported run = run_imported(c, imported);
   (run.tokens * c.at("in.cotangent")).sum().backward();
   Results out{{"out.prenorm", run.prenorm},

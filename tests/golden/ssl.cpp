@@ -80,14 +80,14 @@ ssl::DinoConfig dino_config(const nlohmann::json& c) {
 nn::EncoderSpec dino_encoder(const nlohmann::json& c) {
   nn::EncoderSpec spec;
   const int64_t size = c["global_size"];
-  spec.vit.img_size = {size, size};
-  spec.vit.patch_size = c["patch_size"];
-  spec.vit.embed_dim = c["dim"];
-  spec.vit.depth = c["depth"];
-  spec.vit.num_heads = c["heads"];
-  spec.vit.mlp_hidden = static_cast<int64_t>(c["dim"].get<double>() * c["mlp_ratio"].get<double>());
-  spec.vit.pos_offset = 0.1;
-  spec.vit.pos_antialias = false;
+  spec.vit().img_size = {size, size};
+  spec.vit().patch_size = c["patch_size"];
+  spec.vit().embed_dim = c["dim"];
+  spec.vit().depth = c["depth"];
+  spec.vit().num_heads = c["heads"];
+  spec.vit().mlp_hidden = static_cast<int64_t>(c["dim"].get<double>() * c["mlp_ratio"].get<double>());
+  spec.vit().pos_offset = 0.1;
+  spec.vit().pos_antialias = false;
   return spec;
 }
 

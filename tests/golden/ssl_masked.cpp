@@ -235,17 +235,17 @@ ssl::Dinov2Config dinov2_config(const nlohmann::json& c) {
 
 nn::EncoderSpec dinov2_encoder(const nlohmann::json& c) {
   nn::EncoderSpec spec;
-  spec.vit.img_size = {c["global_size"], c["global_size"]};
-  spec.vit.patch_size = c["patch_size"];
-  spec.vit.embed_dim = c["dim"];
-  spec.vit.depth = c["depth"];
-  spec.vit.num_heads = c["heads"];
-  spec.vit.mlp_hidden = static_cast<int64_t>(c["dim"].get<double>() * c["mlp_ratio"].get<double>());
-  spec.vit.init_values = c["layerscale_init"];
-  spec.vit.reg_tokens = c["reg_tokens"];
-  spec.vit.pos_embed_covers = "class";
-  spec.vit.pos_offset = 0.1;
-  spec.vit.pos_antialias = false;
+  spec.vit().img_size = {c["global_size"], c["global_size"]};
+  spec.vit().patch_size = c["patch_size"];
+  spec.vit().embed_dim = c["dim"];
+  spec.vit().depth = c["depth"];
+  spec.vit().num_heads = c["heads"];
+  spec.vit().mlp_hidden = static_cast<int64_t>(c["dim"].get<double>() * c["mlp_ratio"].get<double>());
+  spec.vit().init_values = c["layerscale_init"];
+  spec.vit().reg_tokens = c["reg_tokens"];
+  spec.vit().pos_embed_covers = "class";
+  spec.vit().pos_offset = 0.1;
+  spec.vit().pos_antialias = false;
   return spec;
 }
 

@@ -26,20 +26,20 @@ class EncoderFiles : public testing::Test {
       : folder_(fs::temp_directory_path() /
                 (std::string("eosin-encoder-") + testing::UnitTest::GetInstance()->current_test_info()->name() + std::to_string(::getpid()))) {
     fs::create_directories(folder_);
-    spec_.vit.img_size = {35, 21};
-    spec_.vit.patch_size = 7;
-    spec_.vit.embed_dim = 34;
-    spec_.vit.depth = 3;
-    spec_.vit.num_heads = 2;
-    spec_.vit.mlp_hidden = 19;
+    spec_.vit().img_size = {35, 21};
+    spec_.vit().patch_size = 7;
+    spec_.vit().embed_dim = 34;
+    spec_.vit().depth = 3;
+    spec_.vit().num_heads = 2;
+    spec_.vit().mlp_hidden = 19;
     spec_.mean = {0.7, 0.6, 0.5};
-    spec_.vit.pos_offset = 0.1;
-    spec_.vit.pos_antialias = false;
+    spec_.vit().pos_offset = 0.1;
+    spec_.vit().pos_antialias = false;
   }
   ~EncoderFiles() override { fs::remove_all(folder_); }
 
   Vit model() const {
-    Vit vit(spec_.vit);
+    Vit vit(spec_.vit());
     vit->init_weights(7);
     return vit;
   }
@@ -113,14 +113,14 @@ TEST_F(EncoderFiles, ARunOfOneNetworkNeedsNoFlag) {
 /// It belongs to the training: timm's models have none, and a model that wants one starts without it.
 TEST_F(EncoderFiles, TheMaskTokenStaysBehind) {
   EncoderSpec masked = spec_;
-  masked.vit.mask_token = true;
-  Vit vit(masked.vit);
+  masked.vit().mask_token = true;
+  Vit vit(masked.vit());
   vit->init_weights(7);
   write_encoder(path("out"), masked, named_weights(*vit));
   EXPECT_EQ(read_safetensors(path("out/model.safetensors")).tensors.count("mask_token"), 0u);
-  Vit started(masked.vit), plain = model();
-  load_pretrained(started, path("out"));
-  load_pretrained(plain, path("out"));
+  Vit started(masked.vit()), plain = model();
+  load_pretrained(*started, path("out"));
+  load_pretrained(*plain, path("out"));
   EXPECT_TRUE(named_weights(*started).at("norm.weight").equal(named_weights(*plain).at("norm.weight")));
 }
 
@@ -134,7 +134,7 @@ TEST_F(EncoderFiles, EveryLibraryThatCanSayAModelGivesItBack) {
        {Kind{"hf", 0, false, false, false}, Kind{"hf", 0, true, true, false}, Kind{"hf", 3, true, false, false}, Kind{"hf", 2, true, true, true},
         Kind{"hf", 0, true, false, true}, Kind{"dinov3", 2, true, true, true}, Kind{"dinov3", 0, false, false, true}}) {
     EncoderSpec spec = spec_;
-    VitConfig& vit = spec.vit;
+    VitConfig& vit = spec.vit();
     vit.embed_dim = 24;
     vit.mlp_hidden = 16;
     vit.reg_tokens = kind.registers;
@@ -153,15 +153,15 @@ TEST_F(EncoderFiles, EveryLibraryThatCanSayAModelGivesItBack) {
     for (const Tensor& images : {at::randn({2, 3, 35, 21}), at::randn({2, 3, 42, 28})})
       EXPECT_TRUE(back.embed(images).equal(original->forward(images))) << kind.format << " " << kind.registers << kind.scaled << kind.rotary;
     EXPECT_EQ(back.spec.mean, spec.mean);
-    EXPECT_EQ(back.spec.vit.img_size, vit.img_size);
+    EXPECT_EQ(back.spec.vit().img_size, vit.img_size);
     EXPECT_EQ(back.spec.shown_size(), (std::vector<int64_t>{14, 14}));
     fs::remove_all(path("lib"));
   }
   EncoderSpec odd = spec_;
-  odd.vit.norm_eps = 1e-12;
-  EXPECT_EQ(format_for(odd.vit), "hf");
+  odd.vit().norm_eps = 1e-12;
+  EXPECT_EQ(format_for(odd.vit()), "hf");
   EXPECT_THAT(message_of([&] { write_encoder(path("x"), odd, named_weights(*model())); }, ErrorKind::Config), HasSubstr("format=hf"));
-  odd.vit.qk_norm = true;
+  odd.vit().qk_norm = true;
   EXPECT_THAT(message_of([&] { write_encoder(path("x"), odd, {}, "hf"); }, ErrorKind::Config), HasSubstr("qk_norm"));
 }
 
@@ -178,14 +178,14 @@ TEST_F(EncoderFiles, MergesTokensWhenAsked) {
 
 TEST_F(EncoderFiles, PretrainedWeightsAreResizedToTheModel) {
   write_encoder(path("out"), spec_, named_weights(*model()));
-  VitConfig larger = spec_.vit;
+  VitConfig larger = spec_.vit();
   larger.img_size = {28, 28};
   Vit vit(larger);
-  load_pretrained(vit, path("out"));
+  load_pretrained(*vit, path("out"));
   EXPECT_TRUE(named_weights(*vit).at("norm.weight").equal(named_weights(*model()).at("norm.weight")));
   larger.depth = 4;
   Vit deeper(larger);
-  EXPECT_THAT(message_of([&] { load_pretrained(deeper, path("out")); }, ErrorKind::Data), HasSubstr("missing [blocks.3."));
+  EXPECT_THAT(message_of([&] { load_pretrained(*deeper, path("out")); }, ErrorKind::Data), HasSubstr("missing [blocks.3."));
 }
 
 TEST_F(EncoderFiles, AFlippedBitInAnExportIsNamed) {

@@ -17,19 +17,19 @@ TEST(Presets, RowsAreSoundAndGiveThePublishedFeature) {
   std::set<std::string> names;
   for (const PresetRow& row : presets()) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
-    EXPECT_NO_THROW(row.spec.vit.check()) << row.name;
-    EXPECT_THAT(row.one_line, HasSubstr(std::to_string(row.spec.vit.feature_dim()))) << row.name;
+    EXPECT_NO_THROW(row.spec.vit().check()) << row.name;
+    EXPECT_THAT(row.one_line, HasSubstr(std::to_string(row.spec.vit().feature_dim()))) << row.name;
     EXPECT_EQ(row.spec.mean.size(), 3u);
-    EXPECT_EQ(spec_of(row, row.spec.vit, "here").mean, row.spec.mean);
+    EXPECT_EQ(spec_of(row, row.spec.vit(), "here").mean, row.spec.mean);
   }
-  EXPECT_EQ(preset("virchow2").spec.vit.feature_dim(), 2560);
-  EXPECT_EQ(preset("midnight").spec.vit.grid().count(), 37 * 37);
+  EXPECT_EQ(preset("virchow2").spec.vit().feature_dim(), 2560);
+  EXPECT_EQ(preset("midnight").spec.vit().grid().count(), 37 * 37);
   EXPECT_EQ(preset("midnight").spec.shown_size(), (std::vector<int64_t>{224, 224}));
   EXPECT_THAT(message_of([] { preset("uni_2h"); }, ErrorKind::Config), HasSubstr("did you mean 'uni2_h'?"));
 }
 
 TEST(Presets, AnotherArchitectureIsNamedWithBoth) {
-  const std::string what = message_of([] { spec_of(preset("uni"), preset("phikon").spec.vit, "phikon.bin"); }, ErrorKind::Data);
+  const std::string what = message_of([] { spec_of(preset("uni"), preset("phikon").spec.vit(), "phikon.bin"); }, ErrorKind::Data);
   EXPECT_THAT(what, HasSubstr("phikon.bin does not hold uni: width 768"));
   EXPECT_THAT(what, HasSubstr("(need width 1024"));
 }

@@ -169,7 +169,7 @@ TEST(Backbones, TableBuildsTimmSizes) {
   BackboneConfig config;
   config.name = "vit_tiny";
   config.image_size_px = 96;
-  const VitConfig vit = make_vit_config(config);
+  const VitConfig vit = vit_of(make_model_config(config));
   EXPECT_EQ(vit.embed_dim, 192);
   EXPECT_EQ(vit.grid().count(), 36);
   EXPECT_THAT(message_of([&] { backbone("vit_smal"); }, ErrorKind::Config), HasSubstr("'vit_small'"));

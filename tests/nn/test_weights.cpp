@@ -61,8 +61,8 @@ TEST(Weights, Dinov2AndBackIsBitExact) {
       EXPECT_TRUE(theirs.count("mask_token"));
       const ImportedWeights back = convert_state_dict(theirs, heads(2));
       EXPECT_EQ(back.origin, registers > 0 ? "dinov2_reg" : "dinov2");
-      EXPECT_EQ(back.config.pos_embed_covers, config.pos_embed_covers);
-      EXPECT_EQ(back.config.pos_antialias, registers > 0);
+      EXPECT_EQ(back.vit().pos_embed_covers, config.pos_embed_covers);
+      EXPECT_EQ(back.vit().pos_antialias, registers > 0);
       ASSERT_EQ(back.weights.size(), ours.size());
       for (const auto& [name, t] : ours) EXPECT_TRUE(t.equal(back.weights.at(name))) << name;
     }
@@ -73,10 +73,10 @@ TEST(Weights, AMaskTokenIsKeptWhenAskedFor) {
   TensorMap theirs = to_dinov2(weights_of(config), config);
   theirs["mask_token"] = at::full({1, 26}, 0.25);
   ImportTarget target = heads(2);
-  EXPECT_FALSE(convert_state_dict(theirs, target).config.mask_token);
+  EXPECT_FALSE(convert_state_dict(theirs, target).vit().mask_token);
   target.mask_token = true;
   const ImportedWeights imported = convert_state_dict(theirs, target);
-  EXPECT_TRUE(imported.config.mask_token);
+  EXPECT_TRUE(imported.vit().mask_token);
   EXPECT_TRUE(imported.weights.at("mask_token").equal(theirs.at("mask_token")));
 }
 
@@ -100,9 +100,9 @@ TEST(Weights, OriginsSetWhatShapesDoNotSay) {
   config.init_values.reset();
   const ImportedWeights vit = convert_state_dict(to_hf(weights_of(config), config), heads(2));
   EXPECT_EQ(vit.origin, "hf_vit");
-  EXPECT_DOUBLE_EQ(vit.config.norm_eps, 1e-12);
-  EXPECT_FALSE(vit.config.pos_antialias);
-  EXPECT_DOUBLE_EQ(vit.config.pos_offset, 0);
+  EXPECT_DOUBLE_EQ(vit.vit().norm_eps, 1e-12);
+  EXPECT_FALSE(vit.vit().pos_antialias);
+  EXPECT_DOUBLE_EQ(vit.vit().pos_offset, 0);
   config.rope.enabled = config.zero_k_bias = true;
   config.pos_embed_covers = "none";
   config.ffn = "swiglu";
@@ -110,9 +110,9 @@ TEST(Weights, OriginsSetWhatShapesDoNotSay) {
   EXPECT_TRUE(hub.count("blocks.1.mlp.w2.weight") && hub.count("blocks.0.attn.qkv.bias_mask"));
   const ImportedWeights v3 = convert_state_dict(hub);  // the periods tell the heads
   EXPECT_EQ(v3.origin, "dinov3");
-  EXPECT_EQ(v3.config.num_heads, 2);
-  EXPECT_TRUE(v3.config.zero_k_bias);
-  EXPECT_DOUBLE_EQ(v3.config.norm_eps, 1e-5);
+  EXPECT_EQ(v3.vit().num_heads, 2);
+  EXPECT_TRUE(v3.vit().zero_k_bias);
+  EXPECT_DOUBLE_EQ(v3.vit().norm_eps, 1e-5);
   for (const auto& [name, t] : ours) EXPECT_TRUE(t.equal(v3.weights.at(name))) << name;
 }
 
@@ -126,7 +126,7 @@ TEST(Weights, TakesTheTeacherOutOfADinoCheckpoint) {
   checkpoint["teacher.head.mlp.0.weight"] = at::zeros({3});
   const ImportedWeights imported = convert_state_dict(checkpoint, heads(2));
   EXPECT_EQ(imported.origin, "dino");
-  EXPECT_DOUBLE_EQ(imported.config.pos_offset, 0.1);
+  EXPECT_DOUBLE_EQ(imported.vit().pos_offset, 0.1);
   EXPECT_EQ(imported.dropped.size(), ours.size() + 1);
   for (const auto& [name, t] : ours) EXPECT_TRUE(t.equal(imported.weights.at(name))) << name;
 }
@@ -137,7 +137,7 @@ TEST(Weights, DropsTimmsClassifierAndSaysSo) {
   const ImportedWeights imported = convert_state_dict(timm, heads(2));
   EXPECT_EQ(imported.origin, "timm");
   EXPECT_EQ(imported.dropped, std::vector<std::string>{"head.weight"});
-  EXPECT_TRUE(imported.config.pos_antialias);
+  EXPECT_TRUE(imported.vit().pos_antialias);
 }
 
 TEST(Weights, ResizesAndReports) {
@@ -149,7 +149,7 @@ TEST(Weights, ResizesAndReports) {
   EXPECT_EQ(imported.weights.at("pos_embed").sizes(), (std::vector<int64_t>{1, 1 + 21, 26}));
   ASSERT_EQ(imported.resized.size(), 2u);
   EXPECT_EQ(imported.resized[0].name, "patch_embed.proj.weight");
-  Vit vit(imported.config);
+  Vit vit(imported.vit());
   load_weights(*vit, imported.weights);
 }
 
@@ -174,7 +174,7 @@ TEST(Weights, NamesWhatIsNoVisionTransformer) {
   odd["pos_embed"] = at::zeros({1, 1 + 15, 26});
   ImportTarget shaped = heads(2);
   shaped.source_size = {21, 35};
-  EXPECT_EQ(convert_state_dict(odd, shaped).config.grid(), (PatchGrid{3, 5}));
+  EXPECT_EQ(convert_state_dict(odd, shaped).vit().grid(), (PatchGrid{3, 5}));
   odd["pos_embed"] = at::zeros({1, 1 + 14, 26});
   EXPECT_THAT(message_of([&] { convert_state_dict(odd, heads(2)); }, ErrorKind::Data), HasSubstr("15 rows"));
   EXPECT_THAT(message_of([&] { convert_state_dict(weights_of(config_with(0))); }, ErrorKind::Config), HasSubstr("model.num_heads"));

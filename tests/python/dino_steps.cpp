@@ -30,8 +30,8 @@ void run(const std::string& from, const std::string& to) {
   vit_tiny.name = "vit_tiny";
   vit_tiny.image_size_px = first.size(3);
   vit_tiny.drop_path_rate = 0;
-  encoder.vit = nn::make_vit_config(vit_tiny);
-  encoder.vit.depth = 3;
+  encoder.model = nn::make_model_config(vit_tiny);
+  encoder.vit().depth = 3;
   ssl::DinoConfig config;
   config.n_prototypes = 512;
   ssl::Dino dino(config, encoder, 0, make_single_comm());

@@ -18,13 +18,13 @@ namespace eosin::ssl {
 
 inline nn::EncoderSpec small_encoder(double drop_path = 0) {
   nn::EncoderSpec spec;
-  spec.vit.img_size = {15, 15};
-  spec.vit.patch_size = 5;
-  spec.vit.embed_dim = 14;
-  spec.vit.depth = 2;
-  spec.vit.num_heads = 2;
-  spec.vit.mlp_hidden = 11;
-  spec.vit.drop_path_rate = drop_path;
+  spec.vit().img_size = {15, 15};
+  spec.vit().patch_size = 5;
+  spec.vit().embed_dim = 14;
+  spec.vit().depth = 2;
+  spec.vit().num_heads = 2;
+  spec.vit().mlp_hidden = 11;
+  spec.vit().drop_path_rate = drop_path;
   return spec;
 }
 

@@ -27,13 +27,13 @@ DinoConfig config() {
 
 nn::EncoderSpec encoder(double drop_path = 0) {
   nn::EncoderSpec spec;
-  spec.vit.img_size = {15, 15};
-  spec.vit.patch_size = 5;
-  spec.vit.embed_dim = 14;
-  spec.vit.depth = 2;
-  spec.vit.num_heads = 2;
-  spec.vit.mlp_hidden = 11;
-  spec.vit.drop_path_rate = drop_path;
+  spec.vit().img_size = {15, 15};
+  spec.vit().patch_size = 5;
+  spec.vit().embed_dim = 14;
+  spec.vit().depth = 2;
+  spec.vit().num_heads = 2;
+  spec.vit().mlp_hidden = 11;
+  spec.vit().drop_path_rate = drop_path;
   return spec;
 }
 
@@ -108,7 +108,7 @@ TEST(Dino, CopyingIgnoresWhatTheTeacherHeld) {
   auto dino = make();
   {
     const at::NoGradGuard no_grad;
-    for (Tensor& p : dino->teacher_backbone()->parameters()) p.fill_(NAN);
+    for (Tensor& p : dino->teacher_backbone().parameters()) p.fill_(NAN);
   }
   dino->copy_student_to_teacher();
   for (const auto& [name, t] : dino->state().tensors) EXPECT_TRUE(t.isfinite().all().item<bool>()) << name;

@@ -13,9 +13,9 @@ using testing::HasSubstr;
 
 nn::EncoderSpec teacher_spec(int64_t width, int64_t image = 10) {
   nn::EncoderSpec spec = small_encoder();
-  spec.vit.img_size = {image, image};
-  spec.vit.embed_dim = width;
-  spec.vit.mlp_hidden = 2 * width;
+  spec.vit().img_size = {image, image};
+  spec.vit().embed_dim = width;
+  spec.vit().mlp_hidden = 2 * width;
   spec.mean = {0.5, 0.4, 0.3}, spec.std = {0.5, 0.25, 0.2};
   return spec;
 }
@@ -29,7 +29,7 @@ class DistillTest : public testing::Test {
   }
   void write(const std::string& name, int64_t width, uint64_t seed) {
     const nn::EncoderSpec spec = teacher_spec(width);
-    nn::Vit vit(spec.vit);
+    nn::Vit vit(spec.vit());
     vit->init_weights(seed);
     nn::write_encoder(folder / name, spec, nn::named_weights(*vit));
   }

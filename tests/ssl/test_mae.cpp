@@ -81,7 +81,7 @@ TEST(Mae, GradientsOfTheWholeObjective) {
 }
 
 TEST(Mae, TheEncoderSeesVisiblePatchesAlone) {
-  MaeNet net(encoder().vit, MaeDecoderShape{12, 8, 1, 2, 16, 5, 3, {3, 3}});
+  MaeNet net(encoder().vit(), MaeDecoderShape{12, 8, 1, 2, 16, 5, 3, {3, 3}});
   net->init_weights(1);
   net->to(at::kDouble);
   const Tensor image = batch(1, 1, 1, 0).views_BCHW[0], visible = at::tensor({4, 0}, at::kLong).view({1, 2});

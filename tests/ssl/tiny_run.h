@@ -18,13 +18,13 @@ constexpr int64_t kGlobalPx = 15, kLocalPx = 10, kPatches = 9;
 
 inline nn::EncoderSpec encoder(double drop_path = 0) {
   nn::EncoderSpec spec;
-  spec.vit.img_size = {kGlobalPx, kGlobalPx};
-  spec.vit.patch_size = 5;
-  spec.vit.embed_dim = 12;
-  spec.vit.depth = 2;
-  spec.vit.num_heads = 2;
-  spec.vit.mlp_hidden = 11;
-  spec.vit.drop_path_rate = drop_path;
+  spec.vit().img_size = {kGlobalPx, kGlobalPx};
+  spec.vit().patch_size = 5;
+  spec.vit().embed_dim = 12;
+  spec.vit().depth = 2;
+  spec.vit().num_heads = 2;
+  spec.vit().mlp_hidden = 11;
+  spec.vit().drop_path_rate = drop_path;
   return spec;
 }
 
