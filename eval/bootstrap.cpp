@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
 #include "eval/classification.h"
+#include "eval/distributions.h"
 #include "eval/ranking.h"
 
 #include <ATen/Parallel.h>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <numbers>
 #include <numeric>
 
 namespace eosin::eval {
@@ -89,15 +89,6 @@ void check_group(std::span<const int64_t> group, int64_t rows, int64_t units) {
 }
 
 }  // namespace
-
-double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
-
-double normal_quantile(double p) {
-  if (p > 0.5) return -normal_quantile(1 - p);
-  double low = -40, high = 0;
-  for (double middle; (middle = 0.5 * (low + high)) != low && middle != high;) (normal_cdf(middle) < p ? low : high) = middle;
-  return high;
-}
 
 double percentile(std::span<const double> sorted, double q) {
   const double position = q / 100 * static_cast<double>(sorted.size() - 1);

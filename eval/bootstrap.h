@@ -63,8 +63,5 @@ Interval bootstrap_interval(const Statistic& statistic, int64_t rows, std::span<
 
 /// Linear interpolation between order statistics at position q/100 (n-1); `sorted` ascending, not empty.
 double percentile(std::span<const double> sorted, double q);
-/// Distribution function of the standard normal, and its inverse.
-double normal_cdf(double x);
-double normal_quantile(double p);
 
 }  // namespace eosin::eval

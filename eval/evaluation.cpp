@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
@@ -56,19 +57,40 @@ std::string split_hash(const std::vector<Split>& splits, const LabelledSet& set)
   return hash.hex();
 }
 
-/// All folds' predictions as one test set.
-std::shared_ptr<Predictions> pooled(const std::vector<FoldResult>& folds) {
-  auto all = std::make_shared<Predictions>();
-  all->num_classes = folds.front().result.predictions.num_classes;
-  all->prob_NC.cols = all->num_classes;
+/// All folds' rows as one test set.
+ProtocolResult pooled(const std::vector<FoldResult>& folds) {
+  ProtocolResult all;
+  Predictions& into = all.predictions;
+  into.num_classes = into.prob_NC.cols = folds.front().result.predictions.num_classes;
+  for (const RowMeasure& m : folds.front().result.measures) all.measures.push_back({m.name, {}});
   for (const FoldResult& f : folds) {
     const Predictions& p = f.result.predictions;
-    all->target.insert(all->target.end(), p.target.begin(), p.target.end());
-    all->pred.insert(all->pred.end(), p.pred.begin(), p.pred.end());
-    all->prob_NC.values.insert(all->prob_NC.values.end(), p.prob_NC.values.begin(), p.prob_NC.values.end());
-    all->prob_NC.rows += p.prob_NC.rows;
+    into.target.insert(into.target.end(), p.target.begin(), p.target.end());
+    into.pred.insert(into.pred.end(), p.pred.begin(), p.pred.end());
+    into.prob_NC.values.insert(into.prob_NC.values.end(), p.prob_NC.values.begin(), p.prob_NC.values.end());
+    into.prob_NC.rows += p.prob_NC.rows;
+    for (size_t m = 0; m < all.measures.size(); ++m) {
+      const auto& value = f.result.measures[m].value;
+      all.measures[m].value.insert(all.measures[m].value.end(), value.begin(), value.end());
+    }
   }
   return all;
+}
+
+/// A number to report, as a function of the weights of a protocol's test rows.
+struct Score {
+  std::string name;
+  bool higher_is_better;
+  std::function<Statistic(const ProtocolResult&)> make;
+};
+
+Score score_of(const MetricRow& row) {
+  return {row.name, row.higher_is_better, [&row](const ProtocolResult& r) { return row.make(std::make_shared<Predictions>(r.predictions)); }};
+}
+
+/// The mean of the protocol's own measure m.
+Score score_of(const ProtocolResult& any, size_t m) {
+  return {any.measures[m].name, true, [m](const ProtocolResult& r) { return mean_statistic(r.measures[m].value); }};
 }
 
 /// Groups of the test rows as 0 ... units-1.
@@ -89,16 +111,16 @@ struct Scoring {
   const EvaluationConfig& config;
   const LabelledSet& set;
   const std::vector<FoldResult>& folds;
-  std::shared_ptr<Predictions> all;
+  ProtocolResult all;
   Units units;
 };
 
-Json fold_values(const MetricRow& row, const Scoring& s) {
+Json fold_values(const Score& score, const Scoring& s) {
   Json values = Json::array();
   for (const FoldResult& f : s.folds) {
     Json v{{"fold", f.fold}, {"n", f.rows.size()}};
     try {
-      v["value"] = *row.make(std::make_shared<Predictions>(f.result.predictions))({});
+      v["value"] = *score.make(f.result)({});
     } catch (const Error& e) {
       v["value"] = nullptr;
       v["why"] = e.what();
@@ -108,9 +130,9 @@ Json fold_values(const MetricRow& row, const Scoring& s) {
   return values;
 }
 
-Json interval_of(const MetricRow& row, const Scoring& s) {
+Json interval_of(const Score& score, const Scoring& s) {
   const BootstrapOptions options{s.config.interval == "bca" ? IntervalMethod::Bca : IntervalMethod::Percentile, 0.95};
-  const Interval r = bootstrap_interval(row.make(s.all), static_cast<int64_t>(s.all->target.size()), s.units.of_row,
+  const Interval r = bootstrap_interval(score.make(s.all), static_cast<int64_t>(s.all.predictions.target.size()), s.units.of_row,
                                         Resampler::drawn(s.units.count, s.config.bootstrap, static_cast<uint64_t>(s.config.seed)), options);
   return {{"value", r.estimate},
           {"ci_low", r.low},
@@ -122,12 +144,12 @@ Json interval_of(const MetricRow& row, const Scoring& s) {
 }
 
 /// Mean over folds and, from the pooled predictions, the interval.
-Json score(const MetricRow& row, const Scoring& s) {
-  Json m{{"name", row.name},
-         {"direction", row.higher_is_better ? "higher" : "lower"},
+Json reported(const Score& score, const Scoring& s) {
+  Json m{{"name", score.name},
+         {"direction", score.higher_is_better ? "higher" : "lower"},
          {"unit", s.set.grouped ? "group" : s.set.unit},
          {"mean", nullptr}};
-  Json folds = fold_values(row, s);
+  Json folds = fold_values(score, s);
   double sum = 0, square = 0, count = 0;
   for (const Json& f : folds)
     if (!f["value"].is_null()) sum += f["value"].get<double>(), ++count;
@@ -137,7 +159,7 @@ Json score(const MetricRow& row, const Scoring& s) {
   m["sd"] = count > 1 ? Json(std::sqrt(square / (count - 1))) : Json();
   m["ci_low"] = m["ci_high"] = nullptr;
   try {
-    const Json interval = interval_of(row, s);
+    const Json interval = interval_of(score, s);
     m["ci_low"] = interval["ci_low"], m["ci_high"] = interval["ci_high"];
     m["state"] = interval["state"];
     if (folds.size() == 1) folds[0].update(interval);
@@ -297,9 +319,11 @@ Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config) {
                          {"baselines", {{"majority_class_accuracy", majority_accuracy(set, splits)}}},
                          {"audit", audit_of(checks)}};
   results["metrics"] = Json::array();
-  for (const auto& name : config.metrics) results["metrics"].push_back(score(metric(name), scoring));
-  results["curves"] = roc_curves(*scoring.all);
-  results["confusion"] = table_of(confusion(scoring.all->target, scoring.all->pred, scoring.all->num_classes));
+  for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
+  for (size_t m = 0; m < scoring.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.all, m), scoring));
+  const Predictions& all = scoring.all.predictions;
+  results["curves"] = roc_curves(all);
+  results["confusion"] = table_of(confusion(all.target, all.pred, all.num_classes));
   results["worst_errors"] = worst_errors(scoring);
   results["predictions"] = "predictions.csv";
   return {std::move(results), predictions_csv(set, folds)};

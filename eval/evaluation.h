@@ -14,7 +14,8 @@ namespace eosin::eval {
 
 struct EvaluationConfig {
   config::Choice protocol{protocols(), "knn"};
-  std::vector<std::string> metrics = {"balanced_accuracy", "accuracy", "macro_f1", "auroc_ovr_macro"};
+  std::vector<std::string> metrics = {"balanced_accuracy",       "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc_ovr_macro",
+                                      "average_precision_macro", "log_loss", "brier",    "ece_15"};
   int64_t bootstrap = 1000;
   std::string interval = "percentile";
   int64_t folds = 5;

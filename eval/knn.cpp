@@ -55,7 +55,8 @@ std::vector<double> squared_lengths(const Tensor& rows) {
 }
 
 /// Similarities of a block of queries to a block of keys, offered to the queries' lists.
-void compare(const Tensor& queries, const Tensor& keys, int64_t first_key, Similarity similarity, std::vector<TopK>& best) {
+void compare(const Tensor& queries, int64_t first_query, const Tensor& keys, int64_t first_key, Similarity similarity, const OwnGroup& own,
+             std::vector<TopK>& best) {
   const int64_t m = queries.size(0), n = keys.size(0), dim = keys.size(1);
   std::vector<double> dot(static_cast<size_t>(m * n));
   multiply_add(m, n, dim, {queries.const_data_ptr<double>(), dim, 1}, {keys.const_data_ptr<double>(), 1, dim}, dot.data(), n);
@@ -63,6 +64,7 @@ void compare(const Tensor& queries, const Tensor& keys, int64_t first_key, Simil
   if (similarity == Similarity::Euclidean) key_square = squared_lengths(keys), query_square = squared_lengths(queries);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
+      if (!own.keys.empty() && own.keys[first_key + j] == own.queries[first_query + i]) continue;
       const double s = dot[i * n + j];
       best[i].offer({similarity == Similarity::Dot ? s : 2 * s - key_square[j] - query_square[i], first_key + j});
     }
@@ -91,11 +93,17 @@ void check_options(const KnnOptions& o) {
 
 }  // namespace
 
-Neighbors nearest_neighbors(const Tensor& keys_ND, const Tensor& queries_MD, int64_t k, Similarity similarity, const RowTransform& transform) {
+Neighbors nearest_neighbors(const Tensor& keys_ND, const Tensor& queries_MD, int64_t k, Similarity similarity, const RowTransform& transform,
+                            const OwnGroup& own) {
+  EOSIN_CHECK(k > 0, Config, "[{}] k must be positive (got {})", kWhere, k);
   const RowReader keys(keys_ND, transform, kWhere), queries(queries_MD, transform, kWhere);
   EOSIN_CHECK(keys.dim() == queries.dim(), Shape, "[{}] keys and queries differ in width (got {} and {})", kWhere, keys.dim(), queries.dim());
   EOSIN_CHECK(k <= keys.rows(), Data, "[{}] too few samples: k is larger than the number of keys (got k {}, {} keys); lower k", kWhere, k,
               keys.rows());
+  if (!own.keys.empty()) {
+    check_length(kWhere, "groups of keys", own.keys.size(), static_cast<size_t>(keys.rows()));
+    check_length(kWhere, "groups of queries", own.queries.size(), static_cast<size_t>(queries.rows()));
+  }
   Neighbors found{queries.rows(), k, std::vector<int64_t>(queries.rows() * k), std::vector<double>(queries.rows() * k)};
   const int64_t blocks = (queries.rows() + kQueryBlock - 1) / kQueryBlock;
   at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
@@ -104,9 +112,11 @@ Neighbors nearest_neighbors(const Tensor& keys_ND, const Tensor& queries_MD, int
       const Tensor block = queries.read(begin, end);
       std::vector<TopK> best(static_cast<size_t>(end - begin), TopK(k));
       for (int64_t key = 0; key < keys.rows(); key += kKeyBlock)
-        compare(block, keys.read(key, std::min(key + kKeyBlock, keys.rows())), key, similarity, best);
+        compare(block, begin, keys.read(key, std::min(key + kKeyBlock, keys.rows())), key, similarity, own, best);
       for (int64_t i = begin; i < end; ++i) {
         const auto& sorted = best[i - begin].sorted();
+        EOSIN_CHECK(static_cast<int64_t>(sorted.size()) == k, Data,
+                    "[{}] too few samples: query {} has only {} keys outside its own group (need {}); lower k", kWhere, i, sorted.size(), k);
         for (int64_t j = 0; j < k; ++j) found.index[i * k + j] = sorted[j].index, found.similarity[i * k + j] = sorted[j].similarity;
       }
     }

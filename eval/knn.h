@@ -17,12 +17,19 @@ struct Neighbors {
   std::vector<double> similarity;  // dot product, or minus the squared distance
 };
 
+/// Keys that a query must not find: those of its own group (its slide, its patient). Both empty: none.
+struct OwnGroup {
+  std::span<const int64_t> keys, queries;
+};
+
 /// Exact search, in float64, both sides read through `transform`; the same bits for any number of threads.
 ///
 /// Shapes   keys_ND [N, D], queries_MD [M, D], any floating type on the CPU.
-/// Errors   Shape if widths differ. Data if a side is empty, holds a value that is not finite, or has fewer than k keys.
-/// Checked  tests/eval/test_knn.cpp: brute force, blocks, threads.
-Neighbors nearest_neighbors(const Tensor& keys_ND, const Tensor& queries_MD, int64_t k, Similarity similarity, const RowTransform& transform = {});
+/// Errors   Shape if widths differ. Data if a side is empty, holds a value that is not finite, or has fewer than k keys;
+///          a query with fewer than k keys outside its own group (names it).
+/// Checked  tests/eval/test_knn.cpp: brute force, blocks, threads, own groups.
+Neighbors nearest_neighbors(const Tensor& keys_ND, const Tensor& queries_MD, int64_t k, Similarity similarity, const RowTransform& transform = {},
+                            const OwnGroup& own = {});
 
 /// Dino      class score = sum of exp(s / temperature) of the k most similar (Caron et al. 2021).
 /// DinoV2    softmax of s / temperature over the largest k; each k sums its first k weights (Oquab et al. 2023).

@@ -6,8 +6,6 @@
 #include "eval/classification.h"
 #include "eval/ranking.h"
 
-#include <algorithm>
-
 namespace eosin::eval {
 namespace {
 
@@ -51,13 +49,9 @@ Statistic make_auroc(Shared p) {
 }
 
 Statistic make_average_precision(Shared p) {
-  average_precision_multiclass(p->target, p->prob_NC, Average::Macro);
-  return [p](Weights weight) -> std::optional<double> {
-    std::vector<double> present(static_cast<size_t>(p->num_classes));
-    for (size_t i = 0; i < p->target.size(); ++i) present[p->target[i]] += weight_of(weight, i);
-    if (std::find(present.begin(), present.end(), 0.0) != present.end()) return std::nullopt;
-    return average_precision_multiclass(p->target, p->prob_NC, Average::Macro, weight);
-  };
+  average_precision_multiclass(p->target, p->prob_NC, Average::Macro);  // names a class that is absent
+  auto ranked = std::make_shared<const RankedScores>(p->target, p->prob_NC);
+  return [ranked](Weights weight) { return ranked->macro_precision(weight); };
 }
 
 Statistic make_log_loss(Shared p) {

@@ -4,8 +4,11 @@
 #include "core/base/log.h"
 #include "eval/calibration.h"
 #include "eval/classification.h"
+#include "eval/cluster_protocol.h"
 #include "eval/knn.h"
 #include "eval/linear_probe.h"
+#include "eval/prototype_protocol.h"
+#include "eval/retrieval_protocol.h"
 #include "eval/split.h"
 
 #include <algorithm>
@@ -143,12 +146,22 @@ const std::vector<config::ConfigRow>& protocols() {
        [] { return std::make_unique<config::ConfigOf<KnnProtocol>>(); }},
       {"linear", "logistic regression by L-BFGS to its minimum", "Chen et al. 2024 (UNI), arXiv:2308.15474",
        [] { return std::make_unique<config::ConfigOf<LinearProtocol>>(); }},
+      {"simpleshot", "nearest class mean of centred unit rows; few-shot episodes", "Wang et al. 2019, arXiv:1911.04623",
+       [] { return std::make_unique<config::ConfigOf<SimpleShotProtocol>>(); }},
+      {"retrieval", "test rows look for training rows of their class: Acc@k, majority vote, mean average precision",
+       "Chen et al. 2024 (UNI), arXiv:2308.15474", [] { return std::make_unique<config::ConfigOf<RetrievalProtocol>>(); }},
+      {"kmeans", "clusters found without labels, named by the training classes in them", "Koemen et al. 2025 (PathoROB), arXiv:2507.17845",
+       [] { return std::make_unique<config::ConfigOf<ClusterProtocol>>(); }},
   };
   return table;
 }
 
 ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test) {
-  if (protocol.name() == "knn") return run_knn(protocol.as<KnnProtocol>(), train, test);
+  const std::string& name = protocol.name();
+  if (name == "knn") return run_knn(protocol.as<KnnProtocol>(), train, test);
+  if (name == "simpleshot") return run_simpleshot(protocol.as<SimpleShotProtocol>(), train, test);
+  if (name == "retrieval") return run_retrieval(protocol.as<RetrievalProtocol>(), train, test);
+  if (name == "kmeans") return run_clusters(protocol.as<ClusterProtocol>(), train, test);
   return run_linear(protocol.as<LinearProtocol>(), train, test);
 }
 

@@ -2,9 +2,7 @@
 // Protocols on frozen features: fitted on training rows, applied to others. The table is what `protocol.name` selects.
 #include "core/base/config.h"
 #include "eval/labelled_set.h"
-#include "eval/metrics.h"
-
-#include <nlohmann/json.hpp>
+#include "eval/protocol_result.h"
 
 #include <string>
 #include <vector>
@@ -35,14 +33,9 @@ struct LinearProtocol {
 /// Rows of `protocol:`.
 const std::vector<config::ConfigRow>& protocols();
 
-/// Predictions for the test rows, and what is worth knowing of the fit (C and how it was chosen, iterations, training accuracy).
-struct ProtocolResult {
-  Predictions predictions;
-  nlohmann::ordered_json fit;
-};
 /// Whatever is fitted or chosen sees `train` only.
 ///
-/// Errors   as knn_classify and fit_linear_probe.
+/// Errors   as knn_classify, fit_linear_probe and the functions of the other rows.
 ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test);
 
 }  // namespace eosin::eval

@@ -232,15 +232,35 @@ std::optional<double> RankedScores::area(int64_t c, Weights weight) const {
   return wins / (positives * below);
 }
 
-std::optional<double> RankedScores::macro(Weights weight) const {
+std::optional<double> RankedScores::precision(int64_t c, Weights weight) const {
+  const int64_t positive = cols_ == 1 ? 1 : c;
+  double found = 0, seen = 0, sum = 0;
+  for (size_t run = tie_end_[c].size(); run-- > 0;) {
+    double tied = 0;
+    for (uint32_t i = run == 0 ? 0 : tie_end_[c][run - 1]; i < tie_end_[c][run]; ++i) {
+      const double w = weight_of(weight, order_[c][i]);
+      seen += w;
+      if (target_[order_[c][i]] == positive) tied += w;
+    }
+    found += tied;
+    if (tied > 0) sum += tied * found / seen;
+  }
+  if (!(found > 0)) return std::nullopt;
+  return sum / found;
+}
+
+std::optional<double> RankedScores::mean_of(OfClass measure, Weights weight) const {
   double sum = 0;
   for (int64_t c = 0; c < cols_; ++c) {
-    const auto value = area(c, weight);
+    const auto value = (this->*measure)(c, weight);
     if (!value) return std::nullopt;
     sum += *value;
   }
   return sum / static_cast<double>(cols_);
 }
+
+std::optional<double> RankedScores::macro(Weights weight) const { return mean_of(&RankedScores::area, weight); }
+std::optional<double> RankedScores::macro_precision(Weights weight) const { return mean_of(&RankedScores::precision, weight); }
 
 RocCurve roc_curve(Labels target, std::span<const double> score, bool drop_intermediate, Weights weight) {
   check_binary("eval.roc_curve", target, score, weight);

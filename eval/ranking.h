@@ -31,7 +31,7 @@ OneVsRest auroc_ovr(Labels target, MatrixView score, Average average = Average::
 /// Hand and Till 2001: mean over pairs of classes of the two areas between them; Macro, or Weighted by the pair's samples.
 double auroc_ovo(Labels target, MatrixView score, Average average = Average::Macro, Weights weight = {});
 
-/// Columns sorted once, so that the area for other weights of the same samples (a bootstrap replicate) costs O(N C).
+/// Columns sorted once, so that the areas for other weights of the same samples (a bootstrap replicate) costs O(N C).
 class RankedScores {
  public:
   /// Errors   Data: no samples, lengths differ, a score that is not finite.
@@ -40,8 +40,14 @@ class RankedScores {
   std::optional<double> area(int64_t c, Weights weight) const;
   /// Mean over classes of area(); absent if one is absent.
   std::optional<double> macro(Weights weight) const;
+  /// The same of the average precision, which needs positives only.
+  std::optional<double> precision(int64_t c, Weights weight) const;
+  std::optional<double> macro_precision(Weights weight) const;
 
  private:
+  using OfClass = std::optional<double> (RankedScores::*)(int64_t, Weights) const;
+  std::optional<double> mean_of(OfClass measure, Weights weight) const;
+
   std::vector<int64_t> target_;
   int64_t cols_;
   std::vector<std::vector<uint32_t>> order_;    // by column: samples by ascending score

@@ -1,10 +1,10 @@
 #include "eval/representation.h"
 
 #include "core/base/error.h"
+#include "eval/one_thread.h"
 #include "eval/rows.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,18 +15,6 @@ namespace {
 
 constexpr const char* kWhere = "eval.representation";
 constexpr int64_t kBlock = 1024;
-
-/// LAPACK sums in an order that depends on its threads.
-class OneThread {
- public:
-  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
-  ~OneThread() { at::set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
 
 double entropy_rank(const std::vector<double>& share) {
   double entropy = 0;

@@ -64,8 +64,9 @@ Tensor RowReader::read(int64_t begin, int64_t end) const {
     if (!transform_.unit) continue;
     double square = 0;
     for (int64_t d = 0; d < dim_; ++d) square += data[d] * data[d];
-    EOSIN_CHECK(square > 0, Data, "[{}] row {} has length 0 where a direction is needed; leave it out", where_, begin + i);
-    for (int64_t d = 0; d < dim_; ++d) data[d] /= std::sqrt(square);
+    const double length = std::max(std::sqrt(square), transform_.least_length);
+    EOSIN_CHECK(length > 0, Data, "[{}] row {} has length 0 where a direction is needed; leave it out", where_, begin + i);
+    for (int64_t d = 0; d < dim_; ++d) data[d] /= length;
   }
   return block;
 }

@@ -11,8 +11,9 @@ namespace eosin::eval {
 
 /// What is done to a row when it is read: (x - center) / scale, then to unit length. Fitted on training rows, applied to any.
 struct RowTransform {
-  std::vector<double> center, scale;  // [D], or empty
+  std::vector<double> center = {}, scale = {};  // [D], or empty
   bool unit = false;
+  double least_length = 0;  // a row shorter than this is divided by it instead; 0: a row of length 0 is an error
 
   /// Mean of the rows.
   static RowTransform centered(const Tensor& x_ND);

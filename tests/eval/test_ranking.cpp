@@ -82,6 +82,13 @@ TEST(Curves, AveragePrecisionOfAPerfectRankingIsOne) {
   EXPECT_THROW(average_precision(Ints{0, 0}, Reals{0.1, 0.5}), Error);
 }
 
+TEST(Curves, PrecisionOfRankedScoresIsTheAveragePrecision) {
+  const RankedScores ranked(kTarget, {kScore.data(), 7, 1});
+  EXPECT_NEAR(*ranked.precision(0, {}), average_precision(kTarget, kScore), 1e-15);
+  const Reals weight = {2, 0, 1, 3, 1, 0, 2};
+  EXPECT_NEAR(*ranked.precision(0, weight), average_precision(kTarget, kScore, weight), 1e-15);
+}
+
 TEST(Curves, SensitivityAtSpecificityTakesTheHighestThreshold) {
   const OperatingPoint p = sensitivity_at_specificity(Ints{0, 0, 1, 1, 1}, Reals{0.1, 0.6, 0.5, 0.7, 0.9}, 1.0);
   EXPECT_DOUBLE_EQ(p.sensitivity, 2.0 / 3);

@@ -7,40 +7,13 @@
 #include "eval/ranking.h"
 #include "eval/representation.h"
 #include "eval/split.h"
-#include "tests/golden/runner.h"
-
-#include <ATen/ATen.h>
+#include "tests/golden/arrays.h"
 
 namespace eosin::golden {
 namespace {
 
 using namespace eosin::eval;
-using Ints = std::vector<int64_t>;
-using Reals = std::vector<double>;
-
-// ------------------------------------------------------------------------------------------- tensors <-> plain arrays
-template <class T>
-std::vector<T> values(const Tensor& t_in, at::ScalarType type) {
-  const Tensor t = t_in.to(type).contiguous();
-  const T* data = t.const_data_ptr<T>();
-  return {data, data + t.numel()};
-}
-Ints ints(const Case& c, const std::string& name) { return c.has(name) ? values<int64_t>(c.at(name), at::kLong) : Ints{}; }
-Reals reals(const Case& c, const std::string& name) { return c.has(name) ? values<double>(c.at(name), at::kDouble) : Reals{}; }
-Matrix matrix(const Case& c, const std::string& name) {
-  Matrix m;
-  m.rows = c.at(name).size(0), m.cols = c.at(name).size(1);
-  m.values = reals(c, name);
-  return m;
-}
-Tensor tensor(const Reals& v) { return at::tensor(v, at::kDouble); }
-Tensor tensor(const Ints& v) { return at::tensor(v, at::kLong); }
-Tensor tensor(const Matrix& m) { return at::tensor(m.values, at::kDouble).reshape({m.rows, m.cols}); }
-
-int64_t num_classes(const Case& c) { return c.config.value("num_classes", int64_t{2}); }
-std::string word(const Case& c, const char* key, const char* absent) { return c.config.value(key, std::string(absent)); }
 Matrix confusion_of(const Case& c) { return confusion(ints(c, "in.target"), ints(c, "in.pred"), num_classes(c), reals(c, "in.weight")); }
-Results value(double v) { return {{"out.value", scalar_f64(v)}}; }
 
 Average average(const Case& c, const char* absent) {
   const std::string w = word(c, "average", absent);
