@@ -61,9 +61,10 @@ double Censoring::survival(double time, size_t subject) const {
 
 double Censoring::weight(double time, size_t subject) const {
   const double g = survival(time, subject);
-  EOSIN_CHECK(g > 0, Data, "[{}] at time {} of subject {} everybody of the training set is censored, so it has no weight; use tau <= {}", where_,
-              time, subject, time);
-  return 1 / g;
+  if (g > 0) return 1 / g;
+  const auto end = static_cast<size_t>(std::find(curve_.value.begin(), curve_.value.end(), 0.0) - curve_.value.begin());
+  fail(ErrorKind::Data, "[{}] at time {} of subject {} everybody of the training set is censored, so it has no weight; use tau <= {}", where_, time,
+       subject, curve_.time[end]);
 }
 
 }  // namespace eosin::eval

@@ -94,8 +94,8 @@ TEST(Retrieval, ByHand) {
   o.map_norm = MapNorm::K;
   EXPECT_NEAR(retrieval_at_k(keys, labels, query, own, o).precision(0, 2), (1.0 / 2 + 2.0 / 3) / 4, 1e-15);
   o.k = {2};
-  r = retrieval_at_k(keys, labels, query, own, o, {Ints{5, 6, 5, 5}, Ints{5}});
-  EXPECT_EQ(r.label.size(), 2U);
+  r = retrieval_at_k(keys, labels, query, own, o, {Ints{5, 6, 5, 6}, Ints{5}});
+  EXPECT_EQ(r.label, (Ints{8, 7}));
 }
 
 TEST(Retrieval, TheOwnGroupIsNeverFound) {
