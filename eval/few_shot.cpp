@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 

@@ -2,7 +2,6 @@
 // Share of subjects without event over time, and the same of the censoring.
 #include "eval/follow_up.h"
 
-#include <optional>
 #include <string_view>
 #include <vector>
 

@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace eosin::eval {
 
 Lidar lidar(const Tensor& x_NQD, double delta, double eps) {

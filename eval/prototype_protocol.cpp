@@ -1,6 +1,6 @@
 #include "eval/prototype_protocol.h"
 
-#include "core/base/error.h"
+#include "eval/bootstrap.h"
 #include "eval/classification.h"
 #include "eval/few_shot.h"
 #include "eval/prototypes.h"

@@ -2,7 +2,6 @@
 // Retrieval of regions: which labels the nearest keys of a query have.
 #include "eval/knn.h"
 
-#include <optional>
 #include <vector>
 
 namespace eosin::eval {
