@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace eosin::eval {
 namespace {
@@ -55,6 +56,24 @@ TEST(Protocols, EpisodesAreTheSameForAnyNumberOfThreads) {
   const auto three = run_simpleshot(p, sides(60, 1, 1), sides(30, 2, 1)).fit;
   at::set_num_threads(before);
   EXPECT_EQ(one.dump(), three.dump());
+}
+
+TEST(Protocols, EveryOneRefusesAFeatureThatIsNotFinite) {
+  for (const auto& row : protocols())
+    for (int64_t bad : {10, 100}) {  // of training, of test
+      LabelledSet s = sides(120, 3, 3);
+      for (int64_t i = 0; i < 120; ++i) s.part.push_back(i < 60 ? 0 : 2);
+      s.features_ND[bad][1] = NAN;
+      EvaluationConfig c;
+      c.protocol.select(row.name.c_str());
+      c.bootstrap = 10;
+      try {
+        evaluate(s, c);
+        ADD_FAILURE() << row.name;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), ErrorKind::Data) << row.name << ": " << e.what();
+      }
+    }
 }
 
 TEST(Protocols, RetrievalTellsEveryMeasureWithItsInterval) {
