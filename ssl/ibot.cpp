@@ -102,7 +102,7 @@ double Ibot::momentum(const train::Progress& progress) const {
 PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
-  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit()));
+  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit().patch_size));
   std::vector<Tensor> masks;
   for (int64_t crop = 0; crop < kGlobalCrops; ++crop)
     for (int64_t i = 0; i < view.size(0); ++i) {
