@@ -30,6 +30,8 @@ void PretrainConfig::validate(config::Problems& p) const {
   shape.steps = train.total_steps(), shape.batch = train.batch_size / train.accumulate;
   shape.crop_sizes.assign(static_cast<size_t>(crops.n_global), crops.global_size());
   shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(crops.n_local), crops.local_size());
+  shape.undistorted_px = crops.undistorted_size_px;
+  shape.merges_tokens = model.token_merge.method != "none", shape.rope = model.rope.enabled;
   ssl::check_run(method, shape, p);
   try {
     lr_schedule();

@@ -42,13 +42,20 @@ bool is_ready(const Tensor& views, c10::Device device) { return views.device() =
 
 }  // namespace
 
+void set_views(ViewBatch& batch, std::vector<Tensor> views_BCHW, int64_t undistorted) {
+  const auto last = views_BCHW.end() - undistorted;
+  batch.undistorted_BCHW.assign(last, views_BCHW.end());
+  views_BCHW.erase(last, views_BCHW.end());
+  batch.views_BCHW = std::move(views_BCHW);
+}
+
 ViewBatch to_device(ViewBatch batch, c10::Device device) {
   if (batch.drawn) {
-    batch.views_BCHW = render(*batch.drawn, device);
+    set_views(batch, render(*batch.drawn, device), batch.drawn->undistorted);
     batch.drawn.reset();
   }
-  if (!std::all_of(batch.views_BCHW.begin(), batch.views_BCHW.end(), [&](const Tensor& v) { return is_ready(v, device); }))
-    batch.views_BCHW = moved(batch.views_BCHW, device);
+  for (std::vector<Tensor>* views : {&batch.views_BCHW, &batch.undistorted_BCHW})
+    if (!std::all_of(views->begin(), views->end(), [&](const Tensor& v) { return is_ready(v, device); })) *views = moved(*views, device);
   if (batch.masks_BN.defined()) batch.masks_BN = batch.masks_BN.to(device);
   return batch;
 }

@@ -27,6 +27,7 @@ struct DrawnViews {
   };
   Tensor tiles_BHWC;  // u8
   std::vector<Group> groups;
+  int64_t undistorted = 0;  // of the last views
 };
 
 /// Views of `ids.size()` tiles. views_BCHW[v] holds view v of every tile, float, normalised, contiguous [B, 3, H, W]: global crops first.
@@ -34,11 +35,15 @@ struct DrawnViews {
 /// On the way to a device they may be bfloat16.
 struct ViewBatch {
   std::vector<Tensor> views_BCHW;
+  std::vector<Tensor> undistorted_BCHW;  // the global crops cut and turned alike and not augmented else, of another size; mostly none
   std::vector<SampleId> ids;
   int64_t first_position = 0;       // global position of ids[0] in the sampler's order
   std::optional<DrawnViews> drawn;  // instead of views_BCHW: to_device() renders them where they arrive
   Tensor masks_BN;                  // masked patches of the two global crops, crop-major, bool; undefined: methods that mask draw their own
 };
+
+/// Takes rendered views, of which the last are undistorted ones.
+void set_views(ViewBatch& batch, std::vector<Tensor> views_BCHW, int64_t undistorted);
 
 /// The batch on that device, float and rendered; the same batch if it is so already. Slabs cross as one copy each, and stay slabs.
 ViewBatch to_device(ViewBatch batch, c10::Device device);

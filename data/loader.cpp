@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <mutex>
 
 #include "core/base/error.h"
@@ -26,7 +27,21 @@ LoaderPlace checked(const LoaderPlace& p) {
   return p;
 }
 
-const MultiCropConfig& renderable(const MultiCropConfig& views, const LoaderPlace& place) {
+/// Crops that keep their size (area_of=crop) must lie in a tile, at least the smallest of them.
+void check_fit(const MultiCropConfig& views, Size tile) {
+  if (views.area_of == "tile") return;
+  const auto check = [&](const char* key, int64_t size_px, double scale) {
+    const double least = static_cast<double>(size_px) * std::sqrt(scale);
+    EOSIN_CHECK(least <= static_cast<double>(std::min(tile.height, tile.width)), Config,
+                "[data.crops.{}] with area_of=crop a crop takes at least {:.0f} px of a tile of {}x{}; cut larger tiles, or lower its size", key,
+                least, tile.height, tile.width);
+  };
+  check("global", views.global_size(), views.global[0]);
+  if (views.n_local > 0) check("local", views.local_size(), views.local[0]);
+}
+
+const MultiCropConfig& renderable(const MultiCropConfig& views, const TileSource& source, const LoaderPlace& place) {
+  check_fit(views, source.tile_size());
   if (place.form != ViewForm::kDrawn) return views;
   for (const DeviceLack& lack : device_lacks(views)) fail(ErrorKind::Config, "[{}] {}; render the views on the CPU", lack.key, lack.why);
   return views;
@@ -82,15 +97,17 @@ struct ViewLoader::Slab {
 
   ViewBatch batch(const ViewMaker& maker) const {
     ViewBatch out;
-    if (tiles_BHWC.defined()) out.drawn.emplace().tiles_BHWC = tiles_BHWC;
+    if (tiles_BHWC.defined()) out.drawn.emplace(DrawnViews{tiles_BHWC, {}, maker.n_undistorted()});
+    std::vector<Tensor> views;
     for (const Group& g : groups) {
       if (out.drawn) {
         out.drawn->groups.push_back({recipe_of(maker.rule(g.first_view)), g.views, g.memory});
         continue;
       }
       const int64_t tiles = g.memory.size(0) / g.views;
-      for (int64_t v = 0; v < g.views; ++v) out.views_BCHW.push_back(g.memory.narrow(0, v * tiles, tiles));
+      for (int64_t v = 0; v < g.views; ++v) views.push_back(g.memory.narrow(0, v * tiles, tiles));
     }
+    if (!out.drawn) set_views(out, std::move(views), maker.n_undistorted());
     return out;
   }
   /// Whether the consumer has let go of everything.
@@ -112,7 +129,7 @@ struct ViewLoader::Pending {
 
 ViewLoader::ViewLoader(std::shared_ptr<const TileSource> source, const MultiCropConfig& views, const LoaderConfig& config, const LoaderPlace& place)
     : source_(std::move(source)),
-      maker_(renderable(views, place)),
+      maker_(renderable(views, *source_, place)),
       config_(config),
       place_(checked(place)),
       order_(config.order, *source_, place.seed),

@@ -18,10 +18,12 @@ Fitted<StainVectors> stains_of(ImageView tile) {
 
 }  // namespace
 
-ViewMaker::ViewMaker(const MultiCropConfig& config) : rules_(view_rules(config)), n_global_(config.n_global), exact_(config.arithmetic == "exact") {}
+ViewMaker::ViewMaker(const MultiCropConfig& config)
+    : rules_(view_rules(config)), n_global_(config.n_global), n_undistorted_(config.n_undistorted()), exact_(config.arithmetic == "exact") {}
 
 ViewParams ViewMaker::draw(int64_t height, int64_t width, uint64_t seed, uint64_t position, int64_t view) const {
-  return draw_view(rule(view), height, width, seed, position, static_cast<uint32_t>(view));
+  const int64_t crops = n_views() - n_undistorted_, drawn_as = view < crops ? view : view - crops;
+  return draw_view(rule(view), height, width, seed, position, static_cast<uint32_t>(drawn_as));
 }
 
 std::optional<StainFault> ViewMaker::make(ImageView tile, uint64_t seed, uint64_t position, std::span<float* const> out) const {

@@ -19,6 +19,8 @@ class ViewMaker {
 
   int64_t n_views() const { return static_cast<int64_t>(rules_.size()); }
   int64_t n_global() const { return n_global_; }
+  /// Undistorted copies of the global crops: the last views.
+  int64_t n_undistorted() const { return n_undistorted_; }
   int64_t size_px(int64_t view) const { return rules_[static_cast<size_t>(view)].size_px; }
   const ViewRule& rule(int64_t view) const { return rules_[static_cast<size_t>(view)]; }
 
@@ -30,7 +32,7 @@ class ViewMaker {
 
  private:
   std::vector<ViewRule> rules_;
-  int64_t n_global_;
+  int64_t n_global_, n_undistorted_;
   bool exact_;
 };
 

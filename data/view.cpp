@@ -22,11 +22,14 @@ struct Draws {
 bool chance(RandomStream& s, double p) { return s.uniform_double() < p; }
 double between(RandomStream& s, double low, double high) { return low + (high - low) * s.uniform_double(); }
 
-Box draw_box(const Draws& draws, const CropRule& rule, int64_t height, int64_t width) {
+Box draw_box(const Draws& draws, const ViewRule& rule, int64_t height, int64_t width) {
   RandomStream s = draws.of(RandomOp::kBox);
   std::array<double, kBoxDraws> u;
   for (double& v : u) v = s.uniform_double();
-  return random_box(height, width, rule, u);
+  CropRule crop = rule.crop;
+  if (rule.scale_of_px)
+    for (double& share : crop.scale) share *= static_cast<double>(*rule.scale_of_px * *rule.scale_of_px) / static_cast<double>(height * width);
+  return random_box(height, width, crop, u);
 }
 
 Orientation draw_orientation(const Draws& draws, Flip flip) {
@@ -134,7 +137,7 @@ void check_square(const Planes& out, const ViewRule& rule) { EOSIN_ASSERT(out.he
 ViewParams draw_view(const ViewRule& rule, int64_t height, int64_t width, uint64_t seed, uint64_t position, uint32_t view) {
   const Draws draws{seed, position, view};
   ViewParams params;
-  params.box = draw_box(draws, rule.crop, height, width);
+  params.box = draw_box(draws, rule, height, width);
   params.orientation = draw_orientation(draws, rule.flip);
   draw_stain(draws, rule, params);
   params.jitter = draw_jitter(draws, rule);

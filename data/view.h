@@ -24,6 +24,7 @@ inline constexpr int64_t kBlurKernel = 9;
 struct ViewRule {
   int64_t size_px = 224;
   CropRule crop;
+  std::optional<int64_t> scale_of_px;  // the square of this side that crop.scale is a share of; absent: the tile
   Filter filter = Filter::kBicubic;
   Flip flip = Flip::kHorizontal;
   double hed_p = 0, hed_sigma = 0.05;

@@ -38,6 +38,7 @@ ViewRule rule_of(const MultiCropConfig& c, size_t group) {
   ViewRule r;
   r.size_px = group == kLocal ? c.local_size() : c.global_size();
   r.crop = {fixed<2>(group == kLocal ? c.local : c.global), fixed<2>(c.ratio)};
+  if (c.area_of == "crop") r.scale_of_px = r.size_px;
   r.filter = filter_by_name(c.filter);
   r.flip = flip_of(c.flip);
   r.hed_p = c.hed_p, r.hed_sigma = c.hed_sigma;
@@ -50,6 +51,17 @@ ViewRule rule_of(const MultiCropConfig& c, size_t group) {
   r.sigma = fixed<2>(c.blur_sigma);
   r.solarize_p = c.solarize_p[group], r.solarize_threshold = c.solarize_threshold;
   r.mean = fixed<3>(c.mean), r.std = fixed<3>(c.std);
+  return r;
+}
+
+/// Where and how the globals are cut and turned, and nothing else.
+ViewRule undistorted_rule(const MultiCropConfig& c) {
+  const ViewRule global = rule_of(c, kOtherGlobal);
+  ViewRule r;
+  r.size_px = *c.undistorted_size_px;
+  r.crop = global.crop, r.scale_of_px = global.scale_of_px;
+  r.filter = global.filter, r.flip = global.flip;
+  r.mean = global.mean, r.std = global.std;
   return r;
 }
 
@@ -84,6 +96,16 @@ MultiCropConfig openmidnight() {
   c.jitter = {0.2, 0.2, 0.1, 0.05};
   c.solarize_p = {0, 0, 0};
   c.hed_sigma = 0.05, c.hed_p = 0.5;
+  return c;
+}
+
+/// Strength of its jitter and its local crops' area are unpublished: DINOv2's jitter, and the globals' area.
+MultiCropConfig virchow2() {
+  MultiCropConfig c = dinov2();
+  c.area_of = "crop";
+  c.global = c.local = {0.9, 1.1};
+  c.ratio = {0.95, 1.05};
+  c.flip = "both";
   return c;
 }
 
@@ -156,14 +178,20 @@ config::ConfigRow row(const char* name, MultiCropConfig make(), const char* one_
 }  // namespace
 
 void MultiCropConfig::visit(config::Visitor& v) {
-  const Range share{0, 1}, positive_share{0, 1, config::kOpenLow};
+  const Range share{0, 1}, area{0, 16, config::kOpenLow};
   v("n_global", n_global, "global crops a tile", Range{1, 64});
   v("global_size_px", global_size_px, "edge of a global crop; absent: the model's image size, 224 where there is no model", Range{1, 4096});
-  v("global", global, "area of a global crop as a share of the tile: low, high", positive_share, Length{2, 2});
+  v("global", global, "area of a global crop as a share of what area_of says: low, high", area, Length{2, 2});
+  v("undistorted_size_px", undistorted_size_px,
+    "edge of a copy of each global crop that is cut and turned alike, without any other augmentation, for Gram anchoring (DINOv3: twice the "
+    "global crop); absent: none",
+    Range{1, 4096});
   v("n_local", n_local, "local crops a tile", Range{0, 64});
   v("local_size_px", local_size_px, "edge of a local crop; absent: 96/224 of the model's image size in whole patches, 96 where there is no model",
     Range{1, 4096});
-  v("local", local, "area of a local crop as a share of the tile: low, high", positive_share, Length{2, 2});
+  v("local", local, "area of a local crop as a share of what area_of says: low, high", area, Length{2, 2});
+  v("area_of", area_of, "tile; or crop: the crop's own edge squared, so that nuclei keep about their size (extended-context translation)",
+    OneOf{{"tile", "crop"}});
   v("ratio", ratio, "width over height of a crop: low, high", Range{0, 100, config::kOpenLow}, Length{2, 2});
   v("filter", filter, "resampling filter of the crops", OneOf{{"bilinear", "bicubic", "lanczos"}});
   v("flip", flip, "none, horizontal, both (each with p 0.5), or d4 (one of the square's eight symmetries)",
@@ -191,8 +219,11 @@ void MultiCropConfig::visit(config::Visitor& v) {
 }
 
 void MultiCropConfig::validate(config::Problems& p) const {
-  check_interval(p, "global", global);
-  check_interval(p, "local", local);
+  for (const auto& [key, area] : {std::pair("global", &global), std::pair("local", &local)}) {
+    check_interval(p, key, *area);
+    if (area_of == "tile" && (*area)[1] > 1)
+      p.add(key, fmt::format("a crop of {} tiles does not lie in one (need <= 1, or area_of=crop)", (*area)[1]));
+  }
   check_interval(p, "ratio", ratio);
   check_interval(p, "blur_sigma", blur_sigma);
   check_interval(p, "macenko_scale", macenko_scale);
@@ -206,6 +237,7 @@ std::vector<ViewRule> view_rules(const MultiCropConfig& config) {
   std::vector<ViewRule> rules;
   for (int64_t v = 0; v < config.n_global; ++v) rules.push_back(rule_of(config, v == 0 ? kFirstGlobal : kOtherGlobal));
   for (int64_t v = 0; v < config.n_local; ++v) rules.push_back(rule_of(config, kLocal));
+  for (int64_t v = 0; v < config.n_undistorted(); ++v) rules.push_back(undistorted_rule(config));
   return rules;
 }
 
@@ -219,6 +251,7 @@ const std::vector<config::ConfigRow>& view_presets() {
       row("dino", dino, "2 global 0.4-1, 8 local 0.05-0.4, Pillow's blur", "Caron 2021, arXiv:2104.14294"),
       row("ibot", ibot, "2 global 0.25-1, 10 local 0.05-0.4, Pillow's blur", "Zhou 2022, arXiv:2111.07832"),
       row("openmidnight", openmidnight, "dinov2 with weaker jitter and stain jitter", "Kaplan 2025, OpenMidnight"),
+      row("virchow2", virchow2, "2 global and 8 local of their own size in a larger tile, mirrored both ways", "Zimmermann 2024, arXiv:2408.00738"),
       row("rudolfv", rudolfv, "dinov2 with Macenko augmentation", "Dippel 2024, arXiv:2401.04079"),
       row("pathology", pathology, "D4, stain jitter, weak colour jitter: our proposal for H&E", "Tellez 2018, arXiv:1808.07262"),
       row("msn", msn, "2 global 0.3-1, 10 local 0.05-0.3", "Assran 2022, arXiv:2204.07141"),
@@ -246,14 +279,15 @@ std::vector<std::string> describe(const MultiCropConfig& config) {
   const auto line = [&](const char* what, int64_t count, size_t group) {
     if (count == 0) return;
     const ViewRule r = rule_of(config, group);
-    lines.push_back(
-        fmt::format("{} {} x {} px, area {}-{}: stain hed {} macenko {} randstainna {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what,
-                    count, r.size_px, r.crop.scale[0], r.crop.scale[1], r.hed_p, r.macenko_p, r.randstainna_p, r.jitter_p, fmt::join(r.jitter, ", "),
-                    r.gray_p, r.blur_p, config.blur, r.solarize_p));
+    lines.push_back(fmt::format(
+        "{} {} x {} px, area {}-{} of the {}: stain hed {} macenko {} randstainna {}, jitter {} of [{}], grey {}, blur {} ({}), solarize {}", what,
+        count, r.size_px, r.crop.scale[0], r.crop.scale[1], config.area_of, r.hed_p, r.macenko_p, r.randstainna_p, r.jitter_p,
+        fmt::join(r.jitter, ", "), r.gray_p, r.blur_p, config.blur, r.solarize_p));
   };
   line("first global", 1, kFirstGlobal);
   line("other globals", config.n_global - 1, kOtherGlobal);
   line("locals", config.n_local, kLocal);
+  if (config.n_undistorted() > 0) lines.push_back(fmt::format("undistorted globals {} x {} px", config.n_undistorted(), *config.undistorted_size_px));
   return lines;
 }
 

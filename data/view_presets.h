@@ -14,9 +14,11 @@ struct MultiCropConfig {
   int64_t n_global = 2;
   std::optional<int64_t> global_size_px;
   std::vector<double> global = {0.32, 1.0};
+  std::optional<int64_t> undistorted_size_px;
   int64_t n_local = 8;
   std::optional<int64_t> local_size_px;
   std::vector<double> local = {0.05, 0.32};
+  std::string area_of = "tile";
   std::vector<double> ratio = {3.0 / 4.0, 4.0 / 3.0};
   std::string filter = "bicubic";
   std::string flip = "horizontal";
@@ -42,9 +44,11 @@ struct MultiCropConfig {
 
   int64_t global_size() const { return global_size_px.value_or(224); }
   int64_t local_size() const { return local_size_px.value_or(96); }
+  /// Undistorted copies of global crops.
+  int64_t n_undistorted() const { return undistorted_size_px ? n_global : 0; }
 };
 
-/// The rule of every view, globals first, with effective probabilities.
+/// The rule of every view with effective probabilities: globals, locals, then undistorted globals, which are drawn as the globals are.
 std::vector<ViewRule> view_rules(const MultiCropConfig& config);
 
 /// The presets; a config field `views: {name: dino, local_size_px: 48}` is a config::Choice over this table.

@@ -27,6 +27,7 @@ void BarlowTwinsConfig::visit(config::Visitor& v) {
   v("out_dim", out_dim, "width of the embeddings; more helps", Range{1, 1 << 20});
   v("projector_layers", projector_layers, "linear layers of the projector", Range{1, 8});
   v("lambda", lambda, "weight of the correlations between different coordinates", Range{0, 1e3});
+  LayerRates::visit(v);
 }
 
 BarlowTwins::BarlowTwins(const BarlowTwinsConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
@@ -45,9 +46,7 @@ train::Loss BarlowTwins::forward(const data::ViewBatch& batch, const train::Prog
   return loss;
 }
 
-std::vector<train::ParamGroup> BarlowTwins::param_groups() {
-  return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
-}
+std::vector<train::ParamGroup> BarlowTwins::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 State BarlowTwins::state() { return method_state(*this, encoder_); }
 

@@ -2,13 +2,14 @@
 // Barlow Twins: the embeddings of two views are to agree, and their coordinates to be independent (Zbontar et al. 2021, arXiv:2103.03230).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
 
 /// Defaults are the paper's.
-struct BarlowTwinsConfig {
+struct BarlowTwinsConfig : LayerRates {
   int64_t hidden_dim = 8192, out_dim = 8192, projector_layers = 3;
   double lambda = 0.005;
 

@@ -35,6 +35,7 @@ void ByolConfig::visit(config::Visitor& v) {
   v("out_dim", out_dim, "width of the embeddings", Range{1, 1 << 20});
   v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on half a cosine", Range{0, 1});
   v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
+  LayerRates::visit(v);
 }
 
 void ByolConfig::validate(config::Problems& p) const {
@@ -77,9 +78,7 @@ train::Loss Byol::forward(const data::ViewBatch& batch, const train::Progress& p
 
 void Byol::after_update(const train::Progress& progress) { update_ema(teacher_->followed(), student_->followed(), momentum(progress)); }
 
-std::vector<train::ParamGroup> Byol::param_groups() {
-  return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
-}
+std::vector<train::ParamGroup> Byol::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> Byol::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}};

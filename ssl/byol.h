@@ -2,13 +2,14 @@
 // BYOL: the student predicts the embedding that its own moving average gives another view (Grill et al. 2020, arXiv:2006.07733).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
 
 /// Defaults are the paper's.
-struct ByolConfig {
+struct ByolConfig : LayerRates {
   int64_t hidden_dim = 4096, out_dim = 256;
   double momentum = 0.996, momentum_end = 1.0;
 

@@ -44,7 +44,7 @@ void DinoConfig::visit(config::Visitor& v) {
   v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on half a cosine", Range{0, 1});
   v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
   v("center_momentum", center_momentum, "of the centre's moving average", Range{0, 1});
-  v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
+  LayerRates::visit(v);
 }
 
 void DinoConfig::validate(config::Problems& p) const {
@@ -52,18 +52,6 @@ void DinoConfig::validate(config::Problems& p) const {
     p.add("teacher_temp_hold_steps",
           fmt::format("{} does not divide warmup_teacher_temp_steps {}", teacher_temp_hold_steps, warmup_teacher_temp_steps));
   if (momentum > momentum_end) p.add("momentum", fmt::format("{} is above momentum_end {}", momentum, momentum_end));
-}
-
-std::function<optim::RuleOf(const std::string&)> dino_rules(double layer_decay, const nn::ModelConfig& model) {
-  return [=](const std::string& part) -> optim::RuleOf {
-    if (part != "backbone" || layer_decay == 1) return optim::dino_rule();
-    const optim::RuleOf dino = optim::dino_rule(), layers = optim::dinov2_rule({layer_decay, nn::blocks(model), 1.0});
-    return [=](const std::string& name, const optim::Shape& shape) {
-      optim::ParamRule rule = dino(name, shape);
-      rule.lr_scale = layers(nn::layer_name(model, name), shape).lr_scale;
-      return rule;
-    };
-  };
 }
 
 DinoNetImpl::DinoNetImpl(const nn::ModelConfig& model, const DinoHeadShape& shape, const std::shared_ptr<Comm>& comm)
@@ -130,7 +118,7 @@ void Dino::after_update(const train::Progress& progress) {
   center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.model)); }
+std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};

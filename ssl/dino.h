@@ -6,6 +6,7 @@
 #include "data/batch.h"
 #include "ssl/dino_head.h"
 #include "ssl/dino_loss.h"
+#include "ssl/layer_rates.h"
 #include "train/objective.h"
 
 #include <functional>
@@ -13,20 +14,16 @@
 namespace eosin::ssl {
 
 /// Steps, not epochs. Defaults are the paper's ViT-S/16 recipe.
-struct DinoConfig {
+struct DinoConfig : LayerRates {
   int64_t n_prototypes = 65536, hidden_dim = 2048, bottleneck_dim = 256;
   bool use_bn = false, norm_last_layer = true;
   double student_temp = 0.1, teacher_temp = 0.04, warmup_teacher_temp = 0.04;
   int64_t warmup_teacher_temp_steps = 0, teacher_temp_hold_steps = 1;
   double momentum = 0.996, momentum_end = 1.0, center_momentum = 0.9;
-  double layer_decay = 1.0;
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 };
-
-/// DINO's rule for each part of a student, with layer-wise learning rates in the backbone (DINOv2's, where layer_decay < 1).
-std::function<optim::RuleOf(const std::string& part)> dino_rules(double layer_decay, const nn::ModelConfig& model);
 
 /// Backbone and head: what the student and the teacher are.
 struct DinoNetImpl : torch::nn::Module {

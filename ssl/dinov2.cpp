@@ -1,6 +1,7 @@
 #include "ssl/dinov2.h"
 
 #include "core/base/error.h"
+#include "core/base/rng.h"
 #include "core/nn/weights.h"
 #include "core/tensor/gather.h"
 #include "ssl/collapse.h"
@@ -11,6 +12,7 @@
 #include "ssl/koleo.h"
 #include "ssl/masked_crops.h"
 #include "ssl/method_state.h"
+#include "ssl/resize_tokens.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
 
@@ -45,6 +47,7 @@ void Dinov2Config::visit(config::Visitor& v) {
   v("ibot_hidden_dim", ibot_hidden_dim, "width of its hidden layers; absent: as hidden_dim", width);
   v("ibot_bottleneck_dim", ibot_bottleneck_dim, "width before its prototypes; absent: as bottleneck_dim", width);
   v("norm_last_layer", norm_last_layer, "keep the prototypes at length 1; DINOv2 trains their lengths");
+  v("plain_heads", plain_heads, "prototypes are a plain linear layer, whose lengths are free (DINOv3); norm_last_layer means nothing then");
   v("centering", centering, "how the teacher's logits become targets", OneOf{{"sinkhorn_knopp", "centering"}});
   v("sinkhorn_iterations", sinkhorn_iterations, "rounds of Sinkhorn-Knopp", Range{1, 100});
   v("center_momentum", center_momentum, "of the centres' moving averages", share);
@@ -68,6 +71,8 @@ void Dinov2Config::visit(config::Visitor& v) {
   v("gram_refresh_steps", gram_refresh_steps, "steps between two copies of its teacher", Range{1, 1e12});
   v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
   v("patch_embed_lr_mult", patch_embed_lr_mult, "learning rate factor of the patch embedding", share);
+  v("patch_sizes", patch_sizes, "sides of patches of which each step draws one (FlexiViT); empty: the model's alone", Range{1, 256}, Length{0, 16});
+  v("reconstruction", reconstruction, "pixels of removed patches, beside the other losses");
 }
 
 void Dinov2Config::validate(config::Problems& p) const {
@@ -77,12 +82,15 @@ void Dinov2Config::validate(config::Problems& p) const {
     p.add("separate_heads",
           "the sizes of the patches' head are given (ibot_*), but patches share the class tokens' head; set it to true or leave them out");
   if (ibot_weight > 0 && mask_probability == 0) p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
+  if (separate_heads && ibot_weight == 0) p.add("separate_heads", "the patches' own head would learn nothing (ibot_weight is 0); set it to false");
   if (dino_weight == 0 && ibot_weight == 0) p.add("dino_weight", "dino_weight and ibot_weight are both 0: nothing is learnt");
 }
 
-int64_t Dinov2Config::least_batch() const {
-  const int64_t koleo = koleo_weight > 0 ? koleo_topk + 1 : 1, kde = kde_weight > 0 ? 2 : 1;
-  return std::max(koleo, kde);
+Dinov2Config::LeastBatch Dinov2Config::least_batch() const {
+  if (koleo_weight > 0) return {koleo_topk + 1, "koleo", "set its weight to 0"};
+  if (kde_weight > 0) return {2, "kde", "set its weight to 0"};
+  if (centering == "sinkhorn_knopp") return {2, "sinkhorn_knopp", "set method.centering to centering"};
+  return {};
 }
 
 DinoHeadShape Dinov2Config::dino_head(int64_t in_dim) const {
@@ -92,6 +100,7 @@ DinoHeadShape Dinov2Config::dino_head(int64_t in_dim) const {
   shape.bottleneck_dim = bottleneck_dim;
   shape.n_prototypes = n_prototypes;
   shape.freeze_g = norm_last_layer;
+  shape.weight_norm = !plain_heads;
   return shape;
 }
 
@@ -123,6 +132,10 @@ Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t see
     gram_teacher_ = register_module("gram_teacher", nn::Vit(encoder_.vit()));
     for (Tensor& p : gram_teacher_->parameters()) p.set_requires_grad(false);
   }
+  if (config_.reconstruction.weight > 0) {
+    reconstruction_ = register_module("reconstruction", Reconstruction(config_.reconstruction, encoder_.vit()));
+    reconstruction_->init_weights(seed_);
+  }
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
   copy_student_to_teacher();
@@ -146,11 +159,24 @@ double Dinov2::momentum(const train::Progress& progress) const {
   return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);
 }
 
-PatchMasks Dinov2::masks(const data::ViewBatch& batch) const {
+int64_t Dinov2::patch_size(const train::Progress& progress) const {
+  if (config_.patch_sizes.empty()) return encoder_.vit().patch_size;
+  RandomStream stream(seed_, static_cast<uint64_t>(progress.step), 0, RandomOp::kPatchSize);
+  return config_.patch_sizes[stream.below(static_cast<uint32_t>(config_.patch_sizes.size()))];
+}
+
+/// As a teacher sees images: whole, every block.
+nn::VitPass Dinov2::plain_pass(const train::Progress& progress) const {
+  nn::VitPass pass;
+  pass.patch_size = patch_size(progress);
+  return pass;
+}
+
+PatchMasks Dinov2::masks(const data::ViewBatch& batch, int64_t patch_size) const {
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
   const RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position), 0, RandomOp::kMask);
-  const PatchMasks drawn = draw_batch_masks(kGlobalCrops * view.size(0), dinov2_blocks(grid_of(view, encoder_.vit())),
+  const PatchMasks drawn = draw_batch_masks(kGlobalCrops * view.size(0), dinov2_blocks(grid_of(view, patch_size)),
                                             {config_.mask_probability, config_.mask_ratio}, config_.mask_complete, stream);
   return to_device(drawn, view.device());
 }
@@ -165,7 +191,7 @@ SoftTargets Dinov2::targets(DinoHead& head, const Tensor& tokens_ND, std::option
 Dinov2::Targets Dinov2::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
   nn::Vit& backbone = teacher_->backbone;
-  const Tensor tokens = backbone->forward_tokens(global_BCHW);
+  const Tensor tokens = backbone->forward_tokens(global_BCHW, plain_pass(progress));
   Targets out;
   out.cls = targets(teacher_->dino_head, swapped(backbone->class_tokens(tokens)), center_, progress);
   if (config_.ibot_weight > 0) out.patches = targets(teacher_->patch_head(), masked_patches(backbone, tokens, masks), ibot_center_, progress);
@@ -196,23 +222,28 @@ void Dinov2::refresh_gram_teacher(int64_t step) {
   at::_foreach_copy_(gram_teacher_->parameters(), teacher_->backbone->parameters());
 }
 
-Tensor Dinov2::gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW) {
+Tensor Dinov2::gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW, const data::ViewBatch& batch, const train::Progress& progress) {
   Tensor anchor;
   {
     const at::NoGradGuard no_grad;
-    anchor = gram_teacher_->patch_tokens(gram_teacher_->forward_tokens(global_BCHW));
+    const int64_t patch = patch_size(progress);
+    const Tensor seen_BCHW = batch.undistorted_BCHW.empty() ? global_BCHW : at::cat(batch.undistorted_BCHW);
+    const Tensor tokens = gram_teacher_->patch_tokens(gram_teacher_->forward_tokens(seen_BCHW, plain_pass(progress)));
+    anchor = resize_tokens(tokens, grid_of(seen_BCHW, patch), grid_of(global_BCHW, patch));
   }
   return gram_loss(gram_teacher_->patch_tokens(student_tokens_BND), anchor) * config_.gram_weight;
 }
 
 train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress& progress) {
   const std::vector<Tensor> groups = masked_crop_groups(batch.views_BCHW, "dinov2");
-  const PatchMasks masked = masks(batch);
+  const PatchMasks masked = masks(batch, patch_size(progress));
   const Targets targets = teach(groups.front(), masked, progress);
 
   nn::Vit& backbone = student_->backbone;
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
+  nn::VitPass pass = masked_pass(masked, groups.size(), drop_path);
+  pass.patch_size = patch_size(progress);
+  const std::vector<Tensor> tokens = forward_tokens(backbone, groups, pass);
   const Tensor cls = class_tokens(backbone, tokens), points = student_->dino_head->project(cls), prototypes = student_->dino_head->prototypes();
   const int64_t global_rows = groups.front().size(0), locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
   const double weight = config_.dino_weight / static_cast<double>(kGlobalCrops + kGlobalCrops * locals);
@@ -231,8 +262,9 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   }
   if (!gram_teacher_.is_empty() && progress.step >= config_.gram_start_step) {
     refresh_gram_teacher(progress.step);
-    add_part(loss, "gram", gram(tokens.front(), groups.front()));
+    add_part(loss, "gram", gram(tokens.front(), groups.front(), batch, progress));
   }
+  if (!reconstruction_.is_empty()) reconstruction_->add_to(loss, backbone, groups.front(), batch, patch_size(progress), drop_path);
   if (progress.log_step)
     for (auto& part : collapse_measures(targets.cls)) loss.parts.push_back(std::move(part));
   return loss;
@@ -246,14 +278,20 @@ void Dinov2::after_update(const train::Progress& progress) {
 }
 
 std::vector<train::ParamGroup> Dinov2::param_groups() {
-  return student_groups(*student_, [&](const std::string& part) {
+  std::vector<train::ParamGroup> groups = student_groups(*student_, [&](const std::string& part) {
     if (part != "backbone") return optim::dinov2_rule({});
     return optim::dinov2_rule({config_.layer_decay, encoder_.vit().depth, config_.patch_embed_lr_mult});
   });
+  if (reconstruction_.is_empty()) return groups;
+  const auto decoder = trained_parameters(*reconstruction_, "reconstruction.");
+  for (auto& group : optim::group_params(decoder, optim::dinov2_rule({}), "reconstruction")) groups.push_back(std::move(group));
+  return groups;
 }
 
 std::vector<std::pair<std::string, double>> Dinov2::schedule_values(const train::Progress& progress) const {
-  return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};
+  std::vector<std::pair<std::string, double>> values = {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};
+  if (!config_.patch_sizes.empty()) values.emplace_back("patch_size", static_cast<double>(patch_size(progress)));
+  return values;
 }
 
 std::vector<std::string> Dinov2::batch_losses() const {

@@ -7,6 +7,7 @@
 #include "ssl/dino_head.h"
 #include "ssl/dino_loss.h"
 #include "ssl/patch_masks.h"
+#include "ssl/reconstruction.h"
 #include "ssl/soft_targets.h"
 #include "train/objective.h"
 
@@ -20,7 +21,7 @@ struct Dinov2Config {
   int64_t n_prototypes = 65536, hidden_dim = 2048, bottleneck_dim = 256;
   bool separate_heads = false;
   std::optional<int64_t> ibot_n_prototypes, ibot_hidden_dim, ibot_bottleneck_dim;
-  bool norm_last_layer = true;
+  bool norm_last_layer = true, plain_heads = false;
   std::string centering = "sinkhorn_knopp";
   int64_t sinkhorn_iterations = 3;
   double center_momentum = 0.9;
@@ -35,12 +36,18 @@ struct Dinov2Config {
   double gram_weight = 0.0;
   int64_t gram_start_step = 0, gram_refresh_steps = 10000;
   double layer_decay = 0.9, patch_embed_lr_mult = 0.2;
+  std::vector<int64_t> patch_sizes;
+  ReconstructionConfig reconstruction;
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 
-  /// Rows that the regularisers need in a batch of all ranks; 1 where there are none.
-  int64_t least_batch() const;
+  /// Samples that a batch of all ranks needs, what needs them, and what else would do.
+  struct LeastBatch {
+    int64_t samples = 1;
+    std::string loss, otherwise;
+  };
+  LeastBatch least_batch() const;
   DinoHeadShape dino_head(int64_t in_dim) const;
   DinoHeadShape ibot_head(int64_t in_dim) const;
 };
@@ -66,14 +73,17 @@ TORCH_MODULE(Dinov2Net);
 ///   ibot         CE of masked patches (ssl/ibot_loss.h), over all global crops
 ///   koleo, kde   sum over the two global views of the regulariser of the backbone's class tokens, over the rows of all ranks
 ///   gram         Gram anchoring (ssl/gram.h) of the global crops' patch tokens to a frozen copy of the teacher, which is taken at
-///                gram_start_step, when the term begins, and again every gram_refresh_steps
+///                gram_start_step, when the term begins, and again every gram_refresh_steps. It sees the undistorted crops where the
+///                batch has them, whose tokens are resized to the student's grid; else the global crops as they are
+///   mae, fourier PLUTO's: pixels of patches that the backbone did not see, of the global crops (ssl/reconstruction.h)
 /// When a step is logged also koleo_left_out (pairs of duplicates) and the collapse measures of the class targets.
 ///
 /// The teacher is the exponential moving average of the student, heads included. `centering` makes its targets: softmax of centred logits, the
 /// centres from before this step; or Sinkhorn-Knopp over the class tokens and over the masked patches of all ranks.
 /// Errors   Shape if a batch has fewer than two views, the first two differ in size, or given masks do not fit.
-/// Differs  from the released code: KoLeo and KDE see all ranks' rows, not one's; the displayed parts are not halved. From DINOv3's: the Gram
-///          teacher sees the student's crops as they are, not undistorted ones of twice the size.
+/// With patch_sizes the networks work on patches of a size that is drawn from them at every step, the same for all ranks (FlexiViT).
+/// Differs  from the released code: KoLeo and KDE see all ranks' rows, not one's; the displayed parts are not halved. From FlexiViT: DINOv2's
+///          teacher and student share the size that was drawn.
 /// Checked  golden ssl.dinov2_step; tests/ssl/test_dinov2.cpp: two ranks equal one process, closed-form average, resume.
 class Dinov2 final : public train::Objective<data::ViewBatch> {
  public:
@@ -82,6 +92,8 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   nn::Backbone& student_backbone() { return *student_->backbone; }
   /// Makes the teacher the student's copy.
   void copy_student_to_teacher();
+  /// Side of the patches at this step.
+  int64_t patch_size(const train::Progress& progress) const;
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   void after_update(const train::Progress& progress) override;
@@ -97,12 +109,13 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
     SoftTargets cls;  // of the second global crops, then the first ones
     SoftTargets patches;
   };
-  PatchMasks masks(const data::ViewBatch& batch) const;
+  PatchMasks masks(const data::ViewBatch& batch, int64_t patch_size) const;
+  nn::VitPass plain_pass(const train::Progress& progress) const;
   Targets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
   SoftTargets targets(DinoHead& head, const Tensor& tokens_ND, std::optional<TeacherCenter>& center, const train::Progress& progress);
   void add_regularisers(const Tensor& cls_ND, bool diagnose, train::Loss& loss) const;
   void refresh_gram_teacher(int64_t step);
-  Tensor gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW);
+  Tensor gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW, const data::ViewBatch& batch, const train::Progress& progress);
   double teacher_temp(const train::Progress& progress) const;
   double momentum(const train::Progress& progress) const;
 
@@ -112,6 +125,7 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   std::shared_ptr<Comm> comm_;
   Dinov2Net student_{nullptr}, teacher_{nullptr};
   nn::Vit gram_teacher_{nullptr};                      // without Gram anchoring there is none
+  Reconstruction reconstruction_{nullptr};             // without the term there is none
   std::optional<TeacherCenter> center_, ibot_center_;  // with Sinkhorn-Knopp there are none
 };
 

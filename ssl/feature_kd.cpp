@@ -2,19 +2,13 @@
 
 #include "core/base/error.h"
 #include "core/tensor/precision.h"
+#include "ssl/resize_tokens.h"
 #include "ssl/unit_rows.h"
 
 #include <ATen/ATen.h>
 
 namespace eosin::ssl {
 namespace {
-
-Tensor resized(const Tensor& tokens_BMD, nn::PatchGrid from, nn::PatchGrid to) {
-  if (from == to) return tokens_BMD;
-  const int64_t batch = tokens_BMD.size(0), dim = tokens_BMD.size(2);
-  const Tensor image = tokens_BMD.reshape({batch, from.rows, from.cols, dim}).permute({0, 3, 1, 2});
-  return at::upsample_bicubic2d(image, {to.rows, to.cols}, false).permute({0, 2, 3, 1}).reshape({batch, to.count(), dim});
-}
 
 void check_tokens(const char* who, const Tensor& tokens, nn::PatchGrid grid) {
   EOSIN_CHECK(tokens.dim() == 3 && tokens.size(1) == grid.count(), Shape, "[feature_kd] the {}'s tokens of [{}] do not lie on a grid of {}x{}", who,
@@ -39,7 +33,7 @@ Tensor feature_kd_loss(const Tensor& student_BND, nn::PatchGrid student_grid, co
   const Tensor student = at_least_float(student_BND);
   Tensor teacher = at_least_float(teacher_BMD.detach());
   if (options.normalize_teacher) teacher = unit_rows(teacher);
-  teacher = resized(teacher, teacher_grid, student_grid);
+  teacher = resize_tokens(teacher, teacher_grid, student_grid);
   if (options.loss == "kl") return divergence(student, teacher, options.temperature);
   const Tensor cosine = 1 - at::cosine_similarity(student, teacher, -1, 1e-8).mean();
   if (options.loss == "cosine") return cosine;

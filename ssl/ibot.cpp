@@ -51,7 +51,7 @@ void IbotConfig::visit(config::Visitor& v) {
   v("mask_ratio", mask_ratio, "share of a masked crop's patches: low, high", Range{0, 1, config::kOpenHigh}, config::Length{2, 2});
   v("cls_weight", cls_weight, "weight of the class tokens' cross-entropy", weight);
   v("patch_weight", patch_weight, "weight of the masked patches' cross-entropy", weight);
-  v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
+  LayerRates::visit(v);
 }
 
 void IbotConfig::validate(config::Problems& p) const {
@@ -102,7 +102,7 @@ double Ibot::momentum(const train::Progress& progress) const {
 PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
-  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit()));
+  const BlockMaskShape blocks = ibot_blocks(grid_of(view, encoder_.vit().patch_size));
   std::vector<Tensor> masks;
   for (int64_t crop = 0; crop < kGlobalCrops; ++crop)
     for (int64_t i = 0; i < view.size(0); ++i) {
@@ -155,7 +155,7 @@ void Ibot::after_update(const train::Progress& progress) {
   patch_center_.update(*comm_);
 }
 
-std::vector<train::ParamGroup> Ibot::param_groups() { return student_groups(*student_, dino_rules(config_.layer_decay, encoder_.model)); }
+std::vector<train::ParamGroup> Ibot::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> Ibot::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress.step)}, {"teacher_patch_temp", teacher_patch_temp(progress.step)}};

@@ -1,12 +1,13 @@
 #pragma once
 // iBOT: image BERT with an online tokenizer (Zhou et al. 2022, arXiv:2111.07832), in its original form.
 #include "ssl/dino.h"
+#include "ssl/layer_rates.h"
 #include "ssl/patch_masks.h"
 
 namespace eosin::ssl {
 
 /// Steps, not epochs. Defaults are the paper's ViT-S/16 recipe. One head serves class tokens and patches.
-struct IbotConfig {
+struct IbotConfig : LayerRates {
   int64_t n_prototypes = 8192, hidden_dim = 2048, bottleneck_dim = 256;
   bool norm_last_layer = true;
   double student_temp = 0.1;
@@ -17,7 +18,6 @@ struct IbotConfig {
   double mask_probability = 0.5;
   std::vector<double> mask_ratio = {0.1, 0.5};
   double cls_weight = 1.0, patch_weight = 1.0;
-  double layer_decay = 1.0;
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;

@@ -1,14 +1,14 @@
 #include "ssl/mae.h"
 
 #include "core/base/error.h"
-#include "core/base/rng.h"
 #include "core/nn/init.h"
 #include "core/nn/sincos_pos_embed.h"
 #include "core/nn/weights.h"
 #include "ssl/crop_groups.h"
-#include "ssl/fourier_loss.h"
+#include "ssl/gradient_map.h"
 #include "ssl/mae_loss.h"
 #include "ssl/method_state.h"
+#include "ssl/reconstruction.h"
 #include "ssl/student_groups.h"
 
 #include <ATen/ATen.h>
@@ -29,16 +29,6 @@ MaeDecoderShape decoder_shape(const MaeConfig& config, const nn::VitConfig& vit)
   return shape;
 }
 
-/// The images with their removed patches as predicted.
-Tensor completed(const Tensor& patches_BNP, const Tensor& pred_BNP, const Tensor& mask_BN, bool norm_pix) {
-  Tensor pixels = pred_BNP.to(patches_BNP.scalar_type());
-  if (norm_pix) {
-    const PatchNorm norm = patch_norm(patches_BNP);
-    pixels = pixels * norm.deviation_BN1 + norm.mean_BN1;
-  }
-  return at::where(mask_BN.unsqueeze(-1) > 0, pixels, patches_BNP);
-}
-
 }  // namespace
 
 void MaeConfig::visit(config::Visitor& v) {
@@ -50,19 +40,14 @@ void MaeConfig::visit(config::Visitor& v) {
   v("norm_pix", norm_pix, "reconstruct each patch less its mean, over its deviation");
   v("fourier_weight", fourier_weight, "weight of the difference of Fourier amplitudes; 0: none", Range{0, 1e6});
   v("fourier_norm", fourier_norm, "that difference: absolute (l1) or squared (l2)", config::OneOf{{"l1", "l2"}});
+  v("gradient_weight", gradient_weight, "weight of a second decoder that rebuilds how steep the image is (Uni4Eye); 0: none", Range{0, 1e6});
 }
 
-void MaeConfig::validate(config::Problems& p) const {
-  for (const int64_t unit : {int64_t{4}, decoder_num_heads})
-    if (decoder_dim % unit != 0) {
-      const int64_t below = decoder_dim / unit * unit;
-      p.add("decoder_dim", fmt::format("{} is not a multiple of {} {}; nearest: {} or {}", decoder_dim, unit,
-                                       unit == 4 ? "(sine-cosine positions)" : "heads", std::max(below, unit), below + unit));
-    }
-}
+void MaeConfig::validate(config::Problems& p) const { check_decoder_dim(decoder_dim, decoder_num_heads, p); }
 
-MaeNetImpl::MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape)
+MaeNetImpl::MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape, bool gradients)
     : backbone(register_module("backbone", nn::Vit(vit))), decoder(register_module("decoder", MaeDecoder(shape))) {
+  if (gradients) gradient_decoder = register_module("gradient_decoder", MaeDecoder(shape));
   backbone->named_parameters()["pos_embed"].set_requires_grad(false);
 }
 
@@ -81,6 +66,7 @@ void MaeNetImpl::init_weights(uint64_t seed) {
       nn::init_xavier(p, p[0].numel(), p.size(0), seed, name);
   }
   decoder->init_weights(seed);
+  if (!gradient_decoder.is_empty()) gradient_decoder->init_weights(seed, "gradient_decoder");
 }
 
 Tensor MaeNetImpl::encode(const Tensor& images_BCHW, const Tensor& visible_BK, const std::optional<nn::DropPathKey>& drop_path) {
@@ -95,23 +81,13 @@ Tensor MaeNetImpl::decode(const Tensor& latent_BTD, const Tensor& restore_BN) {
   return decoder(latent_BTD.select(1, 0), latent_BTD.slice(1, 1), restore_BN);
 }
 
-Mae::Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed) : config_(config), encoder_(std::move(encoder)), seed_(seed) {
-  student_ = register_module("student", MaeNet(encoder_.vit(), decoder_shape(config_, encoder_.vit())));
-  student_->init_weights(seed_);
+Tensor MaeNetImpl::decode_gradients(const Tensor& latent_BTD, const Tensor& restore_BN) {
+  return gradient_decoder(latent_BTD.select(1, 0), latent_BTD.slice(1, 1), restore_BN);
 }
 
-/// One row a view of a tile, in the order of the views.
-Tensor Mae::noise(const data::ViewBatch& batch) const {
-  const int64_t tiles = batch.views_BCHW.front().size(0), views = static_cast<int64_t>(batch.views_BCHW.size()),
-                patches = encoder_.vit().grid().count();
-  Tensor noise_BN = at::empty({views * tiles, patches}, at::kDouble);
-  double* out = noise_BN.mutable_data_ptr<double>();
-  for (int64_t v = 0; v < views; ++v)
-    for (int64_t i = 0; i < tiles; ++i) {
-      RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position + i), static_cast<uint32_t>(v), RandomOp::kMask);
-      for (int64_t n = 0; n < patches; ++n) *out++ = stream.uniform_double();
-    }
-  return noise_BN;
+Mae::Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed) : config_(config), encoder_(std::move(encoder)), seed_(seed) {
+  student_ = register_module("student", MaeNet(encoder_.vit(), decoder_shape(config_, encoder_.vit()), config_.gradient_weight > 0));
+  student_->init_weights(seed_);
 }
 
 train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
@@ -121,22 +97,21 @@ train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
               "[mae] a batch has views of {} sizes, the first [{}] (need all of {}x{})", groups.size(),
               groups.empty() ? "" : fmt::format("{}", fmt::join(groups[0].sizes().vec(), ", ")), size[0], size[1]);
   const Tensor& images = groups.front();
-  VisiblePatches chosen = choose_visible(noise(batch), config_.mask_ratio);
-  for (Tensor* t : {&chosen.visible_BK, &chosen.restore_BN, &chosen.mask_BN}) *t = t->to(images.device());
+  const auto views = static_cast<int64_t>(batch.views_BCHW.size());
+  const VisiblePatches chosen =
+      choose_visible(patch_noise(batch, views, encoder_.vit().grid().count(), seed_), config_.mask_ratio).to(images.device());
 
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
-  const Tensor pred = student_->decode(student_->encode(images, chosen.visible_BK, drop_path), chosen.restore_BN);
+  const Tensor latent = student_->encode(images, chosen.visible_BK, drop_path);
   const int64_t patch = encoder_.vit().patch_size;
-  const Tensor patches = patchify(images, patch);
   train::Loss loss;
-  loss.total = mae_loss(pred, patches, chosen.mask_BN, config_.norm_pix);
-  loss.parts.emplace_back("mae", loss.total.detach());
-  if (config_.fourier_weight > 0) {
-    const nn::PatchGrid grid = encoder_.vit().grid();
-    const Tensor rebuilt = unpatchify(completed(patches, pred, chosen.mask_BN, config_.norm_pix), patch, grid.rows, grid.cols);
-    const Tensor fourier = fourier_loss(rebuilt, images, config_.fourier_norm) * config_.fourier_weight;
-    loss.total = loss.total + fourier;
-    loss.parts.emplace_back("fourier", fourier.detach());
+  add_reconstruction(loss, student_->decode(latent, chosen.restore_BN), images, patch, chosen.mask_BN,
+                     {config_.norm_pix, 1, config_.fourier_weight, config_.fourier_norm});
+  if (config_.gradient_weight > 0) {
+    const Tensor steepness = student_->decode_gradients(latent, chosen.restore_BN), target = patchify(gradient_map(images), patch);
+    const Tensor term = mae_loss(steepness, target, chosen.mask_BN, /*norm_pix=*/false) * config_.gradient_weight;
+    loss.total = loss.total + term;
+    loss.parts.emplace_back("gradient", term.detach());
   }
   return loss;
 }

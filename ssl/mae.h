@@ -16,30 +16,34 @@ struct MaeConfig {
   bool norm_pix = true;
   double fourier_weight = 0;
   std::string fourier_norm = "l1";
+  double gradient_weight = 0;
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 };
 
-/// Encoder and decoder.
+/// Encoder and decoder, and a second decoder where gradients are rebuilt, too.
 struct MaeNetImpl : torch::nn::Module {
-  MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape);
+  MaeNetImpl(const nn::VitConfig& vit, const MaeDecoderShape& shape, bool gradients = false);
   /// Linears Xavier-uniform (the patch convolution as one), class token normal 0.02, positions sine-cosine, not trained.
   void init_weights(uint64_t seed);
   /// Normalised tokens [class, visible patches] of images of which the encoder sees the visible patches alone.
   Tensor encode(const Tensor& images_BCHW, const Tensor& visible_BK, const std::optional<nn::DropPathKey>& drop_path = {});
   /// Pixels of all patches [B, N, p p C] from what encode() gives.
   Tensor decode(const Tensor& latent_BTD, const Tensor& restore_BN);
+  /// The same of how steep the image is (ssl/gradient_map.h).
+  Tensor decode_gradients(const Tensor& latent_BTD, const Tensor& restore_BN);
 
   nn::Vit backbone{nullptr};
-  MaeDecoder decoder{nullptr};
+  MaeDecoder decoder{nullptr}, gradient_decoder{nullptr};
 };
 TORCH_MODULE(MaeNet);
 
 /// Views: any number of crops of the model's image size, each one more sample. The encoder sees the visible patches alone; the loss is
 /// over the removed ones. What stays is drawn for every image by (seed, position of the tile, view).
 /// Parts: mae, and with a Fourier term fourier (PLUTO's, arXiv:2405.07905; its form is unpublished: ours is fourier_weight times the
-/// difference of amplitudes of the image and the image with its removed patches as predicted).
+/// difference of amplitudes of the image and the image with its removed patches as predicted); with a gradient term gradient (Uni4Eye's second
+/// branch, arXiv:2203.04614): the mean squared error of the removed patches' gradient map, which is not normalised.
 /// Errors   Shape if views differ in size from the model's; Config if nothing stays or nothing is removed.
 /// Checked  golden ssl.mae; tests/ssl/test_mae.cpp; tests/python/mae_parity.py.
 class Mae final : public train::Objective<data::ViewBatch> {
@@ -55,8 +59,6 @@ class Mae final : public train::Objective<data::ViewBatch> {
   void load_state(const State& state) override;
 
  private:
-  Tensor noise(const data::ViewBatch& batch) const;
-
   MaeConfig config_;
   nn::EncoderSpec encoder_;
   uint64_t seed_;

@@ -1,10 +1,14 @@
 #include "ssl/mae_decoder.h"
 
 #include "core/nn/init.h"
+#include "core/nn/pos_embed.h"
 #include "core/nn/sincos_pos_embed.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <torch/types.h>
+
+#include <algorithm>
 
 namespace eosin::ssl {
 namespace {
@@ -23,6 +27,15 @@ nn::VitConfig block_config(const MaeDecoderShape& shape) {
 
 }  // namespace
 
+void check_decoder_dim(int64_t dim, int64_t num_heads, config::Problems& problems) {
+  for (const int64_t unit : {int64_t{4}, num_heads})
+    if (dim % unit != 0) {
+      const int64_t below = dim / unit * unit;
+      problems.add("decoder_dim", fmt::format("{} is not a multiple of {} {}; nearest: {} or {}", dim, unit,
+                                              unit == 4 ? "(sine-cosine positions)" : "heads", std::max(below, unit), below + unit));
+    }
+}
+
 MaeDecoderImpl::MaeDecoderImpl(const MaeDecoderShape& shape) : shape_(shape) {
   const nn::VitConfig config = block_config(shape);
   embed = register_module("embed", torch::nn::Linear(shape.in_dim, shape.dim));
@@ -34,10 +47,10 @@ MaeDecoderImpl::MaeDecoderImpl(const MaeDecoderShape& shape) : shape_(shape) {
   pred = register_module("pred", torch::nn::Linear(shape.dim, shape.patch_size * shape.patch_size * shape.in_chans));
 }
 
-void MaeDecoderImpl::init_weights(uint64_t seed) {
+void MaeDecoderImpl::init_weights(uint64_t seed, const std::string& decoder) {
   const at::NoGradGuard no_grad;
   for (const auto& item : named_parameters()) {
-    const std::string name = "decoder." + item.key();
+    const std::string name = decoder + "." + item.key();
     const Tensor& p = item.value();
     if (p.is_same(pos_embed))
       p.copy_(nn::sincos_pos_embed(shape_.grid, shape_.dim, nn::SincosOrder::XFirst, 1));
@@ -50,12 +63,13 @@ void MaeDecoderImpl::init_weights(uint64_t seed) {
   }
 }
 
-Tensor MaeDecoderImpl::forward(const Tensor& cls_BD, const Tensor& visible_BKD, const Tensor& restore_BN) {
+Tensor MaeDecoderImpl::forward(const Tensor& cls_BD, const Tensor& visible_BKD, const Tensor& restore_BN, std::optional<nn::PatchGrid> grid) {
   const int64_t batch = restore_BN.size(0), patches = restore_BN.size(1), removed = patches - visible_BKD.size(1);
   const Tensor visible = embed(visible_BKD);
   const Tensor shuffled = at::cat({visible, mask_token.to(visible.scalar_type()).expand({batch, removed, -1})}, 1);
   const Tensor in_place = shuffled.gather(1, restore_BN.unsqueeze(-1).expand({-1, -1, shape_.dim}));
-  const Tensor tokens = at::cat({embed(cls_BD).unsqueeze(1), in_place}, 1) + pos_embed;
+  const Tensor positions = nn::resample_pos_embed(pos_embed, shape_.grid, grid.value_or(shape_.grid), /*prefix_tokens=*/1, {});
+  const Tensor tokens = at::cat({embed(cls_BD).unsqueeze(1), in_place}, 1) + positions;
   const nn::TokenGroups groups = {{batch, patches + 1}};
   Tensor x = nn::pack({tokens});
   for (const auto& block : *blocks) x = block->as<nn::BlockImpl>()->forward(x, groups, nullptr);

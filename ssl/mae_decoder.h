@@ -1,4 +1,5 @@
 #pragma once
+#include "core/base/config.h"
 #include "core/nn/block.h"
 
 #include <torch/nn/modules/container/modulelist.h>
@@ -11,10 +12,14 @@ struct MaeDecoderShape {
   nn::PatchGrid grid{14, 14};
 };
 
+/// Adds a problem for a width that no positions or heads fit, naming those that do.
+void check_decoder_dim(int64_t dim, int64_t num_heads, config::Problems& problems);
+
 /// The decoder of a masked autoencoder (He et al. 2021, arXiv:2111.06377): features of the visible patches and a mask token for each removed one,
 /// put in place with fixed sine-cosine positions, through transformer blocks to pixels.
 /// Parameters `embed.*`, `mask_token`, `pos_embed` (not trained), `blocks.i.*`, `norm.*`, `pred.*`.
 ///
+/// On another grid than its own the positions are resampled.
 /// Shapes   cls_BD, visible_BKD, restore_BN (VisiblePatches) -> pixels [B, N, p p C] in the order of patchify().
 /// Errors   Config if dim is no multiple of 4 or of the heads.
 /// Checked  golden ssl.mae.
@@ -22,8 +27,9 @@ class MaeDecoderImpl : public torch::nn::Module {
  public:
   explicit MaeDecoderImpl(const MaeDecoderShape& shape);
   /// Linears Xavier-uniform with bias 0, mask token normal 0.02, positions sine-cosine.
-  void init_weights(uint64_t seed);
-  Tensor forward(const Tensor& cls_BD, const Tensor& visible_BKD, const Tensor& restore_BN);
+  /// Decoders of other names draw other numbers.
+  void init_weights(uint64_t seed, const std::string& decoder = "decoder");
+  Tensor forward(const Tensor& cls_BD, const Tensor& visible_BKD, const Tensor& restore_BN, std::optional<nn::PatchGrid> grid = {});
 
  private:
   MaeDecoderShape shape_;

@@ -27,9 +27,7 @@ nn::VitPass masked_pass(const PatchMasks& masks, size_t groups, nn::DropPathKey 
   return pass;
 }
 
-nn::PatchGrid grid_of(const Tensor& view_BCHW, const nn::VitConfig& vit) {
-  return {view_BCHW.size(2) / vit.patch_size, view_BCHW.size(3) / vit.patch_size};
-}
+nn::PatchGrid grid_of(const Tensor& view_BCHW, int64_t patch_size) { return {view_BCHW.size(2) / patch_size, view_BCHW.size(3) / patch_size}; }
 
 Tensor masked_patches(const nn::Vit& backbone, const Tensor& tokens_BND, const PatchMasks& masks) {
   return backbone->patch_tokens(tokens_BND).flatten(0, 1).index_select(0, masks.indices_M);

@@ -15,8 +15,8 @@ std::vector<Tensor> masked_crop_groups(const std::vector<Tensor>& views_BCHW, co
 /// A pass in which the first of `groups` groups is masked.
 nn::VitPass masked_pass(const PatchMasks& masks, size_t groups, nn::DropPathKey drop_path);
 
-/// The patch grid of a view.
-nn::PatchGrid grid_of(const Tensor& view_BCHW, const nn::VitConfig& vit);
+/// The grid of a view's patches.
+nn::PatchGrid grid_of(const Tensor& view_BCHW, int64_t patch_size);
 
 /// The masked patches [M, D] of tokens [B, prefix + N, D].
 Tensor masked_patches(const nn::Vit& backbone, const Tensor& tokens_BND, const PatchMasks& masks);

@@ -4,6 +4,7 @@
 #include "core/nn/encoder.h"
 #include "ssl/barlow_twins.h"
 #include "ssl/byol.h"
+#include "ssl/continued_run.h"
 #include "ssl/dino.h"
 #include "ssl/dinov2.h"
 #include "ssl/distill.h"
@@ -44,6 +45,10 @@ nn::EncoderSpec encoder_spec(const Ingredients& with) {
 template <class Objective>
 std::unique_ptr<ViewObjective> started(std::unique_ptr<Objective> method, const Ingredients& with) {
   if (with.model.init.empty()) return method;
+  if (with.model.init_heads) {
+    continue_run(*method, with.model.init);
+    return method;
+  }
   nn::load_pretrained(method->student_backbone(), with.model.init, with.model.allow_missing);
   if constexpr (requires { method->copy_student_to_teacher(); }) method->copy_student_to_teacher();
   return method;
@@ -68,6 +73,11 @@ void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems
   if (steps > run.steps) problems.add("method.warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
 }
 
+/// Merged tokens are fewer than the patches and in another order.
+void need_whole_tokens(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.merges_tokens) problems.add("model.token_merge.method", method.name() + " works on each patch token; need none");
+}
+
 /// `masked` crops with at most `ratio` of their patches: at least one patch must come of it.
 void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems) {
   if (!wanted || run.crop_sizes.empty()) return;
@@ -77,6 +87,21 @@ void check_masks(double ratio, bool wanted, const RunShape& run, config::Problem
                                                   patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
 }
 
+/// Rotary positions are a whole grid's: a choice of its patches would get those of others.
+void need_learned_positions(const char* key, const RunShape& run, config::Problems& problems) {
+  if (run.rope) problems.add(key, "an encoder that sees a choice of the patches needs learned positions; set model.rope.enabled=false");
+}
+
+/// An autoencoder of patches sees at least one and rebuilds at least one.
+void check_visible(const char* key, double mask_ratio, const RunShape& run, config::Problems& problems) {
+  const int64_t side = run.image_size_px / run.patch_size, patches = side * side;
+  if (patches < 2)
+    problems.add("model.patch_size", fmt::format("an image of {} px has {} patch; pixels of patches need at least 2", run.image_size_px, patches));
+  else if (visible_count(patches, mask_ratio) < 1)
+    problems.add(key, fmt::format("{} leaves none of {} patches visible; need at most {:.3f}", mask_ratio, patches,
+                                  std::floor((1 - 1 / static_cast<double>(patches)) * 1000) / 1000));
+}
+
 void check_dino(const config::Choice& method, const RunShape& run, config::Problems& problems) {
   check_warmup(method.as<DinoConfig>().warmup_teacher_temp_steps, run, problems);
   need_two_global_crops(method, run, problems);
@@ -84,22 +109,57 @@ void check_dino(const config::Choice& method, const RunShape& run, config::Probl
 
 void check_ibot(const config::Choice& method, const RunShape& run, config::Problems& problems) {
   const auto& config = method.as<IbotConfig>();
+  need_whole_tokens(method, run, problems);
   check_warmup(config.warmup_teacher_temp_steps, run, problems);
   need_two_global_crops(method, run, problems);
   check_masks(config.mask_ratio[1], config.patch_weight > 0, run, problems);
+}
+
+int64_t coarsest_patch(const Dinov2Config& config, const RunShape& run) {
+  return config.patch_sizes.empty() ? run.patch_size : *std::max_element(config.patch_sizes.begin(), config.patch_sizes.end());
+}
+
+/// Every view must divide into patches of every size.
+void check_patch_sizes(const Dinov2Config& config, const RunShape& run, config::Problems& problems) {
+  for (const int64_t patch : config.patch_sizes) {
+    const auto size = std::find_if(run.crop_sizes.begin(), run.crop_sizes.end(), [&](int64_t s) { return s % patch != 0; });
+    if (size == run.crop_sizes.end()) continue;
+    problems.add("method.patch_sizes", fmt::format("a crop of {} px is not a multiple of {}; nearest: {} or {}", *size, patch,
+                                                   std::max(*size / patch, int64_t{1}) * patch, (*size / patch + 1) * patch));
+  }
+}
+
+/// The Gram teacher, and none else, looks at undistorted views.
+void check_undistorted(const Dinov2Config& config, const RunShape& run, config::Problems& problems) {
+  if (!run.undistorted_px) return;
+  const std::string key = "data.crops.undistorted_size_px";
+  if (config.gram_weight == 0) problems.add(key, "only a Gram teacher looks at undistorted views, and method.gram_weight is 0");
+  const int64_t size = *run.undistorted_px, patch = coarsest_patch(config, run);
+  if (size % patch != 0)
+    problems.add(key, fmt::format("{} px are not a multiple of the patch size {}; nearest: {} or {}", size, patch,
+                                  std::max(size / patch, int64_t{1}) * patch, (size / patch + 1) * patch));
 }
 
 void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
   const auto& config = method.as<Dinov2Config>();
   check_warmup(config.warmup_teacher_temp_steps, run, problems);
   need_two_global_crops(method, run, problems);
-  check_masks(config.mask_ratio[1], config.ibot_weight > 0, run, problems);
+  need_whole_tokens(method, run, problems);
+  check_patch_sizes(config, run, problems);
+  check_undistorted(config, run, problems);
+  RunShape coarsest = run;  // the largest patches leave the fewest
+  coarsest.patch_size = coarsest_patch(config, run);
+  check_masks(config.mask_ratio[1], config.ibot_weight > 0, coarsest, problems);
+  if (config.reconstruction.weight > 0) {
+    if (!run.crop_sizes.empty()) coarsest.image_size_px = run.crop_sizes.front();
+    check_visible("method.reconstruction.mask_ratio", config.reconstruction.mask_ratio, coarsest, problems);
+    need_learned_positions("method.reconstruction.weight", run, problems);
+  }
   if (config.gram_weight > 0 && config.gram_start_step >= run.steps)
     problems.add("method.gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
-  if (const int64_t least = config.least_batch(); run.batch < least)
-    problems.add("train.batch_size",
-                 fmt::format("a micro-step of {} samples is too small for {} (need at least {}); raise it, or set its weight to 0", run.batch,
-                             config.koleo_weight > 0 ? "koleo" : "kde", least));
+  if (const auto least = config.least_batch(); run.batch < least.samples)
+    problems.add("train.batch_size", fmt::format("a micro-step of {} samples is too small for {} (need at least {}); raise it, or {}", run.batch,
+                                                 least.loss, least.samples, least.otherwise));
 }
 
 void check_mae(const config::Choice& method, const RunShape& run, config::Problems& problems) {
@@ -109,12 +169,9 @@ void check_mae(const config::Choice& method, const RunShape& run, config::Proble
     problems.add(
         "method.name",
         fmt::format("mae needs views of the model's image size {} alone; set data.crops={{name: mae}} or data.crops.n_local=0", run.image_size_px));
-  const int64_t side = run.image_size_px / run.patch_size, patches = side * side, visible = visible_count(patches, config.mask_ratio);
-  if (patches < 2)
-    problems.add("model.patch_size", fmt::format("an image of {} px has {} patch; mae needs at least 2", run.image_size_px, patches));
-  else if (visible < 1)
-    problems.add("method.mask_ratio", fmt::format("{} leaves none of {} patches visible; need at most {:.3f}", config.mask_ratio, patches,
-                                                  std::floor((1 - 1 / static_cast<double>(patches)) * 1000) / 1000));
+  need_whole_tokens(method, run, problems);
+  need_learned_positions("method.name", run, problems);
+  check_visible("method.mask_ratio", config.mask_ratio, run, problems);
 }
 
 /// Batch norms, correlations and negatives need company.
@@ -132,7 +189,13 @@ void check_pair(const config::Choice& method, const RunShape& run, config::Probl
                                             method.name(), run.crop_sizes.size()));
 }
 
+void check_distill(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& weights = method.as<DistillConfig>().patch_weights;
+  if (std::any_of(weights.begin(), weights.end(), [](double w) { return w > 0; })) need_whole_tokens(method, run, problems);
+}
+
 void check_msn(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (method.as<MsnConfig>().patch_drop > 0) need_learned_positions("method.patch_drop", run, problems);
   need_two_samples(method, run, problems);
   need_two_global_crops(method, run, problems);
 }
@@ -154,7 +217,7 @@ const std::vector<Method>& methods() {
        check_pair},
       {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>},
        make<Distill, DistillConfig>,
-       [](const config::Choice&, const RunShape&, config::Problems&) {}},
+       check_distill},
       {{"byol", "predicts the moving average's embedding of another view", "Grill 2020, arXiv:2006.07733", defaults<ByolConfig>},
        make<Byol, ByolConfig>,
        check_pair},
@@ -204,6 +267,8 @@ void check_run(const config::Choice& method, const RunShape& run, config::Proble
     problems.add("model.patch_size", fmt::format("a crop of {} px is not a multiple of the patch size {}; nearest crop sizes: {} or {}", size,
                                                  run.patch_size, smaller, (size / run.patch_size + 1) * run.patch_size));
   }
+  if (run.undistorted_px && method.name() != "dinov2")
+    problems.add("data.crops.undistorted_size_px", method.name() + " does not look at undistorted views (dinov2 with gram_weight does)");
   find(method).check(method, run, problems);
 }
 

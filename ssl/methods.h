@@ -8,6 +8,7 @@
 #include "train/objective.h"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace eosin::ssl {
@@ -32,10 +33,13 @@ struct RunShape {
   std::vector<int64_t> crop_sizes;  // sides of all views, global crops first
   int64_t steps = 0;
   int64_t image_size_px = 224;
-  int64_t batch = 64;  // samples of a micro-step, over all ranks
+  int64_t batch = 64;                          // samples of a micro-step, over all ranks
+  std::optional<int64_t> undistorted_px = {};  // side of undistorted views
+  bool merges_tokens = false, rope = false;
 };
-/// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, a warm-up longer than the run, a batch too
-/// small for a regulariser, masks that leave nothing.
+/// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, views that nothing looks at, a warm-up longer
+/// than the run, a batch too small for a regulariser or Sinkhorn-Knopp, masks that leave nothing, merged tokens or
+/// rotary positions where a method cannot have them.
 /// Keys are dotted from the top of the config.
 void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems);
 

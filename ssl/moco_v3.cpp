@@ -32,6 +32,7 @@ void MocoV3Config::visit(config::Visitor& v) {
   v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on half a cosine", Range{0, 1});
   v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
   v("freeze_patch_embed", freeze_patch_embed, "keep the patch convolution as it starts");
+  LayerRates::visit(v);
 }
 
 void MocoV3Config::validate(config::Problems& p) const {
@@ -78,9 +79,7 @@ train::Loss MocoV3::forward(const data::ViewBatch& batch, const train::Progress&
 
 void MocoV3::after_update(const train::Progress& progress) { update_ema(teacher_->followed(), student_->followed(), momentum(progress)); }
 
-std::vector<train::ParamGroup> MocoV3::param_groups() {
-  return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
-}
+std::vector<train::ParamGroup> MocoV3::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 std::vector<std::pair<std::string, double>> MocoV3::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}};

@@ -2,13 +2,14 @@
 // MoCo v3: contrast against the embeddings of a momentum encoder, made for vision transformers (Chen et al. 2021, arXiv:2104.02057).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
 
 /// Defaults are the paper's for ViT.
-struct MocoV3Config {
+struct MocoV3Config : LayerRates {
   int64_t hidden_dim = 4096, out_dim = 256;
   double temperature = 0.2, momentum = 0.99, momentum_end = 1.0;
   bool freeze_patch_embed = true;

@@ -54,6 +54,7 @@ void MsnConfig::visit(config::Visitor& v) {
   v("patch_drop", patch_drop, "share of its patches that the full-size anchor lacks", Range{0, 1, config::kOpenHigh});
   v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on a straight line", Range{0, 1});
   v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
+  LayerRates::visit(v);
 }
 
 void MsnConfig::validate(config::Problems& p) const {
@@ -126,8 +127,8 @@ void Msn::after_update(const train::Progress& progress) { update_ema(teacher_->f
 
 /// Prototypes are compared by direction: decaying them would only change their rate.
 std::vector<train::ParamGroup> Msn::param_groups() {
-  return student_groups(*student_, [](const std::string& part) {
-    return part == "prototypes" ? optim::no_decay_rule({"student.prototypes.weight"}) : optim::dino_rule();
+  return student_groups(*student_, [rules = dino_rules(config_, encoder_.model)](const std::string& part) {
+    return part == "prototypes" ? optim::no_decay_rule({"student.prototypes.weight"}) : rules(part);
   });
 }
 

@@ -2,6 +2,7 @@
 // MSN: views that lack patches are assigned to the prototypes of the whole image (Assran et al. 2022, arXiv:2204.07141).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/msn_loss.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
@@ -9,7 +10,7 @@
 namespace eosin::ssl {
 
 /// Defaults are the paper's ViT-S/16 recipe.
-struct MsnConfig {
+struct MsnConfig : LayerRates {
   int64_t n_prototypes = 1024, hidden_dim = 2048, out_dim = 256;
   double temperature = 0.1, sharpen_temperature = 0.25;
   int64_t sinkhorn_iterations = 3;

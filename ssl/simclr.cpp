@@ -28,6 +28,7 @@ void SimclrConfig::visit(config::Visitor& v) {
   v("out_dim", out_dim, "width of the embeddings that are compared", Range{1, 1 << 20});
   v("projector_layers", projector_layers, "linear layers of the projector, each with batch norm", Range{1, 8});
   v("temperature", temperature, "of the softmax over cosines", Range{0, 10, config::kOpenLow});
+  LayerRates::visit(v);
 }
 
 Simclr::Simclr(const SimclrConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
@@ -47,9 +48,7 @@ train::Loss Simclr::forward(const data::ViewBatch& batch, const train::Progress&
   return loss;
 }
 
-std::vector<train::ParamGroup> Simclr::param_groups() {
-  return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
-}
+std::vector<train::ParamGroup> Simclr::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 State Simclr::state() { return method_state(*this, encoder_); }
 

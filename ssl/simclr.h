@@ -2,13 +2,14 @@
 // SimCLR: two views of an image are to be closer than views of other images (Chen et al. 2020, arXiv:2002.05709).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
 
 /// Defaults are the paper's projector and the temperature of long training with large batches.
-struct SimclrConfig {
+struct SimclrConfig : LayerRates {
   int64_t hidden_dim = 2048, out_dim = 128, projector_layers = 2;
   double temperature = 0.1;
 

@@ -2,13 +2,18 @@
 
 namespace eosin::ssl {
 
+std::vector<std::pair<std::string, Tensor>> trained_parameters(const torch::nn::Module& module, const std::string& prefix) {
+  std::vector<std::pair<std::string, Tensor>> named;
+  for (const auto& item : module.named_parameters())
+    if (item.value().requires_grad()) named.emplace_back(prefix + item.key(), item.value());
+  return named;
+}
+
 std::vector<optim::ParamGroup> student_groups(const torch::nn::Module& student,
                                               const std::function<optim::RuleOf(const std::string& part)>& rule_of) {
   std::vector<optim::ParamGroup> groups;
   for (const auto& part : student.named_children()) {
-    std::vector<std::pair<std::string, Tensor>> named;
-    for (const auto& item : part.value()->named_parameters())
-      if (item.value().requires_grad()) named.emplace_back("student." + part.key() + "." + item.key(), item.value());
+    const auto named = trained_parameters(*part.value(), "student." + part.key() + ".");
     for (auto& group : optim::group_params(named, rule_of(part.key()), part.key())) groups.push_back(std::move(group));
   }
   return groups;

@@ -29,6 +29,7 @@ void VicregConfig::visit(config::Visitor& v) {
   v("invariance_weight", invariance_weight, "of the squared distance between the views", Range{0, 1e6});
   v("variance_weight", variance_weight, "of the coordinates whose standard deviation is below 1", Range{0, 1e6});
   v("covariance_weight", covariance_weight, "of the covariances between coordinates", Range{0, 1e6});
+  LayerRates::visit(v);
 }
 
 Vicreg::Vicreg(const VicregConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
@@ -49,9 +50,7 @@ train::Loss Vicreg::forward(const data::ViewBatch& batch, const train::Progress&
   return loss;
 }
 
-std::vector<train::ParamGroup> Vicreg::param_groups() {
-  return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
-}
+std::vector<train::ParamGroup> Vicreg::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 
 State Vicreg::state() { return method_state(*this, encoder_); }
 

@@ -2,13 +2,14 @@
 // VICReg: embeddings of two views agree, every coordinate varies, coordinates do not covary (Bardes et al. 2022, arXiv:2105.04906).
 #include "core/nn/encoder_spec.h"
 #include "data/batch.h"
+#include "ssl/layer_rates.h"
 #include "ssl/projected_net.h"
 #include "train/objective.h"
 
 namespace eosin::ssl {
 
 /// Defaults are the paper's.
-struct VicregConfig {
+struct VicregConfig : LayerRates {
   int64_t hidden_dim = 8192, out_dim = 8192, projector_layers = 3;
   double invariance_weight = 25, variance_weight = 25, covariance_weight = 1;
 

@@ -1,10 +1,25 @@
 #include "ssl/visible_patches.h"
 
 #include "core/base/error.h"
+#include "core/base/rng.h"
 
 #include <ATen/ATen.h>
 
 namespace eosin::ssl {
+
+Tensor patch_noise(const data::ViewBatch& batch, int64_t views, int64_t patches, uint64_t seed) {
+  const int64_t tiles = batch.views_BCHW.front().size(0);
+  Tensor noise_BN = at::empty({views * tiles, patches}, at::kDouble);
+  double* out = noise_BN.mutable_data_ptr<double>();
+  for (int64_t v = 0; v < views; ++v)
+    for (int64_t i = 0; i < tiles; ++i) {
+      RandomStream stream(seed, static_cast<uint64_t>(batch.first_position + i), static_cast<uint32_t>(v), RandomOp::kMask);
+      for (int64_t n = 0; n < patches; ++n) *out++ = stream.uniform_double();
+    }
+  return noise_BN;
+}
+
+VisiblePatches VisiblePatches::to(c10::Device device) const { return {visible_BK.to(device), restore_BN.to(device), mask_BN.to(device)}; }
 
 int64_t visible_count(int64_t patches, double mask_ratio) { return static_cast<int64_t>(static_cast<double>(patches) * (1 - mask_ratio)); }
 

@@ -195,21 +195,41 @@ void merge(Node& base, Node over) {
   }
 }
 
-Node load(const std::string& path, std::vector<std::string>& chain, const std::string& where) {
+/// The files that are open on the way to the one being read, and how many were read in all.
+struct Extending {
+  std::vector<std::string> chain;
+  size_t files = 0;
+};
+
+/// The path of one file, or a list of them.
+std::vector<const Node*> paths_of(const Node& extends) {
+  std::vector<const Node*> paths;
+  if (extends.kind == Node::Kind::Scalar) paths.push_back(&extends);
+  for (const Node& item : extends.items) paths.push_back(&item);
+  const bool good = !paths.empty() && std::all_of(paths.begin(), paths.end(), [](const Node* n) { return n->kind == Node::Kind::Scalar; });
+  EOSIN_CHECK(good, Config, "{}: extends: need the path of a file, or a list of them (got {})", extends.origin.text(), extends.show());
+  return paths;
+}
+
+Node load(const std::string& path, Extending& extending, const std::string& where) {
   std::error_code ignored;
   const std::string real = fs::weakly_canonical(path, ignored).string();
+  auto& chain = extending.chain;
   EOSIN_CHECK(std::find(chain.begin(), chain.end(), real) == chain.end(), Config, "{}the chain of 'extends' comes back to '{}'", where, path);
-  EOSIN_CHECK(chain.size() < kMaxExtends, Config, "{}more than {} files extend each other", where, kMaxExtends);
-  chain.push_back(real);
+  EOSIN_CHECK(extending.files++ < kMaxExtends, Config, "{}more than {} files extend each other", where, kMaxExtends);
   Node root = parse_yaml(read_text(path, where), path);
   if (root.kind == Node::Kind::Null) root.kind = Node::Kind::Map;
   EOSIN_CHECK(root.kind == Node::Kind::Map, Config, "{}: need a map of keys at the top (got {})", root.origin.text(), root.show());
   const auto it = std::find_if(root.entries.begin(), root.entries.end(), [](const Entry& e) { return e.key == "extends"; });
   if (it == root.entries.end()) return root;
-  const Node extends = it->value;
-  EOSIN_CHECK(extends.kind == Node::Kind::Scalar, Config, "{}: extends: need the path of one file (got {})", extends.origin.text(), extends.show());
+  const Node extends = std::move(it->value);
   root.entries.erase(it);
-  Node base = load((fs::path(path).parent_path() / extends.text).string(), chain, extends.origin.text() + ": extends: ");
+  Node base;
+  base.kind = Node::Kind::Map;
+  chain.push_back(real);
+  for (const Node* from : paths_of(extends))
+    merge(base, load((fs::path(path).parent_path() / from->text).string(), extending, from->origin.text() + ": extends: "));
+  chain.pop_back();
   base.origin = root.origin;
   merge(base, std::move(root));
   return base;
@@ -304,8 +324,8 @@ Source& Source::operator=(Source&&) noexcept = default;
 
 Source Source::from_file(const std::string& path) {
   Source source;
-  std::vector<std::string> chain;
-  source.impl->root = load(path, chain, "");
+  Extending extending;
+  source.impl->root = load(path, extending, "");
   return source;
 }
 

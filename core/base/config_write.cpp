@@ -277,7 +277,8 @@ nlohmann::ordered_json schema(const VisitFn& visit, std::string_view verb) {
   visit(writer);
   Json head = Json::object();
   if (!verb.empty()) head["verb"] = {{"const", verb}, {"description", "the verb that reads this file"}};
-  head["extends"] = {{"type", "string"}, {"description", "a file whose keys hold unless they are set here"}};
+  head["extends"] = {{"type", {"string", "array"}},
+                     {"description", "a file, or several, whose keys hold unless they are set here or by a later one"}};
   head.update(writer.properties);
   Json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}};
   out["title"] = verb.empty() ? "eosin config" : fmt::format("eosin {}", verb);

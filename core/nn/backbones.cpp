@@ -69,12 +69,14 @@ void BackboneConfig::visit(config::Visitor& v) {
   v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
   v("token_merge", token_merge, "merging of similar tokens, for methods that use class tokens or means alone");
   v("init", init, "weights to start from: safetensors or torch.save file, exported folder or run folder; empty: random");
+  v("init_heads", init_heads, "init is a run of the same method: take its heads, centres and teacher too (a high-resolution stage)");
   v("allow_missing", allow_missing, "names of weights that the file of `init` may lack");
 }
 
 void BackboneConfig::validate(config::Problems& p) const {
   if (token_merge.method != "none" && drop_path_rate > 0)
     p.add("drop_path_rate", fmt::format("{} beside token_merge (need 0: a sequence that skips attention has no keys to compare)", drop_path_rate));
+  if (init_heads && init.empty()) p.add("init_heads", "there is no run to take heads from; set model.init, too");
   constexpr int64_t kMaxTokens = int64_t{1} << 20;  // attention alone would need 4 TB a head
   const int64_t side = image_size_px / patch_size;
   if (side * side > kMaxTokens)

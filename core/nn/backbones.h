@@ -30,6 +30,7 @@ struct BackboneConfig {
   bool drop_path_uniform = false;
   TokenMergeConfig token_merge;
   std::string init;
+  bool init_heads = false;
   std::vector<std::string> allow_missing;
 
   void visit(config::Visitor& v);

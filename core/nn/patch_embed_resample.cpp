@@ -5,6 +5,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 namespace eosin::nn {
 namespace {
@@ -22,14 +25,27 @@ Tensor resize_matrix(PatchGrid from, PatchGrid to, const std::string& interpolat
   return resize(units, to, interpolation, antialias).view({from.count(), to.count()}).t();
 }
 
+/// pinv(R) in float64, made once for each pair of sizes: a run with several patch sizes needs the same few at every step.
+Tensor inverse_resize(PatchGrid from, PatchGrid to, const std::string& interpolation, bool antialias, c10::Device device) {
+  static std::mutex mutex;
+  static std::map<std::tuple<int64_t, int64_t, int64_t, int64_t, std::string, bool, std::string>, Tensor> made;
+  const std::scoped_lock lock(mutex);
+  Tensor& inverse = made[{from.rows, from.cols, to.rows, to.cols, interpolation, antialias, device.str()}];
+  if (!inverse.defined()) {
+    const at::NoGradGuard no_grad;
+    const Tensor matrix = resize_matrix(from, to, interpolation, antialias).to(at::kDouble);
+    const double cut = 1.19e-7 * static_cast<double>(std::max(from.count(), to.count()));
+    inverse = at::linalg_pinv(matrix, std::nullopt, cut, false).to(device);
+  }
+  return inverse;
+}
+
 }  // namespace
 
 Tensor resample_patch_embed(const Tensor& weight_OIHW, PatchGrid new_size, const std::string& interpolation, bool antialias) {
   const PatchGrid old_size{weight_OIHW.size(2), weight_OIHW.size(3)};
   if (old_size == new_size) return weight_OIHW;
-  const Tensor matrix = resize_matrix(old_size, new_size, interpolation, antialias).to(at::kDouble);
-  const double cut = 1.19e-7 * static_cast<double>(std::max(old_size.count(), new_size.count()));
-  const Tensor inverse = at::linalg_pinv(matrix, std::nullopt, cut, false).to(weight_OIHW.device());
+  const Tensor inverse = inverse_resize(old_size, new_size, interpolation, antialias, weight_OIHW.device());
   const Tensor flat = weight_OIHW.flatten(2).to(at::kDouble);
   return flat.matmul(inverse).view({weight_OIHW.size(0), weight_OIHW.size(1), new_size.rows, new_size.cols}).to(weight_OIHW.scalar_type());
 }

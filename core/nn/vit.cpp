@@ -63,20 +63,20 @@ void VitImpl::init_weights(uint64_t seed) {
   }
 }
 
-Tensor VitImpl::embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK) {
+Tensor VitImpl::embed(const Tensor& images_BCHW, const VitPass& pass, size_t group) {
   EOSIN_CHECK(images_BCHW.dim() == 4, Shape, "[vit] images have {} dimensions (need [B, C, H, W])", images_BCHW.dim());
   const int64_t batch = images_BCHW.size(0), height = images_BCHW.size(2), width = images_BCHW.size(3);
   EOSIN_CHECK(config_.dynamic_img_size || (height == config_.img_size[0] && width == config_.img_size[1]), Shape,
               "[vit] an image of {}x{} (need {}x{}); set dynamic_img_size to resample the positions", height, width, config_.img_size[0],
               config_.img_size[1]);
-  Tensor patches = patch_embed(images_BCHW);
-  if (mask_BN.defined()) {
+  Tensor patches = patch_embed->forward(images_BCHW, pass.patch_size);
+  if (const Tensor mask_BN = of_group(pass.masks_BN, group); mask_BN.defined()) {
     EOSIN_CHECK(mask_token.defined(), Shape, "[vit] masked patches need a model with mask_token");
     EOSIN_CHECK(mask_BN.dim() == 2 && mask_BN.size(0) == batch && mask_BN.size(1) == patches.size(1), Shape,
                 "[vit] a mask of [{}] for {} images of {} patches", fmt::join(mask_BN.sizes().vec(), ", "), batch, patches.size(1));
     patches = at::where(mask_BN.unsqueeze(-1), mask_token.to(patches.scalar_type()).unsqueeze(0), patches);
   }
-  return with_prefix(patches, patch_embed->grid(height, width), visible_BK);
+  return with_prefix(patches, patch_embed->grid(height, width, pass.patch_size), of_group(pass.visible_BK, group));
 }
 
 /// Class and register tokens before the patches, each with its position where it has one.
@@ -100,7 +100,8 @@ Tensor VitImpl::with_prefix(const Tensor& patches_BND, PatchGrid grid, const Ten
 Tensor VitImpl::coordinates(const Tensor& images_BCHW, const VitPass& pass, size_t group) const {
   RopeChange change;
   if (pass.drop_path) change = draw_rope_change(config_.rope, *pass.drop_path, static_cast<uint32_t>(group));
-  return rope_coordinates(patch_embed->grid(images_BCHW.size(2), images_BCHW.size(3)), config_.rope.normalize, change).to(images_BCHW.device());
+  const PatchGrid grid = patch_embed->grid(images_BCHW.size(2), images_BCHW.size(3), pass.patch_size);
+  return rope_coordinates(grid, config_.rope.normalize, change).to(images_BCHW.device());
 }
 
 std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
@@ -112,7 +113,7 @@ std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& gro
   std::vector<Tensor> embedded, coordinates_N2;
   TokenGroups groups;
   for (size_t g = 0; g < groups_BCHW.size(); ++g) {
-    embedded.push_back(embed(groups_BCHW[g], of_group(pass.masks_BN, g), of_group(pass.visible_BK, g)));
+    embedded.push_back(embed(groups_BCHW[g], pass, g));
     groups.push_back({embedded.back().size(0), embedded.back().size(1)});
     if (config_.rope.enabled) coordinates_N2.push_back(coordinates(groups_BCHW[g], pass, g));
   }

@@ -15,6 +15,8 @@ struct VitPass {
   std::vector<Tensor> masks_BN;
   /// Per group (or empty), [B, K] int64: the patches that the blocks see, in this order; chosen after positions are added (MAE).
   std::vector<Tensor> visible_BK;
+  /// FlexiViT: patches of this side in place of the model's; the kernel and the positions are resampled.
+  std::optional<int64_t> patch_size;
   /// Stochastic depth and the changes of rotary coordinates are applied only when this is set.
   std::optional<DropPathKey> drop_path;
 };
@@ -59,7 +61,7 @@ class VitImpl : public Backbone {
   Tensor patch_tokens(const Tensor& tokens_BND) const;
 
  private:
-  Tensor embed(const Tensor& images_BCHW, const Tensor& mask_BN, const Tensor& visible_BK);
+  Tensor embed(const Tensor& images_BCHW, const VitPass& pass, size_t group);
   Tensor with_prefix(const Tensor& patches_BND, PatchGrid grid, const Tensor& visible_BK);
   Tensor mean_patch(const Tensor& tokens_BND, const Tensor& size_BN1) const;
   Tensor coordinates(const Tensor& images_BCHW, const VitPass& pass, size_t group) const;

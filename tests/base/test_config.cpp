@@ -200,6 +200,17 @@ TEST_F(ConfigFile, ExtendsMergesMapsAndReplacesLists) {
   EXPECT_EQ(d.method.as<Mae>().mask_ratio, 0.9);
 }
 
+TEST_F(ConfigFile, OfSeveralExtendedFilesTheLaterWins) {
+  const std::string base = (kCases / "bases/base.yaml").string();
+  const std::string small = file("extends: " + base + "\nimage_size_px: 32\nmethod: {mask_ratio: 0.25}\n", "small.yaml");
+  const Demo d = load(file(fmt::format("extends: [{}, {}]\noptim: {{lr: 0.75}}\n", base, small)));
+  EXPECT_EQ(d.image_size_px, 32);
+  EXPECT_EQ(d.optim.lr, 0.75);
+  EXPECT_THAT(d.optim.betas, ElementsAre(0.5, 0.6));
+  EXPECT_EQ(d.method.as<Mae>().mask_ratio, 0.25);
+  EXPECT_THAT(message(file("extends: []\n")), HasSubstr("extends: need the path of a file, or a list of them (got [])"));
+}
+
 TEST_F(ConfigFile, AllProblemsComeAtOnceInTheOrderOfTheFile) {
   const std::string path = file("flip: maybe\noptim: {lrr: 1, lr: 2}\nmethod: {name: mae, teacher_temp: 1}\n");
   EXPECT_EQ(message(path), fmt::format("{0}:1:7: flip: wrong type (got maybe, need true or false)\n"

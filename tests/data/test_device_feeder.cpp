@@ -65,6 +65,22 @@ TEST_F(DeviceFeeding, DrawnViewsAreRenderedOnArrival) {
   }
 }
 
+TEST_F(DeviceFeeding, UndistortedViewsComeApart) {
+  MultiCropConfig views = small_views();
+  views.undistorted_size_px = 26;
+  const ViewBatch plain = loader(ViewForm::kFloat, 2, views)->next();
+  ASSERT_EQ(plain.views_BCHW.size(), 5u);
+  ASSERT_EQ(plain.undistorted_BCHW.size(), 2u);
+  EXPECT_EQ(plain.undistorted_BCHW[1].sizes(), (std::vector<int64_t>{4, 3, 26, 26}));
+  DeviceFeeder drawn(loader(ViewForm::kDrawn, 2, views), at::kCPU), half(loader(ViewForm::kBfloat16, 2, views), at::kCPU);
+  const ViewBatch rendered = drawn.next(), rounded = half.next();
+  expect_near(rendered, plain, kOneLevel);
+  for (size_t v = 0; v < 2; ++v) {
+    EXPECT_LE((rendered.undistorted_BCHW[v] - plain.undistorted_BCHW[v]).abs().max().item<double>(), kOneLevel) << v;
+    EXPECT_TRUE(rounded.undistorted_BCHW[v].equal(plain.undistorted_BCHW[v].to(at::kBFloat16).to(at::kFloat))) << v;
+  }
+}
+
 TEST_F(DeviceFeeding, BytesOfABatchOnTheBus) {
   const ViewBatch drawn = loader(ViewForm::kDrawn)->next();
   ASSERT_TRUE(drawn.drawn);

@@ -98,6 +98,17 @@ TEST(ViewLoader, GivesSlabsOfEqualViews) {
   EXPECT_EQ(batch.views_BCHW[4].const_data_ptr<float>(), batch.views_BCHW[2].const_data_ptr<float>() + 2 * 5 * 3 * 7 * 7);
 }
 
+TEST(ViewLoader, RefusesCropsThatKeepTheirSizeInSmallerTiles) {
+  const TemporaryFolder folder;
+  MultiCropConfig views = small_views();
+  views.area_of = "crop";
+  views.global = views.local = {0.9, 1.1};
+  ViewLoader(open_source(folder), views, {}, place(5)).next();
+  views.global_size_px = 25;
+  EXPECT_THAT(message_of([&] { ViewLoader(open_source(folder), views, {}, place(5)); }, ErrorKind::Config),
+              testing::HasSubstr("[data.crops.global] with area_of=crop a crop takes at least 24 px of a tile of 19x23"));
+}
+
 TEST(ViewLoader, SameBitsForAnyNumberOfThreads) {
   const TemporaryFolder folder;
   const auto store = open_source(folder);

@@ -109,6 +109,39 @@ TEST(Views, AreAFunctionOfSeedAndPosition) {
   EXPECT_NE(make_views(config, tile, 1, 2), make_views(config, tile, 1, 2 + (uint64_t{1} << 32)));
 }
 
+/// Undistorted copies come last: cut and turned as their global crop, at another size, and nothing else done to them.
+TEST(Views, UndistortedCopiesFollowTheirGlobalCrops) {
+  MultiCropConfig config = view_preset("dinov2");
+  config.flip = "d4", config.undistorted_size_px = 64, config.hed_p = 0.5, config.macenko_p = 0.5;
+  const ViewMaker maker(config);
+  ASSERT_EQ(maker.n_views(), 2 + 8 + 2);
+  EXPECT_EQ(maker.n_undistorted(), 2);
+  EXPECT_EQ(maker.size_px(11), 64);
+  for (uint64_t p = 0; p < 50; ++p)
+    for (const int64_t g : {0, 1}) {
+      const ViewParams crop = maker.draw(256, 240, 9, p, g), copy = maker.draw(256, 240, 9, p, 10 + g);
+      EXPECT_EQ(crop.box, copy.box);
+      EXPECT_TRUE(crop.orientation.hflip == copy.orientation.hflip && crop.orientation.vflip == copy.orientation.vflip &&
+                  crop.orientation.transpose == copy.orientation.transpose);
+      EXPECT_FALSE(copy.hed || copy.macenko || copy.randstainna || copy.jitter || copy.gray || copy.sigma || copy.solarize);
+    }
+}
+
+/// area_of=crop: the box has about the crop's own size whatever the tile's, so that what is in it keeps its scale.
+TEST(Views, ExtendedContextKeepsTheScale) {
+  MultiCropConfig config = view_preset("virchow2");
+  config.global_size_px = 112, config.local_size_px = 56;
+  const ViewMaker maker(config);
+  for (const int64_t side : {196, 400})
+    for (uint64_t p = 0; p < 200; ++p)
+      for (const int64_t v : {0, 1, 5}) {
+        const Box box = maker.draw(side, side, 9, p, v).box;
+        const double scale = std::sqrt(static_cast<double>(box.height * box.width)) / static_cast<double>(maker.size_px(v));
+        EXPECT_GT(scale, std::sqrt(0.9) - 0.01) << side << " " << v;
+        EXPECT_LT(scale, std::sqrt(1.1) + 0.01) << side << " " << v;
+      }
+}
+
 TEST(Views, NoOpShiftsAnothersDraws) {
   const ViewMaker with(view_preset("dinov2"));
   MultiCropConfig config = view_preset("dinov2");

@@ -96,6 +96,31 @@ TEST(Vit, VisiblePatchesKeepTheirPositionsAndOrder) {
   EXPECT_THAT(message_of([&] { vit->forward_tokens(images, pass); }, ErrorKind::Shape), HasSubstr("[3, 2] for 2 images of 6 patches"));
 }
 
+/// FlexiViT: an image and its enlarged copy are the same to patches that grow with it.
+TEST(Vit, AnotherPatchSizeSeesAResizedImageAlike) {
+  VitConfig config = small();
+  config.img_size = {21, 21};
+  Vit vit = make(config);
+  vit->to(at::kDouble);
+  const Tensor patches = at::randn({2 * 9, 3, 7, 7}, at::kDouble);
+  const auto image_of = [](const Tensor& p) {  // patch by patch, as the resize of FlexiViT's equation sees them
+    const int64_t side = p.size(2);
+    return p.reshape({2, 3, 3, 3, side, side}).permute({0, 3, 1, 4, 2, 5}).reshape({2, 3, 3 * side, 3 * side});
+  };
+  VitPass pass;
+  pass.patch_size = 14;
+  const Tensor small_tokens = vit->forward_tokens(image_of(patches));
+  const Tensor large_tokens = vit->forward_tokens(image_of(at::_upsample_bicubic2d_aa(patches, {14, 14}, false)), pass);
+  EXPECT_TRUE(large_tokens.allclose(small_tokens, 1e-4, 1e-4)) << (large_tokens - small_tokens).abs().max();
+
+  pass.patch_size = 3;
+  EXPECT_EQ(vit->forward_tokens(image_of(patches), pass).sizes(), (std::vector<int64_t>{2, 1 + 49, 22}));
+  vit->forward_tokens(image_of(patches), pass).sum().backward();
+  EXPECT_GT(vit->named_parameters()["patch_embed.proj.weight"].grad().abs().max().item<double>(), 0);
+  pass.patch_size = 4;
+  EXPECT_THAT(message_of([&] { vit->forward_tokens(image_of(patches), pass); }, ErrorKind::Shape), HasSubstr("need a multiple of 4"));
+}
+
 TEST(Vit, DropPathIsReproducibleAndNeedsAKey) {
   VitConfig config = small();
   config.drop_path_rate = 0.5;

@@ -159,6 +159,22 @@ inline void expect_teacher_follows(const MakeMethod& make, int64_t locals = 0) {
   EXPECT_GT(followed, 20);
 }
 
+/// With layer_decay 0.5 and two blocks: half the rate in the last block, a quarter in the first, an eighth in the patch embedding.
+template <class Method, class Config>
+void expect_layer_rates(Config config) {
+  config.layer_decay = 0.5;
+  const auto method = maker<Method>(config)(make_single_comm(), 0);
+  std::map<std::string, double> rates;
+  for (const auto& group : method->param_groups())
+    for (const auto& name : group.names) rates[name] = group.lr_scale;
+  EXPECT_DOUBLE_EQ(rates.at("student.backbone.norm.weight"), 1);
+  EXPECT_DOUBLE_EQ(rates.at("student.backbone.blocks.1.mlp.fc1.weight"), 0.5);
+  EXPECT_DOUBLE_EQ(rates.at("student.backbone.blocks.0.mlp.fc1.bias"), 0.25);
+  EXPECT_DOUBLE_EQ(rates.at("student.backbone.patch_embed.proj.weight"), 0.125);
+  for (const auto& [name, rate] : rates)
+    if (!name.starts_with("student.backbone.")) EXPECT_EQ(rate, 1) << name;
+}
+
 inline void expect_needs_two_views(const MakeMethod& make) {
   const auto method = make(make_single_comm(), 0);
   data::ViewBatch one = view_batch(1);

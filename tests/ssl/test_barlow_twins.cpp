@@ -39,5 +39,7 @@ TEST(BarlowTwins, PartsAndErrors) {
   expect_needs_two_views(kMake);
 }
 
+TEST(BarlowTwins, LayersHaveTheirRates) { expect_layer_rates<BarlowTwins>(config()); }
+
 }  // namespace
 }  // namespace eosin::ssl

@@ -34,5 +34,7 @@ TEST(Byol, PartsAndErrors) {
   expect_needs_two_views(kMake);
 }
 
+TEST(Byol, LayersHaveTheirRates) { expect_layer_rates<Byol>(config()); }
+
 }  // namespace
 }  // namespace eosin::ssl

@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "ssl/dinov2.h"
+#include "ssl/gram.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/methods.h"
 #include "tests/gradcheck.h"
@@ -97,6 +98,42 @@ TEST(Dinov2, GramAnchorsToACopyOfTheTeacherThatIsRefreshed) {
   }
   EXPECT_THAT(fresh, ElementsAre(false, false, true, false, true));
   EXPECT_EQ(snapshot(*make()).count("gram_teacher." + name), 0u);
+}
+
+/// The Gram teacher's tokens of undistorted crops of twice the size are brought to the student's grid; without any it sees the crops themselves.
+TEST(Dinov2, GramTeacherSeesUndistortedCrops) {
+  Dinov2Config c = config();
+  c.gram_weight = 2;
+  auto method = make(c);
+  data::ViewBatch views = batch(1);
+  const double plain = part_of(method->forward(views, at_step(0)), "gram");
+  for (int64_t v = 0; v < 2; ++v) views.undistorted_BCHW.push_back(at::randn({3, 3, 2 * kGlobalPx, 2 * kGlobalPx}, at::kDouble));
+  const double large = part_of(method->forward(views, at_step(0)), "gram");
+  EXPECT_NE(large, plain);
+
+  const at::NoGradGuard no_grad;
+  nn::Vit teacher(encoder().vit());
+  teacher->to(at::kDouble);
+  for (auto& item : teacher->named_parameters()) item.value().copy_(snapshot(*method).at("gram_teacher." + item.key()));
+  const Tensor tokens = teacher->patch_tokens(teacher->forward_tokens(at::cat(views.undistorted_BCHW)));
+  const Tensor grid = at::upsample_bicubic2d(tokens.transpose(1, 2).reshape({6, 12, 6, 6}), {3, 3}, false).flatten(2).transpose(1, 2);
+  views.masks_BN = at::zeros({6, kPatches}, at::kBool);  // the student sees what a plain pass does
+  const Tensor student = teacher->patch_tokens(teacher->forward_tokens(at::cat({views.views_BCHW[0], views.views_BCHW[1]})));
+  EXPECT_NEAR(part_of(method->forward(views, at_step(0)), "gram"), 2 * gram_loss(student, grid).item<double>(), 1e-10);
+}
+
+TEST(Dinov2, PlainHeadsHavePrototypesOfFreeLength) {
+  Dinov2Config c = config();
+  c.plain_heads = true, c.separate_heads = true;
+  auto method = make(c);
+  const TensorMap state = snapshot(*method);
+  for (const std::string head : {"dino_head", "ibot_head"}) {
+    EXPECT_EQ(state.at("student." + head + ".last_layer.weight").sizes(), (std::vector<int64_t>{17, 7}));
+    EXPECT_EQ(state.count("student." + head + ".last_layer.weight_v"), 0u);
+  }
+  optim::AdamW adamw({}, method->param_groups());
+  step(*method, adamw, 0, batch(1));
+  EXPECT_FALSE(snapshot(*method).at("student.dino_head.last_layer.weight").equal(state.at("student.dino_head.last_layer.weight")));
 }
 
 TEST(Dinov2, TeacherGetsNoGradientAndStartsAsTheStudent) {
@@ -272,6 +309,9 @@ TEST(Dinov2, BadStartsAreNamed) {
   c = {};
   c.mask_probability = 0;
   EXPECT_THAT(problems_of(c), HasSubstr("set ibot_weight to 0"));
+  c = {};
+  c.separate_heads = true, c.ibot_weight = 0;
+  EXPECT_THAT(problems_of(c), HasSubstr("separate_heads: the patches' own head would learn nothing"));
   EXPECT_EQ(problems_of({}), "");
 
   config::Choice method(method_table(), "dinov2");
@@ -286,6 +326,54 @@ TEST(Dinov2, BadStartsAreNamed) {
   check_run(method, run, alike);
   EXPECT_THAT(alike.all, HasSubstr("dinov2 needs two global crops of one size"));
   EXPECT_THAT(alike.all, HasSubstr("method.mask_ratio: 0.5 of the 1 patches"));
+}
+
+TEST(Dinov2, BlocksThatDoNotFitEachOtherAreNamed) {
+  config::Choice method(method_table(), "dinov2");
+  auto& c = dynamic_cast<config::ConfigOf<Dinov2Config>&>(method.config()).value;
+  const auto problems = [&](const RunShape& run) {
+    Collected all;
+    check_run(method, run, all);
+    return all.all;
+  };
+  RunShape run{16, {96, 96, 48}, 300, 96, 2};
+  c.patch_sizes = {8, 16};
+  EXPECT_EQ(problems(run), "");
+  c.patch_sizes = {8, 32};
+  EXPECT_THAT(problems(run), HasSubstr("method.patch_sizes: a crop of 48 px is not a multiple of 32; nearest: 32 or 64"));
+  c.patch_sizes = {};
+  run.merges_tokens = true;
+  EXPECT_THAT(problems(run), HasSubstr("model.token_merge.method: dinov2 works on each patch token; need none"));
+  run.merges_tokens = false;
+  run.undistorted_px = 192;
+  EXPECT_THAT(problems(run), HasSubstr("data.crops.undistorted_size_px: only a Gram teacher looks at undistorted views"));
+  c.gram_weight = 2;
+  EXPECT_EQ(problems(run), "");
+  run.undistorted_px = 200;
+  EXPECT_THAT(problems(run), HasSubstr("200 px are not a multiple of the patch size 16; nearest: 192 or 208"));
+  run.undistorted_px = {};
+  c.reconstruction.weight = 1, c.reconstruction.mask_ratio = 0.98;
+  EXPECT_THAT(problems(run), HasSubstr("method.reconstruction.mask_ratio: 0.98 leaves none of 36 patches visible; need at most 0.972"));
+  c.reconstruction.weight = 0, c.koleo_weight = 0, run.batch = 1;
+  EXPECT_THAT(problems(run), HasSubstr("train.batch_size: a micro-step of 1 samples is too small for sinkhorn_knopp (need at least 2)"));
+  c.centering = "centering";
+  EXPECT_EQ(problems(run), "");
+}
+
+TEST(Methods, OthersTakeNoUndistortedViewsAndMergeWhereTheyUseClassTokensAlone) {
+  RunShape run{16, {96, 96}, 300, 96, 4};
+  run.undistorted_px = 192;
+  const auto problems = [&](const char* name) {
+    Collected all;
+    check_run(config::Choice(method_table(), name), run, all);
+    return all.all;
+  };
+  for (const char* name : {"dino", "ibot", "mae", "simclr", "msn"})
+    EXPECT_THAT(problems(name), HasSubstr(std::string("data.crops.undistorted_size_px: ") + name + " does not look at undistorted views")) << name;
+  run.undistorted_px = {};
+  run.merges_tokens = true;
+  for (const char* name : {"ibot", "mae"}) EXPECT_THAT(problems(name), HasSubstr("works on each patch token; need none")) << name;
+  for (const char* name : {"dino", "simclr", "byol", "vicreg"}) EXPECT_EQ(problems(name), "") << name;
 }
 
 }  // namespace

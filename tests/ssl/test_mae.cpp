@@ -80,6 +80,26 @@ TEST(Mae, GradientsOfTheWholeObjective) {
   expect_gradients([&] { return method->forward(views, at_step(0)).total; }, leaves, 2, 1e-5);
 }
 
+/// Uni4Eye's second branch: a decoder of its own, judged on the removed patches of the gradient map.
+TEST(Mae, GradientBranchIsASecondDecoder) {
+  MaeConfig c = config();
+  c.gradient_weight = 0.5;
+  auto method = make(c);
+  const train::Loss loss = method->forward(batch(1, 2, 1, 0), at_step(0));
+  EXPECT_NEAR(part_of(loss, "mae") + part_of(loss, "gradient"), loss.total.item<double>(), 1e-12);
+  EXPECT_EQ(part_of(loss, "mae"), part_of(make()->forward(batch(1, 2, 1, 0), at_step(0)), "mae"));
+  const TensorMap state = snapshot(*method);
+  EXPECT_FALSE(state.at("student.gradient_decoder.embed.weight").equal(state.at("student.decoder.embed.weight")));
+  EXPECT_EQ(snapshot(*make()).count("student.gradient_decoder.embed.weight"), 0u);
+
+  std::vector<std::pair<std::string, Tensor>> leaves;
+  for (const auto& item : method->named_parameters())
+    if (item.key().find("gradient_decoder") != std::string::npos && item.value().requires_grad()) leaves.emplace_back(item.key(), item.value());
+  const data::ViewBatch views = batch(2, 2, 1, 0);
+  expect_gradients([&] { return method->forward(views, at_step(0)).total; }, leaves, 2, 1e-5);
+  expect_resumes_bit_for_bit([&] { return make(c, 0.5); }, 1, 0);
+}
+
 TEST(Mae, TheEncoderSeesVisiblePatchesAlone) {
   MaeNet net(encoder().vit(), MaeDecoderShape{12, 8, 1, 2, 16, 5, 3, {3, 3}});
   net->init_weights(1);

@@ -49,5 +49,7 @@ TEST(MocoV3, PartsAndErrors) {
   expect_needs_two_views(kMake);
 }
 
+TEST(MocoV3, LayersHaveTheirRates) { expect_layer_rates<MocoV3>(config(false)); }
+
 }  // namespace
 }  // namespace eosin::ssl

@@ -76,5 +76,7 @@ TEST(Msn, PartsAddUpAndPrototypesDoNotDecay) {
   EXPECT_TRUE(found);
 }
 
+TEST(Msn, LayersHaveTheirRates) { expect_layer_rates<Msn>(config()); }
+
 }  // namespace
 }  // namespace eosin::ssl

@@ -63,5 +63,7 @@ TEST(Simclr, PartsNamesAndErrors) {
   EXPECT_EQ(state.values["encoder"]["vit"]["embed_dim"], 14);
 }
 
+TEST(Simclr, LayersHaveTheirRates) { expect_layer_rates<Simclr>(config()); }
+
 }  // namespace
 }  // namespace eosin::ssl

@@ -40,5 +40,7 @@ TEST(Vicreg, PartsAddUp) {
   expect_needs_two_views(kMake);
 }
 
+TEST(Vicreg, LayersHaveTheirRates) { expect_layer_rates<Vicreg>(config()); }
+
 }  // namespace
 }  // namespace eosin::ssl

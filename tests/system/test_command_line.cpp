@@ -71,15 +71,15 @@ TEST(CommandLine, RunFollowsTheVerbInTheConfig) {
 }
 
 TEST(CommandLine, EveryShippedConfigIsValid) {
-  int checked = 0;
+  std::vector<std::string> check = {"config", "check"};
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(EOSIN_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
     if (entry.path().parent_path().filename() == "stain") continue;  // references, not configs of a verb: tests/data/test_stain_use.cpp
-    const Outcome o = eosin({"config", "check", entry.path().string()});
-    EXPECT_EQ(o.code, 0) << entry.path() << "\n" << o.err;
-    ++checked;
+    check.push_back(entry.path().string());
   }
-  EXPECT_GT(checked, 0);
+  EXPECT_GT(check.size(), 50u);
+  const Outcome o = eosin(check);
+  EXPECT_EQ(o.code, 0) << o.err;
 }
 
 }  // namespace
