@@ -49,6 +49,7 @@ ViewBatch to_device(ViewBatch batch, c10::Device device) {
   }
   if (!std::all_of(batch.views_BCHW.begin(), batch.views_BCHW.end(), [&](const Tensor& v) { return is_ready(v, device); }))
     batch.views_BCHW = moved(batch.views_BCHW, device);
+  if (batch.labels_B.defined()) batch.labels_B = batch.labels_B.to(device);
   if (batch.masks_BN.defined()) batch.masks_BN = batch.masks_BN.to(device);
   return batch;
 }

@@ -5,6 +5,7 @@
 #include "core/tensor/gather.h"
 #include "ssl/collapse.h"
 #include "ssl/ema.h"
+#include "ssl/frozen_dinov2.h"
 #include "ssl/gram.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/kde.h"
@@ -20,6 +21,7 @@ namespace eosin::ssl {
 namespace {
 
 constexpr int64_t kGlobalCrops = 2;
+const std::string kFrozen = "frozen_teacher.";  // of the names of its weights, which no state holds
 constexpr double kDuplicate = 1e-4;  // nearer class tokens are those of one tile twice: KoLeo leaves them out
 
 /// The second half of the rows, then the first.
@@ -68,6 +70,7 @@ void Dinov2Config::visit(config::Visitor& v) {
   v("gram_refresh_steps", gram_refresh_steps, "steps between two copies of its teacher", Range{1, 1e12});
   v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
   v("patch_embed_lr_mult", patch_embed_lr_mult, "learning rate factor of the patch embedding", share);
+  v("frozen_teacher", frozen_teacher, "a run of dinov2 whose teacher makes the targets, to distil it into this student; empty: the student's average");
 }
 
 void Dinov2Config::validate(config::Problems& p) const {
@@ -76,7 +79,10 @@ void Dinov2Config::validate(config::Problems& p) const {
   if (!separate_heads && (ibot_n_prototypes || ibot_hidden_dim || ibot_bottleneck_dim))
     p.add("separate_heads",
           "the sizes of the patches' head are given (ibot_*), but patches share the class tokens' head; set it to true or leave them out");
-  if (ibot_weight > 0 && mask_probability == 0) p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
+  if (!frozen_teacher.empty() && mask_probability > 0)
+    p.add("mask_probability", fmt::format("{} beside a frozen teacher, whose student sees whole crops (need 0)", mask_probability));
+  if (!frozen_teacher.empty() && gram_weight > 0) p.add("gram_weight", "the teacher is frozen and needs no anchor; set it to 0");
+  if (ibot_weight > 0 && mask_probability == 0 && frozen_teacher.empty()) p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
   if (dino_weight == 0 && ibot_weight == 0) p.add("dino_weight", "dino_weight and ibot_weight are both 0: nothing is learnt");
 }
 
@@ -123,6 +129,10 @@ Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t see
     gram_teacher_ = register_module("gram_teacher", nn::Vit(encoder_.vit()));
     for (Tensor& p : gram_teacher_->parameters()) p.set_requires_grad(false);
   }
+  if (!config_.frozen_teacher.empty()) {
+    frozen_ = std::make_shared<FrozenDinov2>(load_frozen_dinov2(config_.frozen_teacher, config_, encoder_));
+    register_module("frozen_teacher", frozen_->net.ptr());  // so that it moves with the objective
+  }
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
   copy_student_to_teacher();
@@ -146,7 +156,15 @@ double Dinov2::momentum(const train::Progress& progress) const {
   return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);
 }
 
+Dinov2Net& Dinov2::target_net() { return frozen_ ? frozen_->net : teacher_; }
+
+/// The patches of the global crops that the loss is over.
 PatchMasks Dinov2::masks(const data::ViewBatch& batch) const {
+  if (frozen_) {
+    const Tensor& view = batch.views_BCHW.front();
+    const int64_t patches = grid_of(view, encoder_.vit()).count();
+    return patch_masks(at::ones({kGlobalCrops * view.size(0), patches}, view.options().dtype(at::kBool)));
+  }
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
   const RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position), 0, RandomOp::kMask);
@@ -164,11 +182,12 @@ SoftTargets Dinov2::targets(DinoHead& head, const Tensor& tokens_ND, std::option
 
 Dinov2::Targets Dinov2::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
-  nn::Vit& backbone = teacher_->backbone;
-  const Tensor tokens = backbone->forward_tokens(global_BCHW);
+  Dinov2Net& net = target_net();
+  nn::Vit& backbone = net->backbone;
+  const Tensor tokens = backbone->forward_tokens(frozen_ ? frozen_->view.images(global_BCHW) : global_BCHW);
   Targets out;
-  out.cls = targets(teacher_->dino_head, swapped(backbone->class_tokens(tokens)), center_, progress);
-  if (config_.ibot_weight > 0) out.patches = targets(teacher_->patch_head(), masked_patches(backbone, tokens, masks), ibot_center_, progress);
+  out.cls = targets(net->dino_head, swapped(backbone->class_tokens(tokens)), center_, progress);
+  if (config_.ibot_weight > 0) out.patches = targets(net->patch_head(), masked_patches(backbone, tokens, masks), ibot_center_, progress);
   return out;
 }
 
@@ -206,15 +225,24 @@ Tensor Dinov2::gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW)
 }
 
 train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress& progress) {
+  Seen seen;
+  return forward(batch, progress, seen);
+}
+
+train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress& progress, Seen& seen) {
   const std::vector<Tensor> groups = masked_crop_groups(batch.views_BCHW, "dinov2");
   const PatchMasks masked = masks(batch);
   const Targets targets = teach(groups.front(), masked, progress);
 
   nn::Vit& backbone = student_->backbone;
-  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
-  const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
+  nn::VitPass pass = frozen_ ? nn::VitPass{} : masked_pass(masked, groups.size(), {});
+  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
+  const std::vector<Tensor> tokens = forward_tokens(backbone, groups, pass);
   const Tensor cls = class_tokens(backbone, tokens), points = student_->dino_head->project(cls), prototypes = student_->dino_head->prototypes();
-  const int64_t global_rows = groups.front().size(0), locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
+  const int64_t global_rows = groups.front().size(0);
+  const Tensor global_cls = cls.slice(0, 0, global_rows);
+  seen = {groups.front(), {global_cls, global_cls, backbone->patch_tokens(tokens.front()), grid_of(groups.front(), backbone->config()), {}}};
+  const int64_t locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
   const double weight = config_.dino_weight / static_cast<double>(kGlobalCrops + kGlobalCrops * locals);
   train::Loss loss;
   if (locals > 0) {
@@ -223,7 +251,7 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   }
   const Tensor global = points.slice(0, 0, global_rows);
   add_part(loss, "dino_global", dinov2_loss(global, prototypes, targets.cls, 1, 1, config_.student_temp) * (2 * weight));
-  add_regularisers(cls.slice(0, 0, global_rows), progress.log_step, loss);
+  add_regularisers(global_cls, progress.log_step, loss);
   if (config_.ibot_weight > 0) {
     DinoHead& head = student_->patch_head();
     const Tensor patches = head->project(masked_patches(backbone, tokens.front(), masked));
@@ -264,8 +292,21 @@ std::vector<std::string> Dinov2::batch_losses() const {
   return names;
 }
 
-State Dinov2::state() { return method_state(*this, encoder_); }
+State Dinov2::state() {
+  State state = method_state(*this, encoder_);
+  if (!frozen_) return state;
+  std::erase_if(state.tensors, [](const auto& item) { return item.first.starts_with(kFrozen); });
+  add_teachers(state, {frozen_->identity});
+  return state;
+}
 
-void Dinov2::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
+void Dinov2::load_state(const State& state) {
+  TensorMap tensors = state.tensors;
+  if (frozen_) {
+    check_teachers(state, {frozen_->identity}, "dinov2");
+    for (const auto& [name, tensor] : nn::named_weights(*frozen_->net)) tensors.emplace(kFrozen + name, tensor);
+  }
+  nn::load_weights(*this, tensors);
+}
 
 }  // namespace eosin::ssl

@@ -4,9 +4,12 @@
 #include "core/nn/encoder.h"
 #include "ssl/barlow_twins.h"
 #include "ssl/byol.h"
+#include "ssl/classify.h"
 #include "ssl/dino.h"
 #include "ssl/dinov2.h"
 #include "ssl/distill.h"
+#include "ssl/distill_logits.h"
+#include "ssl/gpfm.h"
 #include "ssl/ibot.h"
 #include "ssl/mae.h"
 #include "ssl/moco_v3.h"
@@ -24,7 +27,7 @@ namespace {
 struct Method {
   config::ConfigRow row;
   std::function<std::unique_ptr<ViewObjective>(const config::Choice&, const Ingredients&)> make;
-  std::function<void(const config::Choice&, const RunShape&, config::Problems&)> check;
+  void (*check)(const config::Choice&, const RunShape&, config::Problems&);
 };
 
 template <class Config>
@@ -55,6 +58,16 @@ std::unique_ptr<ViewObjective> make(const config::Choice& method, const Ingredie
   return started(std::make_unique<Objective>(method.as<Config>(), encoder_spec(with), with.seed, with.comm), with);
 }
 
+/// The same of one that learns from labels.
+template <class Objective, class Config>
+std::unique_ptr<ViewObjective> make_labelled(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Objective>(method.as<Config>(), encoder_spec(with), with.classes, with.seed, with.comm), with);
+}
+
+std::unique_ptr<ViewObjective> make_distill(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Distill>(method.as<DistillConfig>(), encoder_spec(with), with.seed, with.comm, with.store.get()), with);
+}
+
 std::unique_ptr<ViewObjective> make_mae(const config::Choice& method, const Ingredients& with) {
   return started(std::make_unique<Mae>(method.as<MaeConfig>(), encoder_spec(with), with.seed), with);
 }
@@ -64,16 +77,16 @@ void need_two_global_crops(const config::Choice& method, const RunShape& run, co
     problems.add("method.name", method.name() + " needs two global crops of one size");
 }
 
-void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems) {
-  if (steps > run.steps) problems.add("method.warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
+void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems, const std::string& block = "method.") {
+  if (steps > run.steps) problems.add(block + "warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
 }
 
 /// `masked` crops with at most `ratio` of their patches: at least one patch must come of it.
-void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems) {
+void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems, const std::string& block = "method.") {
   if (!wanted || run.crop_sizes.empty()) return;
   const int64_t side = run.crop_sizes[0] / run.patch_size, patches = side * side;
   if (static_cast<double>(patches) * ratio < 1)
-    problems.add("method.mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
+    problems.add(block + "mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
                                                   patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
 }
 
@@ -89,17 +102,47 @@ void check_ibot(const config::Choice& method, const RunShape& run, config::Probl
   check_masks(config.mask_ratio[1], config.patch_weight > 0, run, problems);
 }
 
-void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
-  const auto& config = method.as<Dinov2Config>();
-  check_warmup(config.warmup_teacher_temp_steps, run, problems);
-  need_two_global_crops(method, run, problems);
-  check_masks(config.mask_ratio[1], config.ibot_weight > 0, run, problems);
+void check_dinov2_block(const Dinov2Config& config, const std::string& block, const RunShape& run, config::Problems& problems) {
+  check_warmup(config.warmup_teacher_temp_steps, run, problems, block);
+  check_masks(config.mask_ratio[1], config.ibot_weight > 0 && config.mask_probability > 0, run, problems, block);
+  if (!config.frozen_teacher.empty() && run.drop_path_rate > 0)
+    problems.add("model.drop_path_rate", fmt::format("{} beside a frozen teacher, whose student is whole (need 0)", run.drop_path_rate));
+  if (!config.frozen_teacher.empty() && !run.crop_sizes.empty() && run.crop_sizes[0] != run.image_size_px)
+    problems.add("data.crops.global_size_px", fmt::format("{} beside a frozen teacher, whose patches are compared at the model's image size (need {})",
+                                                          run.crop_sizes[0], run.image_size_px));
   if (config.gram_weight > 0 && config.gram_start_step >= run.steps)
-    problems.add("method.gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
+    problems.add(block + "gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
   if (const int64_t least = config.least_batch(); run.batch < least)
     problems.add("train.batch_size",
                  fmt::format("a micro-step of {} samples is too small for {} (need at least {}); raise it, or set its weight to 0", run.batch,
                              config.koleo_weight > 0 ? "koleo" : "kde", least));
+}
+
+void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  need_two_global_crops(method, run, problems);
+  check_dinov2_block(method.as<Dinov2Config>(), "method.", run, problems);
+}
+
+void check_gpfm(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<GpfmConfig>();
+  need_two_global_crops(method, run, problems);
+  check_dinov2_block(config.dinov2, "method.dinov2.", run, problems);
+  if (!config.dinov2.frozen_teacher.empty())
+    problems.add("method.dinov2.frozen_teacher", "gpfm's student teaches itself beside its experts; leave it out, or choose method=dinov2");
+  if (!config.experts.cached_features.empty())
+    problems.add("method.experts.cached_features", "experts see the crops that the student sees, and caches hold whole tiles; leave it out");
+}
+
+void check_distill(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<DistillConfig>();
+  bool cached = false;
+  for (size_t i = 0; i < config.cached_features.size(); ++i) cached |= config.is_cached(i);
+  if (cached && !config.fixed_targets && !run.view_changes.empty())
+    problems.add("method.cached_features",
+                 fmt::format("the features are of whole tiles, and views differ from them by {} of data.crops; turn these off, run the teacher, or "
+                             "set method.fixed_targets=true",
+                             fmt::join(run.view_changes, ", ")));
+  if (config.fixed_targets && !cached) problems.add("method.fixed_targets", "is for cached features, and there are none; leave it out");
 }
 
 void check_mae(const config::Choice& method, const RunShape& run, config::Problems& problems) {
@@ -137,6 +180,11 @@ void check_msn(const config::Choice& method, const RunShape& run, config::Proble
   need_two_global_crops(method, run, problems);
 }
 
+void check_labels(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.labels.empty())
+    problems.add("data.labels.column", method.name() + " learns from labels; name the column that holds them, as data.labels.column=class");
+}
+
 const std::vector<Method>& methods() {
   static const std::vector<Method> rows = {
       {{"dino", "self-distillation between crops with a centred teacher", "Caron 2021, arXiv:2104.14294", defaults<DinoConfig>},
@@ -153,8 +201,16 @@ const std::vector<Method>& methods() {
        make<Simclr, SimclrConfig>,
        check_pair},
       {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>},
-       make<Distill, DistillConfig>,
-       [](const config::Choice&, const RunShape&, config::Problems&) {}},
+       make_distill,
+       check_distill},
+      {{"gpfm", "dinov2, and the features of frozen experts", "Ma 2024, arXiv:2407.18449", defaults<GpfmConfig>}, make<Gpfm, GpfmConfig>, check_gpfm},
+      {{"distill_logits", "a classifier's logits: Hinton's soft labels, DeiT's token", "Touvron 2021, arXiv:2012.12877",
+        defaults<DistillLogitsConfig>},
+       make_labelled<DistillLogits, DistillLogitsConfig>,
+       check_labels},
+      {{"classify", "supervised training, fine-tuning or a linear head on labels", "Touvron 2021, arXiv:2012.12877", defaults<ClassifyConfig>},
+       make_labelled<Classify, ClassifyConfig>,
+       check_labels},
       {{"byol", "predicts the moving average's embedding of another view", "Grill 2020, arXiv:2006.07733", defaults<ByolConfig>},
        make<Byol, ByolConfig>,
        check_pair},
@@ -204,7 +260,10 @@ void check_run(const config::Choice& method, const RunShape& run, config::Proble
     problems.add("model.patch_size", fmt::format("a crop of {} px is not a multiple of the patch size {}; nearest crop sizes: {} or {}", size,
                                                  run.patch_size, smaller, (size / run.patch_size + 1) * run.patch_size));
   }
-  find(method).check(method, run, problems);
+  const Method& row = find(method);
+  row.check(method, run, problems);
+  if (!run.labels.empty() && row.check != check_labels)
+    problems.add("data.labels.column", method.name() + " learns without labels; leave data.labels out");
 }
 
 }  // namespace eosin::ssl

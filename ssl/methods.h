@@ -5,6 +5,7 @@
 #include "core/nn/encoder_spec.h"
 #include "core/tensor/comm.h"
 #include "data/batch.h"
+#include "data/labelled_source.h"
 #include "train/objective.h"
 
 #include <memory>
@@ -20,6 +21,8 @@ struct Ingredients {
   std::vector<double> mean, std;  // of the views, so that the encoder's users normalise alike
   uint64_t seed = 0;
   std::shared_ptr<Comm> comm;
+  data::ClassList classes;                       // of the labels; empty: there are none
+  std::shared_ptr<const data::TileStore> store;  // that batches number their tiles in; null: they are not of one store
 };
 
 const std::vector<config::ConfigRow>& method_table();
@@ -33,9 +36,12 @@ struct RunShape {
   int64_t steps = 0;
   int64_t image_size_px = 224;
   int64_t batch = 64;  // samples of a micro-step, over all ranks
+  std::string labels;  // the column of the classes; empty: none is given
+  std::vector<std::string> view_changes;  // data::changes_of the views
+  double drop_path_rate = 0;
 };
 /// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, a warm-up longer than the run, a batch too
-/// small for a regulariser, masks that leave nothing.
+/// small for a regulariser, masks that leave nothing, labels that are missing or that nothing reads.
 /// Keys are dotted from the top of the config.
 void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems);
 
