@@ -122,7 +122,7 @@ void Dinov2NetImpl::init_weights(uint64_t seed) {
 
 Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  encoder_.vit().mask_token = true;
+  encoder_.vit().mask_token = config_.frozen_teacher.empty();  // beside a frozen teacher nothing is masked
   student_ = register_module("student", Dinov2Net(encoder_.vit(), config_));
   teacher_ = register_module("teacher", Dinov2Net(encoder_.vit(), config_));
   if (config_.gram_weight > 0) {

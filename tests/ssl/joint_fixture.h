@@ -49,8 +49,8 @@ inline data::ViewBatch share_of(const data::ViewBatch& batch, int rank, int rank
   const auto tiles = static_cast<int64_t>(batch.ids.size()) / ranks;
   for (Tensor& view : mine.views_BCHW) view = view.narrow(0, rank * tiles, tiles).contiguous();
   mine.ids.resize(static_cast<size_t>(tiles));
-  mine.labels_B = mine.labels_B.narrow(0, rank * tiles, tiles);
-  mine.tiles.assign(batch.tiles.begin() + rank * tiles, batch.tiles.begin() + (rank + 1) * tiles);
+  if (mine.labels_B.defined()) mine.labels_B = mine.labels_B.narrow(0, rank * tiles, tiles);
+  if (!mine.tiles.empty()) mine.tiles.assign(batch.tiles.begin() + rank * tiles, batch.tiles.begin() + (rank + 1) * tiles);
   mine.first_position += rank * tiles;
   return mine;
 }

@@ -1,3 +1,4 @@
+#include "core/nn/vit.h"
 #include "data/feature_layout.h"
 #include "ssl/distill.h"
 #include "ssl/methods.h"
@@ -76,7 +77,7 @@ TEST_F(DistillTest, TeachersSeeTheSamePictureInTheirOwnTerms) {
   const Tensor pixels = view * column(student.std) + column(student.mean);
   const Tensor images = at::_upsample_bicubic2d_aa((pixels - column(own.mean)) / column(own.std), {10, 10}, false);
   const ClsAndPatches seen = teacher.see(view);
-  const Tensor tokens = teacher.encoder.model->forward_tokens(images);
+  const Tensor tokens = nn::as_vit(teacher.encoder.model)->forward_tokens(images);
   EXPECT_TRUE(seen.cls_BD.allclose(tokens.select(1, 0), 1e-9, 1e-10));
   EXPECT_TRUE(seen.patches_BND.allclose(tokens.slice(1, 1), 1e-9, 1e-10));
   EXPECT_EQ(seen.grid.count(), 4);
@@ -165,7 +166,7 @@ TEST_F(CachedDistillTest, ACachedTeacherAnswersForTheTilesAndIsNotKept) {
   const data::TileStore store(folder / "tiles");
   cache(nn::load_encoder(folder / "narrow").weights_hash);
   DistillTeacher teacher = load_teacher(cached(), 0, small_encoder(), &store);
-  EXPECT_TRUE(teacher.encoder.model.is_empty());
+  EXPECT_EQ(teacher.encoder.model, nullptr);
   const Tensor seen = teacher.see(at::zeros({4, 3, 15, 15}, at::kDouble), {5, 2}).cls_BD;  // two views of two tiles
   EXPECT_EQ(seen.sizes().vec(), (std::vector<int64_t>{4, 8}));
   EXPECT_EQ(seen.select(1, 0).equal(at::tensor({5.0, 2.0, 5.0, 2.0}, at::kDouble)), true);
@@ -207,7 +208,7 @@ TEST_F(CachedDistillTest, ContradictionsAreNamedBeforeAnythingIsRead) {
   EXPECT_THAT(count.all, HasSubstr("cached_features: 2 folders for 1 teachers"));
 
   config::Choice method(method_table(), "distill");
-  const_cast<DistillConfig&>(method.as<DistillConfig>()) = cached();
+  dynamic_cast<config::ConfigOf<DistillConfig>&>(method.config()).value = cached();
   RunShape run;
   run.view_changes = {"global", "flip"};
   Collected views, whole;
@@ -238,7 +239,7 @@ TEST_F(DistillTest, ListsThatDoNotFitTheTeachers) {
 TEST_F(DistillTest, AnImageSizeThatATeacherCannotTake) {
   DistillConfig c = config();
   c.image_sizes_px = {12};
-  EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Config), HasSubstr("12 is not a multiple of the patch size 5"));
+  EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Config), HasSubstr("12 is not a multiple of 5, as the teacher needs"));
   c.teachers = {folder / "nobody"};
   EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Io), HasSubstr("no such file or folder"));
 }

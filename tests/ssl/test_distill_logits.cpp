@@ -1,6 +1,7 @@
 #include "ssl/distill_logits.h"
 
 #include "core/nn/encoder.h"
+#include "core/nn/vit.h"
 #include "core/nn/weights.h"
 #include "ssl/classify.h"
 #include "tests/ssl/joint_fixture.h"
@@ -69,7 +70,7 @@ TEST_F(DistillLogitsTest, TheLossIsThatOfTheTwoTokensAndTheTeacher) {
   teacher.encoder.model->to(at::kDouble), teacher.head->to(at::kDouble);
   const Tensor views = at::cat(batch.views_BCHW), labels = batch.labels_B.repeat({2});
   const TeacherView view(teacher.encoder.spec, {}, small_encoder(), "test");
-  ClassifierNet student(with_distillation_token(small_encoder()).vit, 3, true);
+  ClassifierNet student(with_distillation_token(small_encoder()).model, 3, true, make_single_comm());
   student->to(at::kDouble);
   TensorMap weights;
   for (const auto& [name, t] : snapshot(*method)) weights.emplace(name.substr(8), t);
@@ -88,7 +89,7 @@ TEST_F(DistillLogitsTest, ADistilledRunIsATeacherWhoseHeadsAreAveraged) {
   EXPECT_EQ(again.classes, kClasses.names);
   ASSERT_FALSE(again.head_dist.is_empty());
   again.encoder.model->to(at::kDouble), again.head->to(at::kDouble), again.head_dist->to(at::kDouble);
-  const Tensor images = view_batch(3).views_BCHW[0], tokens = again.encoder.model->forward_tokens(images);
+  const Tensor images = view_batch(3).views_BCHW[0], tokens = nn::as_vit(again.encoder.model)->forward_tokens(images);
   const Tensor wanted = (again.head(tokens.select(1, 0)) + again.head_dist(tokens.select(1, 1))) / 2;
   EXPECT_TRUE(again.logits(images).allclose(wanted, 1e-9, 1e-10));
   EXPECT_EQ(nn::load_encoder(folder / "deit").spec.vit().pos_prefix(), 2);

@@ -22,7 +22,7 @@ class GpfmTest : public testing::Test {
   void write(const std::string& name, int64_t width, uint64_t seed) {
     nn::EncoderSpec spec = small_encoder();
     spec.vit().img_size = {10, 10}, spec.vit().embed_dim = width;
-    nn::Vit vit(spec.vit);
+    nn::Vit vit(spec.vit());
     vit->init_weights(seed);
     nn::write_encoder(folder / name, spec, nn::named_weights(*vit));
   }
@@ -76,7 +76,7 @@ TEST_F(GpfmTest, ExpertsSeeWholeCropsAndTheStudentMaskedOnes) {
   EXPECT_NE(term(batch), masked);
   DistillTeacher expert = load_teacher(c.experts, 1, small_encoder());
   expert.encoder.model->to(at::kDouble);
-  nn::Vit student = method.student_backbone();
+  auto& student = dynamic_cast<nn::VitImpl&>(method.student_backbone());
   nn::VitPass pass;
   pass.masks_BN = {batch.masks_BN};
   const Tensor global = at::cat({batch.views_BCHW[0], batch.views_BCHW[1]});
@@ -86,7 +86,7 @@ TEST_F(GpfmTest, ExpertsSeeWholeCropsAndTheStudentMaskedOnes) {
   for (const auto& [name, t] : method.state().tensors)
     if (name.starts_with("expert_heads.")) weights.emplace(name.substr(13), t);
   nn::load_weights(*heads, weights);
-  const Tensor head = heads->each[1](student->class_tokens(student->forward_tokens(global, pass)));
+  const Tensor head = heads->each[1](student.class_tokens(student.forward_tokens(global, pass)));
   EXPECT_NEAR(term(batch), 0.5 * (1 - at::cosine_similarity(head, expert.see(global).cls_BD, 1, 1e-8).mean().item<double>()), 1e-10);
 }
 
