@@ -55,6 +55,27 @@ TEST(CachedFeatures, ATileThatWasNotReadHasNone) {
   EXPECT_THAT(message_of([&] { cache.rows({3, 4}); }, ErrorKind::Data), HasSubstr("no feature of tile 4"));
 }
 
+TEST(CachedFeatures, PicturesAreFoundByTheirIds) {
+  const TemporaryFolder folder;
+  const StoreSettings settings = test_settings();
+  TileStoreWriter writer(folder / "tiles", settings, {"A"});
+  SlidePart part = writer.begin("A");
+  TextColumns columns;
+  for (size_t t = 0; t < 4; ++t) {
+    TileRow row = test_tile(0, t);
+    row.x = row.y = 0;
+    part.append(row, test_record(0, t, settings.codec));
+    columns["id"].push_back("picture " + std::to_string(t));
+  }
+  writer.finish(std::move(part), test_slide("A"), columns);
+  writer.close();
+  const TileStore store(folder / "tiles");
+  write_cache(store, folder / "cache", 1);
+  const CachedFeatures cache(store, folder / "cache");
+  EXPECT_TRUE(cache.rows({3, 0, 2}).select(1, 0).equal(at::tensor({3.0f, 0.0f, 2.0f})));
+  EXPECT_THAT(message_of([&] { cache.rows({1}); }, ErrorKind::Data), HasSubstr("no feature of tile 1"));
+}
+
 TEST(CachedFeatures, FeaturesOfOtherTilesAreRefused) {
   const TemporaryFolder folder;
   write_store(folder / "tiles", {3, 5, 2});

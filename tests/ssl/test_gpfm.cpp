@@ -69,7 +69,7 @@ TEST_F(GpfmTest, ExpertsSeeWholeCropsAndTheStudentMaskedOnes) {
   const auto term = [&](const data::ViewBatch& b) {
     for (const auto& [name, value] : method.forward(b, at_step(0)).parts)
       if (name == "expert1_cls") return value.item<double>();
-    return NAN;
+    return std::nan("");
   };
   const double masked = term(batch);
   batch.masks_BN = batch.masks_BN.logical_not();
