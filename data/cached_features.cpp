@@ -30,15 +30,16 @@ CachedFeatures::CachedFeatures(const TileStore& store, const std::string& folder
   std::vector<Tensor> parts;
   int64_t first = 0;
   for (const FeatureFile& file : feature_files(store, folder)) {
-    EOSIN_CHECK(std::filesystem::exists(file.path), Data, "[{}] is missing; embed the store with that teacher (eosin embed out={})", file.path, folder);
+    EOSIN_CHECK(std::filesystem::exists(file.path), Data, "[{}] is missing; embed the store with that teacher (eosin embed out={})", file.path,
+                folder);
     const SlideFeatures found = read_features(file.path);
     EOSIN_CHECK(found.meta.tiles_crc32c == tiles_checksum(store, file.indices) && found.ids.empty() == file.ids.empty(), Data,
                 "[{}] holds features of other tiles than the store's; embed this store", file.path);
     if (parts.empty()) weights_sha256_ = found.meta.weights_sha256, transform_ = found.meta.transform;
     EOSIN_CHECK(found.meta.weights_sha256 == weights_sha256_ && found.meta.transform == transform_, Data,
                 "[{}] holds features of other weights or another transform than the files before it", file.path);
-    EOSIN_CHECK(parts.empty() || found.features_ND.size(1) == parts[0].size(1), Data, "[{}] holds features of width {} (need {}, as the files before it)",
-                file.path, found.features_ND.size(1), parts[0].size(1));
+    EOSIN_CHECK(parts.empty() || found.features_ND.size(1) == parts[0].size(1), Data,
+                "[{}] holds features of width {} (need {}, as the files before it)", file.path, found.features_ND.size(1), parts[0].size(1));
     place_rows(file, found, tile_coords(store, file.indices), first, row_of_);
     parts.push_back(found.features_ND);
     first += found.features_ND.size(0);
@@ -50,8 +51,8 @@ Tensor CachedFeatures::rows(const std::vector<int64_t>& tiles) const {
   std::vector<int64_t> rows;
   for (const int64_t tile : tiles) {
     rows.push_back(row_of_.at(static_cast<size_t>(tile)));
-    EOSIN_CHECK(rows.back() >= 0, Data, "[{}] has no feature of tile {}, which could not be read when the store was embedded; embed it again", folder_,
-                tile);
+    EOSIN_CHECK(rows.back() >= 0, Data, "[{}] has no feature of tile {}, which could not be read when the store was embedded; embed it again",
+                folder_, tile);
   }
   return features_ND_.index_select(0, at::tensor(rows, at::kLong));
 }

@@ -26,10 +26,12 @@ bool done_before(const data::FeatureFile& job, const Extractor& extractor, const
   EOSIN_CHECK(old.meta.weights_sha256 == extractor.weights_sha256 && old.meta.transform == extractor.transform, Config,
               "[embed] {} holds features of another encoder or transform (got '{}', {}; need '{}', {}); choose another folder for out", job.path,
               old.meta.encoder, old.meta.transform, extractor.name, extractor.transform);
-  return old.meta.tiles_crc32c == data::tiles_checksum(store, job.indices) && old.ids == job.ids && old.coords_N2.equal(data::tile_coords(store, job.indices));
+  return old.meta.tiles_crc32c == data::tiles_checksum(store, job.indices) && old.ids == job.ids &&
+         old.coords_N2.equal(data::tile_coords(store, job.indices));
 }
 
-void write(const data::FeatureFile& job, const TileFeatures& made, const Extractor& extractor, const data::TileStore& store, const ExtractionOptions& options) {
+void write(const data::FeatureFile& job, const TileFeatures& made, const Extractor& extractor, const data::TileStore& store,
+           const ExtractionOptions& options) {
   data::SlideFeatures file;
   file.meta = job.meta;
   file.meta.savetodir = fs::path(job.path).parent_path().string();

@@ -13,10 +13,10 @@ bool are_shares(const Tensor& labels) { return labels.dim() == 2; }
 }  // namespace
 
 Tensor classification_loss(const Tensor& logits_NC, const Tensor& labels, double label_smoothing, const Tensor& weight_C) {
-  EOSIN_CHECK(logits_NC.dim() == 2 && (are_shares(labels) ? labels.sizes() == logits_NC.sizes() : labels.dim() == 1) &&
-                  labels.size(0) == logits_NC.size(0),
-              Shape, "[classification_loss] logits of [{}] and labels of [{}] (need [N, C] and N, or twice [N, C])",
-              fmt::join(logits_NC.sizes().vec(), ", "), fmt::join(labels.sizes().vec(), ", "));
+  EOSIN_CHECK(
+      logits_NC.dim() == 2 && (are_shares(labels) ? labels.sizes() == logits_NC.sizes() : labels.dim() == 1) && labels.size(0) == logits_NC.size(0),
+      Shape, "[classification_loss] logits of [{}] and labels of [{}] (need [N, C] and N, or twice [N, C])", fmt::join(logits_NC.sizes().vec(), ", "),
+      fmt::join(labels.sizes().vec(), ", "));
   const FullPrecision full;
   const Tensor logits = at_least_float(logits_NC);
   const Tensor targets = are_shares(labels) ? labels.to(logits.scalar_type()) : labels;

@@ -19,8 +19,8 @@ void ClassifyConfig::visit(config::Visitor& v) {
   v("freeze_backbone", freeze_backbone, "train the linear head alone");
   v("label_smoothing", label_smoothing, "share of a label that is spread over all classes", Range{0, 1, config::kOpenHigh});
   v("balance", balance, "classes weigh as their number of tiles to the power of minus this: 0 alike, 1 by inverse frequency", Range{0, 1});
-  v("class_weights", class_weights, "weights of the classes in the order of their names; empty: as balance says",
-    Range{0, 1e6, config::kOpenLow}, config::Length{0, 65536});
+  v("class_weights", class_weights, "weights of the classes in the order of their names; empty: as balance says", Range{0, 1e6, config::kOpenLow},
+    config::Length{0, 65536});
   mix.visit(v);
   v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
 }

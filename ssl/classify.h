@@ -46,8 +46,7 @@ Tensor class_weights(const ClassifyConfig& config, const data::ClassList& classe
 /// Checked  tests/ssl/test_classify.cpp: two ranks equal one process, resume, a frozen encoder.
 class Classify final : public train::Objective<data::ViewBatch> {
  public:
-  Classify(const ClassifyConfig& config, nn::EncoderSpec encoder, data::ClassList classes, uint64_t seed,
-    const std::shared_ptr<Comm>& comm);
+  Classify(const ClassifyConfig& config, nn::EncoderSpec encoder, data::ClassList classes, uint64_t seed, const std::shared_ptr<Comm>& comm);
 
   nn::Backbone& student_backbone() { return *student_->backbone; }
 

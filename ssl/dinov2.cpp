@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kGlobalCrops = 2;
 const std::string kFrozen = "frozen_teacher.";  // of the names of its weights, which no state holds
-constexpr double kDuplicate = 1e-4;  // nearer class tokens are those of one tile twice: KoLeo leaves them out
+constexpr double kDuplicate = 1e-4;             // nearer class tokens are those of one tile twice: KoLeo leaves them out
 
 /// The second half of the rows, then the first.
 Tensor swapped(const Tensor& rows_ND) { return rows_ND.roll(rows_ND.size(0) / 2, 0); }
@@ -70,7 +70,8 @@ void Dinov2Config::visit(config::Visitor& v) {
   v("gram_refresh_steps", gram_refresh_steps, "steps between two copies of its teacher", Range{1, 1e12});
   v("layer_decay", layer_decay, "learning rate factor from a block to the one below; 1: the same everywhere", Range{0, 1, config::kOpenLow});
   v("patch_embed_lr_mult", patch_embed_lr_mult, "learning rate factor of the patch embedding", share);
-  v("frozen_teacher", frozen_teacher, "a run of dinov2 whose teacher makes the targets, to distil it into this student; empty: the student's average");
+  v("frozen_teacher", frozen_teacher,
+    "a run of dinov2 whose teacher makes the targets, to distil it into this student; empty: the student's average");
 }
 
 void Dinov2Config::validate(config::Problems& p) const {
@@ -82,7 +83,8 @@ void Dinov2Config::validate(config::Problems& p) const {
   if (!frozen_teacher.empty() && mask_probability > 0)
     p.add("mask_probability", fmt::format("{} beside a frozen teacher, whose student sees whole crops (need 0)", mask_probability));
   if (!frozen_teacher.empty() && gram_weight > 0) p.add("gram_weight", "the teacher is frozen and needs no anchor; set it to 0");
-  if (ibot_weight > 0 && mask_probability == 0 && frozen_teacher.empty()) p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
+  if (ibot_weight > 0 && mask_probability == 0 && frozen_teacher.empty())
+    p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
   if (dino_weight == 0 && ibot_weight == 0) p.add("dino_weight", "dino_weight and ibot_weight are both 0: nothing is learnt");
 }
 

@@ -74,8 +74,8 @@ struct FrozenDinov2;
 ///                gram_start_step, when the term begins, and again every gram_refresh_steps
 /// When a step is logged also koleo_left_out (pairs of duplicates) and the collapse measures of the class targets.
 ///
-/// With `frozen_teacher`, a run of this method, that run's teacher makes the targets, heads included: the paper's distillation of a large model into a
-/// small one (section 5; H0-mini). The student sees whole crops, and ibot is over all patches of the global ones. The moving average of the student
+/// With `frozen_teacher`, a run of this method, that run's teacher makes the targets, heads included: the paper's distillation of a large model into
+/// a small one (section 5; H0-mini). The student sees whole crops, and ibot is over all patches of the global ones. The moving average of the student
 /// is kept beside it, for use; the frozen teacher's weights are not in the state, their hash is.
 ///
 /// The teacher is else the exponential moving average of the student, heads included. `centering` makes its targets: softmax of centred logits, the
@@ -103,8 +103,8 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   std::vector<train::ParamGroup> param_groups() override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override;
-  /// Tensors student.*, teacher.*, with centering center, ibot_center, with Gram anchoring gram_teacher.*; values "encoder": the EncoderSpec, "teachers":
-  /// the frozen one, if there is.
+  /// Tensors student.*, teacher.*, with centering center, ibot_center, with Gram anchoring gram_teacher.*; values "encoder": the EncoderSpec,
+  /// "teachers": the frozen one, if there is.
   State state() override;
   void load_state(const State& state) override;
 

@@ -71,8 +71,8 @@ std::shared_ptr<const data::CachedFeatures> cache_of(const std::string& path, co
   const bool own = transform.ends_with("pooling auto") && !(vit && vit->global_pool == "token_avg");
   const bool cls = transform.ends_with("pooling cls") && vit && vit->global_pool != "avg";
   EOSIN_CHECK(cache->dim() == teacher.width() && (own || cls), Data,
-              "[distill] {} holds features of width {} ({}), not the class tokens of {} (width {}); embed the store with pooling=cls", path, cache->dim(),
-              transform, teacher.path, teacher.width());
+              "[distill] {} holds features of width {} ({}), not the class tokens of {} (width {}); embed the store with pooling=cls", path,
+              cache->dim(), transform, teacher.path, teacher.width());
   EOSIN_CHECK(fixed_targets || (spec.crop_pct == 1 && transform.starts_with("resize ")), Config,
               "[method.cached_features] {} was made of other pictures than whole tiles ({}); set fixed_targets=true to take them all the same", path,
               transform);
@@ -99,7 +99,8 @@ void DistillConfig::visit(config::Visitor& v) {
     OneOf{{"raw", "unit", "phi_s"}}, Length{1, 16});
   v("phi_s_features", phi_s_features, "features of each teacher (eosin embed) that PHI-S is fitted on", Length{0, 16});
   v("cached_features", cached_features,
-    "features of each teacher (eosin embed, of data.store) that are read as its class tokens, so that it need not run; empty: it runs", Length{0, 16});
+    "features of each teacher (eosin embed, of data.store) that are read as its class tokens, so that it need not run; empty: it runs",
+    Length{0, 16});
   v("fixed_targets", fixed_targets, "take cached features of whole tiles as the targets of augmented views too");
   v("cosine_weight", cosine_weight, "share of the cosine in cosine_smooth_l1", Range{0, 1e3});
   v("smooth_l1_weight", smooth_l1_weight, "share of the smooth L1 distance in cosine_smooth_l1", Range{0, 1e3});
@@ -225,7 +226,8 @@ ExpertTerms Distill::compare(size_t teacher, const std::vector<Tensor>& groups_B
   std::vector<Tensor> cls, patch;
   for (size_t g = 0; g < groups_BCHW.size(); ++g) {
     const double share = static_cast<double>(groups_BCHW[g].size(0)) / static_cast<double>(rows);
-    const ExpertTerms terms = expert_loss(student_->heads->each[teacher], student[g], teachers_[teacher].see(groups_BCHW[g], tiles), teachers_[teacher].loss);
+    const ExpertTerms terms =
+        expert_loss(student_->heads->each[teacher], student[g], teachers_[teacher].see(groups_BCHW[g], tiles), teachers_[teacher].loss);
     cls.push_back(share * terms.cls);
     if (terms.patch.defined()) patch.push_back(share * terms.patch);
   }

@@ -37,7 +37,8 @@ void DistillLogitsConfig::visit(config::Visitor& v) {
   v("teacher_size_px", teacher_size_px, "side of its images; 0: the size that it was made for", Range{0, 4096});
   v("teacher_mean", teacher_mean, "its normalisation, R G B; none: as its file says", Range{0, 1}, Length{0, 3});
   v("teacher_std", teacher_std, "the same, standard deviations", Range{0, 100, config::kOpenLow}, Length{0, 3});
-  v("distillation_token", distillation_token, "a second token whose head follows the teacher (DeiT); else one head follows teacher and labels (Hinton)");
+  v("distillation_token", distillation_token,
+    "a second token whose head follows the teacher (DeiT); else one head follows teacher and labels (Hinton)");
   v("targets", targets, "hard: the teacher's first choice is a label; soft: its probabilities", OneOf{{"hard", "soft"}});
   v("alpha", alpha, "the teacher's share of the loss", Range{0, 1});
   v("temperature", temperature, "that soft probabilities are taken at", Range{0, 1e3, config::kOpenLow});
@@ -62,7 +63,8 @@ DistillLogits::DistillLogits(const DistillLogitsConfig& config, nn::EncoderSpec 
   teacher_ = nn::load_classifier(config_.teacher);
   for (Tensor& p : teacher_.encoder.model->parameters()) p.set_requires_grad(false);
   check_teacher_classes(teacher_, config_.teacher, classes_);
-  view_ = TeacherView(teacher_.encoder.spec, {config_.teacher_size_px, config_.teacher_mean, config_.teacher_std}, encoder_, "method.teacher_size_px");
+  view_ =
+      TeacherView(teacher_.encoder.spec, {config_.teacher_size_px, config_.teacher_mean, config_.teacher_std}, encoder_, "method.teacher_size_px");
   const auto parts = register_module("teacher", std::make_shared<torch::nn::Module>("teacher"));  // so that they move with the objective
   parts->register_module("backbone", teacher_.encoder.model);
   parts->register_module("head", teacher_.head);

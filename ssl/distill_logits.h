@@ -42,7 +42,7 @@ struct DistillLogitsConfig {
 class DistillLogits final : public train::Objective<data::ViewBatch> {
  public:
   DistillLogits(const DistillLogitsConfig& config, nn::EncoderSpec encoder, data::ClassList classes, uint64_t seed,
-    const std::shared_ptr<Comm>& comm);
+                const std::shared_ptr<Comm>& comm);
 
   nn::Backbone& student_backbone() { return *student_->backbone; }
 

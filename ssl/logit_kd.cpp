@@ -31,8 +31,7 @@ HintonKd hinton_kd_loss(const Tensor& student_BC, const Tensor& teacher_BC, cons
   return {(1 - alpha) * classification_loss(student_BC, labels, label_smoothing) + alpha * kd, kd};
 }
 
-Tensor deit_loss(const Tensor& class_BC, const Tensor& distillation_BC, const Tensor& teacher_BC, const Tensor& labels,
-                 const DeitOptions& options) {
+Tensor deit_loss(const Tensor& class_BC, const Tensor& distillation_BC, const Tensor& teacher_BC, const Tensor& labels, const DeitOptions& options) {
   EOSIN_CHECK(options.type == "hard" || options.type == "soft" || options.type == "none", Config,
               "[logit_kd] unknown distillation '{}' (need hard, soft or none)", options.type);
   const Tensor base = classification_loss(class_BC, labels, options.label_smoothing);

@@ -87,7 +87,7 @@ void check_masks(double ratio, bool wanted, const RunShape& run, config::Problem
   const int64_t side = run.crop_sizes[0] / run.patch_size, patches = side * side;
   if (static_cast<double>(patches) * ratio < 1)
     problems.add(block + "mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
-                                                  patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
+                                                   patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
 }
 
 void check_dino(const config::Choice& method, const RunShape& run, config::Problems& problems) {
@@ -108,8 +108,9 @@ void check_dinov2_block(const Dinov2Config& config, const std::string& block, co
   if (!config.frozen_teacher.empty() && run.drop_path_rate > 0)
     problems.add("model.drop_path_rate", fmt::format("{} beside a frozen teacher, whose student is whole (need 0)", run.drop_path_rate));
   if (!config.frozen_teacher.empty() && !run.crop_sizes.empty() && run.crop_sizes[0] != run.image_size_px)
-    problems.add("data.crops.global_size_px", fmt::format("{} beside a frozen teacher, whose patches are compared at the model's image size (need {})",
-                                                          run.crop_sizes[0], run.image_size_px));
+    problems.add("data.crops.global_size_px",
+                 fmt::format("{} beside a frozen teacher, whose patches are compared at the model's image size (need {})", run.crop_sizes[0],
+                             run.image_size_px));
   if (config.gram_weight > 0 && config.gram_start_step >= run.steps)
     problems.add(block + "gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
   if (const int64_t least = config.least_batch(); run.batch < least)
@@ -200,9 +201,7 @@ const std::vector<Method>& methods() {
       {{"simclr", "contrast between two views and all other images", "Chen 2020, arXiv:2002.05709", defaults<SimclrConfig>},
        make<Simclr, SimclrConfig>,
        check_pair},
-      {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>},
-       make_distill,
-       check_distill},
+      {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>}, make_distill, check_distill},
       {{"gpfm", "dinov2, and the features of frozen experts", "Ma 2024, arXiv:2407.18449", defaults<GpfmConfig>}, make<Gpfm, GpfmConfig>, check_gpfm},
       {{"distill_logits", "a classifier's logits: Hinton's soft labels, DeiT's token", "Touvron 2021, arXiv:2012.12877",
         defaults<DistillLogitsConfig>},

@@ -35,8 +35,8 @@ struct RunShape {
   std::vector<int64_t> crop_sizes;  // sides of all views, global crops first
   int64_t steps = 0;
   int64_t image_size_px = 224;
-  int64_t batch = 64;  // samples of a micro-step, over all ranks
-  std::string labels;  // the column of the classes; empty: none is given
+  int64_t batch = 64;                     // samples of a micro-step, over all ranks
+  std::string labels;                     // the column of the classes; empty: none is given
   std::vector<std::string> view_changes;  // data::changes_of the views
   double drop_path_rate = 0;
 };

@@ -44,7 +44,8 @@ Classifier load_classifier(const std::string& path, const EncoderSource& source)
   const auto* vit = std::get_if<VitConfig>(&model);
   classifier.head = linear_of(stored.heads, "head", feature_dim(model), path);
   EOSIN_CHECK(!classifier.head.is_empty(), Data,
-              "[classifier] {} holds an encoder without a classification head; train one with method.name=classify, or give weights with head.*", path);
+              "[classifier] {} holds an encoder without a classification head; train one with method.name=classify, or give weights with head.*",
+              path);
   classifier.head_dist = linear_of(stored.heads, "head_dist", token_dim(model), path);
   EOSIN_CHECK(classifier.head_dist.is_empty() || (vit && vit->reg_tokens > 0 && classifier.head_dist->weight.size(0) == classifier.n_classes()), Data,
               "[classifier] head_dist of {} needs a distillation token, and {} classes as its head has", path, classifier.n_classes());

@@ -61,7 +61,8 @@ TensorMap classification_heads(const TensorMap& tensors) {
   TensorMap heads;
   for (const char* part : {"weight", "bias"}) {
     for (const char* theirs : {"head", "classifier", "fc", "head.fc"})
-      if (const auto it = tensors.find(fmt::format("{}.{}", theirs, part)); it != tensors.end()) heads.emplace(std::string("head.") + part, it->second);
+      if (const auto it = tensors.find(fmt::format("{}.{}", theirs, part)); it != tensors.end())
+        heads.emplace(std::string("head.") + part, it->second);
     if (const auto it = tensors.find(std::string("head_dist.") + part); it != tensors.end()) heads.emplace(it->first, it->second);
   }
   return heads;

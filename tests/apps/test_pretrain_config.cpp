@@ -60,7 +60,8 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       {{"method=classify"}, "classify learns from labels; name the column that holds them, as data.labels.column=class"},
       {{"data.labels.column=class"}, "dino learns without labels; leave data.labels out"},
       {{"method=classify", "data.labels.split=train"}, "a split is chosen but no classes are"},
-      {{"method=distill", "method.teachers=[t]", "method.cached_features=[f]", "method.patch_weights=[0]"}, "views differ from them by global, ratio, n_local"},
+      {{"method=distill", "method.teachers=[t]", "method.cached_features=[f]", "method.patch_weights=[0]"},
+       "views differ from them by global, ratio, n_local"},
       {{"data.order=block", "data.order.by=slide"}, "'by' is a key of order 'quota', not 'block'"},
       {{"data.order=schedule"}, "need the list of tiles"},
   };

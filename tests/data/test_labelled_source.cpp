@@ -37,9 +37,7 @@ struct LabelledStore {
     }
     writer.finish(std::move(part), test_slide(id), columns);
   }
-  LabelledSource labelled(const std::string& split = "", const std::string& column = "class") const {
-    return {source, {column, "split", split}};
-  }
+  LabelledSource labelled(const std::string& split = "", const std::string& column = "class") const { return {source, {column, "split", split}}; }
   TemporaryFolder folder;
   std::shared_ptr<const StoreSource> source;
 };
@@ -93,7 +91,8 @@ TEST(LabelledSource, WhatCannotWorkIsNamed) {
   const LabelledStore store;
   EXPECT_THAT(message_of([&] { store.labelled("", "organ"); }, ErrorKind::Config), HasSubstr("no column 'organ'"));
   EXPECT_THAT(message_of([&] { store.labelled("", "lone"); }, ErrorKind::Data), HasSubstr("1 class: same (need at least 2)"));
-  EXPECT_THAT(message_of([&] { store.labelled("validation"); }, ErrorKind::Data), HasSubstr("has 'validation' in column 'split'; it has: test, train"));
+  EXPECT_THAT(message_of([&] { store.labelled("validation"); }, ErrorKind::Data),
+              HasSubstr("has 'validation' in column 'split'; it has: test, train"));
 }
 
 TEST(LabelledSource, BatchesCarryTilesAndLabels) {

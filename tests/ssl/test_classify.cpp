@@ -39,7 +39,8 @@ TEST(ClassificationLoss, IsTorchsButForTheWeights) {
   const Tensor each = at::cross_entropy_loss(logits, kLabels, {}, at::Reduction::None);
   EXPECT_NEAR(classification_loss(logits, kLabels, 0, weight).item<double>(), (each * weight.index_select(0, kLabels)).mean().item<double>(), 1e-12);
   const Tensor shares = at::one_hot(kLabels, 3).to(at::kDouble);
-  EXPECT_NEAR(classification_loss(logits, shares, 0.1, weight).item<double>(), classification_loss(logits, kLabels, 0.1, weight).item<double>(), 1e-12);
+  EXPECT_NEAR(classification_loss(logits, shares, 0.1, weight).item<double>(), classification_loss(logits, kLabels, 0.1, weight).item<double>(),
+              1e-12);
   expect_gradients([&] { return classification_loss(logits, shares * 0.7 + 0.1, 0.1, weight); }, {{"logits", logits}});
   EXPECT_THAT(message_of([&] { classification_loss(logits, kLabels.slice(0, 1)); }, ErrorKind::Shape), HasSubstr("[5, 3] and labels of [4]"));
 }

@@ -148,7 +148,8 @@ class CachedDistillTest : public DistillTest {
     for (const data::FeatureFile& file : data::feature_files(store, folder / "cache")) {
       data::SlideFeatures features;
       features.meta = file.meta;
-      features.meta.weights_sha256 = hash, features.meta.transform = transform, features.meta.tiles_crc32c = data::tiles_checksum(store, file.indices);
+      features.meta.weights_sha256 = hash, features.meta.transform = transform,
+      features.meta.tiles_crc32c = data::tiles_checksum(store, file.indices);
       features.coords_N2 = data::tile_coords(store, file.indices);
       features.features_ND = (at::tensor(file.indices, at::kLong).view({-1, 1}) + at::arange(8)).to(at::kFloat);
       data::write_features(file.path, features);
@@ -213,7 +214,8 @@ TEST_F(CachedDistillTest, ContradictionsAreNamedBeforeAnythingIsRead) {
   run.view_changes = {"global", "flip"};
   Collected views, whole;
   check_run(method, run, views);
-  EXPECT_THAT(views.all, HasSubstr("method.cached_features: the features are of whole tiles, and views differ from them by global, flip of data.crops"));
+  EXPECT_THAT(views.all,
+              HasSubstr("method.cached_features: the features are of whole tiles, and views differ from them by global, flip of data.crops"));
   run.view_changes.clear();
   check_run(method, run, whole);
   EXPECT_EQ(whole.all, "");
@@ -239,7 +241,8 @@ TEST_F(DistillTest, ListsThatDoNotFitTheTeachers) {
 TEST_F(DistillTest, AnImageSizeThatATeacherCannotTake) {
   DistillConfig c = config();
   c.image_sizes_px = {12};
-  EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Config), HasSubstr("12 is not a multiple of 5, as the teacher needs"));
+  EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Config),
+              HasSubstr("12 is not a multiple of 5, as the teacher needs"));
   c.teachers = {folder / "nobody"};
   EXPECT_THAT(message_of([&] { load_teacher(c, 0, small_encoder()); }, ErrorKind::Io), HasSubstr("no such file or folder"));
 }

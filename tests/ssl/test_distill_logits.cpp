@@ -116,7 +116,8 @@ TEST_F(DistillLogitsTest, TeachersThatDoNotFitAreNamed) {
   write_teacher(1, {{"fat", "gland"}, {1, 1}});
   EXPECT_THAT(message_of([&] { make(deit("hard"))(make_single_comm(), 0); }, ErrorKind::Config), HasSubstr("2 classes apart and the labels have 3"));
   write_teacher(1, {{"fat", "gland", "mucus"}, {1, 1, 1}});
-  EXPECT_THAT(message_of([&] { make(deit("hard"))(make_single_comm(), 0); }, ErrorKind::Config), HasSubstr("other classes apart (fat, gland, mucus)"));
+  EXPECT_THAT(message_of([&] { make(deit("hard"))(make_single_comm(), 0); }, ErrorKind::Config),
+              HasSubstr("other classes apart (fat, gland, mucus)"));
   DistillLogitsConfig size = deit("hard");
   write_teacher(1);
   size.teacher_size_px = 12;

@@ -8,7 +8,9 @@ namespace {
 
 constexpr int64_t kHeight = 11, kWidth = 13;
 
-Mix drawn(const MixConfig& config, int64_t batch, int64_t first, uint32_t view = 0) { return draw_mix(config, batch, kHeight, kWidth, 5, first, view); }
+Mix drawn(const MixConfig& config, int64_t batch, int64_t first, uint32_t view = 0) {
+  return draw_mix(config, batch, kHeight, kWidth, 5, first, view);
+}
 
 TEST(Mixing, NeighboursAreMixedWithOneAnother) {
   const MixConfig mixup{0.8, 0, 1, 0.5};
