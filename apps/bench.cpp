@@ -260,7 +260,7 @@ Cases step_cases(const StepBench& c, bool peers) {
   const c10::Device where = device::prepare(run);
   const auto views = data::view_preset(c.views);
   std::shared_ptr<ssl::ViewObjective> objective =
-      ssl::make_objective(c.method, {c.model, views.mean, views.std, static_cast<uint64_t>(c.run.seed), make_single_comm()});
+      ssl::make_objective(c.method, {c.model, views.mean, views.std, static_cast<uint64_t>(c.run.seed), make_single_comm(), {}, {}});
   objective->to(where);
   const auto optimizer = std::make_shared<optim::AdamW>(optim::AdamWConfig{}, objective->param_groups());
   const data::ViewBatch batch = random_batch(views, c.batch_size, where);

@@ -8,6 +8,8 @@
 namespace eosin::apps {
 
 void PretrainData::validate(config::Problems& p) const {
+  if (from_slides() && !labels.column.empty())
+    p.add("labels.column", "labels are the columns of a tile store, and tiles come from slides; make a store (eosin tile, eosin import)");
   if (from_slides() && !store.empty())
     p.add("slides", "tiles come from a store or from slides, not from both; leave one of data.store and data.slides out");
 }
@@ -28,6 +30,7 @@ void PretrainConfig::validate(config::Problems& p) const {
   ssl::RunShape shape;
   shape.patch_size = model.patch_size, shape.image_size_px = model.image_size_px;
   shape.steps = train.total_steps(), shape.batch = train.batch_size / train.accumulate;
+  shape.labels = data.labels.column, shape.view_changes = data::changes_of(crops), shape.drop_path_rate = model.drop_path_rate;
   shape.crop_sizes.assign(static_cast<size_t>(crops.n_global), crops.global_size());
   shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(crops.n_local), crops.local_size());
   shape.undistorted_px = crops.undistorted_size_px;

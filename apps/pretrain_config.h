@@ -2,6 +2,7 @@
 #include "apps/online_probe.h"
 #include "core/base/run_config.h"
 #include "core/nn/backbones.h"
+#include "data/labelled_source.h"
 #include "data/loader.h"
 #include "data/slide_places.h"
 #include "data/view_presets.h"
@@ -16,6 +17,7 @@ struct PretrainData {
   std::vector<std::string> store;
   data::SlideSourceConfig online;
   config::Choice crops{data::view_presets(), "dino"};
+  data::LabelConfig labels;
   data::LoaderConfig loader;
   std::string augment = "cpu";
   void visit(config::Visitor& v) {
@@ -23,6 +25,7 @@ struct PretrainData {
       "tile store (a folder with store.json, a folder of shards, or one shard), or a list of them: order quota by store weights them");
     online.visit(v);
     v("crops", crops, "the views of a tile: a preset, any key of which may be changed");
+    v("labels", labels, "classes of the tiles, for methods that learn from them");
     loader.visit(v);
     v("augment", augment, "where views are rendered: cpu; gpu: tiles and drawn parameters cross the bus; auto: gpu with fewer than 6 cores a GPU",
       config::OneOf{{"cpu", "gpu", "auto"}});

@@ -14,10 +14,12 @@ constexpr int64_t kFloat = 4;
 
 }  // namespace
 
-MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch) {
+MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch, const data::ClassList& classes) {
   const nn::ModelConfig model = nn::make_model_config(config.model);
   const data::MultiCropConfig views = config.views();
-  const auto objective = ssl::make_objective(config.method, {config.model, views.mean, views.std, 0, make_single_comm()});
+  ssl::Ingredients with{config.model, views.mean, views.std, 0, make_single_comm(), classes, {}};
+  if (config.data.store.size() == 1) with.store = std::make_shared<const data::TileStore>(config.data.store.front());
+  const auto objective = ssl::make_objective(config.method, with);
   MemoryPlan plan;
   for (const auto& group : objective->param_groups())
     for (const auto& param : group.params) plan.parameters += param.numel();
@@ -48,8 +50,16 @@ void plan_slides(const PretrainConfig& config, nlohmann::ordered_json& plan) {
   plan["tiles_at_most"] = amounts.grid_tiles;  // tissue is looked for when the run starts
 }
 
-void plan_store(const PretrainConfig& config, int64_t samples, nlohmann::ordered_json& plan) {
-  const data::StoreSource source(config.data.store);
+/// The tiles that are drawn from, and their classes where labels are named.
+std::shared_ptr<const data::TileSource> stored_tiles(const PretrainConfig& config, data::ClassList& classes) {
+  const auto stores = std::make_shared<data::StoreSource>(config.data.store);
+  if (config.data.labels.column.empty()) return stores;
+  const auto labelled = std::make_shared<data::LabelledSource>(stores, config.data.labels);
+  classes = labelled->classes();
+  return labelled;
+}
+
+void plan_store(const PretrainConfig& config, const data::TileSource& source, int64_t samples, nlohmann::ordered_json& plan) {
   const data::TileOrder order(config.data.loader.order, source, static_cast<uint64_t>(config.run.seed));
   plan["tiles"] = source.n_tiles();
   plan["passes_over_the_tiles"] = static_cast<double>(samples) / static_cast<double>(source.n_tiles());
@@ -70,13 +80,17 @@ void plan_store(const PretrainConfig& config, int64_t samples, nlohmann::ordered
 nlohmann::ordered_json plan_of(const PretrainConfig& config, int world) {
   PretrainConfig copy = config;
   const int64_t micro_batch = config.train.micro_batch(world), steps = config.train.total_steps();
-  const MemoryPlan memory = predict_memory(config, micro_batch);
+  data::ClassList classes;
+  std::shared_ptr<const data::TileSource> tiles;
+  if (!config.data.from_slides()) tiles = stored_tiles(config, classes);
+  const MemoryPlan memory = predict_memory(config, micro_batch, classes);
   nlohmann::ordered_json plan;
   plan["config"] = config::to_json(config::visit_of(copy));
-  if (config.data.from_slides())
-    plan_slides(config, plan);
+  if (tiles)
+    plan_store(config, *tiles, steps * config.train.batch_size, plan);
   else
-    plan_store(config, steps * config.train.batch_size, plan);
+    plan_slides(config, plan);
+  if (classes.size() > 0) plan["classes"] = classes.names;
   plan["steps"] = steps;
   plan["samples"] = steps * config.train.batch_size;
   plan["ranks"] = world;

@@ -15,6 +15,6 @@ struct MemoryPlan {
   int64_t parameters = 0;  // that are trained
   int64_t weights_bytes = 0, activation_bytes = 0;
 };
-MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch);
+MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch, const data::ClassList& classes = {});
 
 }  // namespace eosin::apps

@@ -70,12 +70,14 @@ data::LoaderPlace loader_place(const PretrainConfig& config, const RunPlace& pla
   return p;
 }
 
-std::shared_ptr<ssl::ViewObjective> build_objective(const PretrainConfig& config, const RunPlace& place) {
+std::shared_ptr<ssl::ViewObjective> build_objective(const PretrainConfig& config, const RunPlace& place, const data::ClassList& classes,
+                                                    std::shared_ptr<const data::TileStore> store) {
   ssl::Ingredients with;
   with.model = config.model;
   with.mean = config.views().mean, with.std = config.views().std;
   with.seed = static_cast<uint64_t>(config.run.seed);
   with.comm = place.comm;
+  with.classes = classes, with.store = std::move(store);
   std::shared_ptr<ssl::ViewObjective> objective = ssl::make_objective(config.method, with);
   objective->to(place.device);
   objective->train();
@@ -159,8 +161,9 @@ std::string shared_text(Comm& comm, const std::string& text) {
 
 Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : config_(config), place_(place) {
   open_source();
+  take_labels();
   loader_ = std::make_shared<data::ViewLoader>(source_, config_.views(), config_.data.loader, loader_place(config_, place_));
-  objective_ = build_objective(config_, place_);
+  objective_ = build_objective(config_, place_, classes_, config_.data.store.size() == 1 ? store_ : nullptr);
   const auto feeder = std::make_shared<data::DeviceFeeder>(loader_, place_.device);
   task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(feeder, objective_, place_.device);
   optimizer_ = optim::make_optimizer(config_.optim, task_->param_groups());
@@ -191,6 +194,13 @@ void Pretraining::open_source() {
   if (slides > open && config_.data.loader.order.name() != "block")
     log::warn("[data] {} slides and {} of them open at a time: most tiles will open one; data.order=block keeps to a few at a time", slides, open);
   source_ = std::make_shared<data::SlideSource>(config_.data.online, std::move(places), static_cast<uint64_t>(config_.run.seed));
+}
+
+void Pretraining::take_labels() {
+  if (config_.data.labels.column.empty()) return;
+  const auto labelled = std::make_shared<data::LabelledSource>(source_, config_.data.labels);
+  source_ = labelled, classes_ = labelled->classes();
+  for (size_t c = 0; c < classes_.names.size(); ++c) log::info("[data] class {}: '{}', {} tiles", c, classes_.names[c], classes_.tiles[c]);
 }
 
 /// Rank 0 says from where, so that every rank goes on from the same checkpoint.

@@ -49,6 +49,7 @@ class Pretraining {
 
  private:
   void open_source();
+  void take_labels();
   void add_hooks();
   void resume();
   void note_data();
@@ -57,6 +58,7 @@ class Pretraining {
   RunPlace place_;
   std::shared_ptr<const data::TileSource> source_;
   std::shared_ptr<const data::TileStore> store_;  // that the probe measures on; null without one
+  data::ClassList classes_;                       // of the labels; empty without
   std::shared_ptr<data::ViewLoader> loader_;
   std::shared_ptr<ssl::ViewObjective> objective_;
   std::unique_ptr<train::Task> task_;

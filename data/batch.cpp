@@ -56,6 +56,7 @@ ViewBatch to_device(ViewBatch batch, c10::Device device) {
   }
   for (std::vector<Tensor>* views : {&batch.views_BCHW, &batch.undistorted_BCHW})
     if (!std::all_of(views->begin(), views->end(), [&](const Tensor& v) { return is_ready(v, device); })) *views = moved(*views, device);
+  if (batch.labels_B.defined()) batch.labels_B = batch.labels_B.to(device);
   if (batch.masks_BN.defined()) batch.masks_BN = batch.masks_BN.to(device);
   return batch;
 }

@@ -37,6 +37,8 @@ struct ViewBatch {
   std::vector<Tensor> views_BCHW;
   std::vector<Tensor> undistorted_BCHW;  // the global crops cut and turned alike and not augmented else, of another size; mostly none
   std::vector<SampleId> ids;
+  std::vector<int64_t> tiles;       // their numbers in the source
+  Tensor labels_B;                  // int64, their classes; undefined where the source knows none
   int64_t first_position = 0;       // global position of ids[0] in the sampler's order
   std::optional<DrawnViews> drawn;  // instead of views_BCHW: to_device() renders them where they arrive
   Tensor masks_BN;                  // masked patches of the two global crops, crop-major, bool; undefined: methods that mask draw their own

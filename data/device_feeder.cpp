@@ -26,6 +26,7 @@ class DeviceFeeder::Lane {
     const c10::Stream computing = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
     arrived.block(computing);
     for (const Tensor& views : batch.views_BCHW) views.record_stream(computing);
+    if (batch.labels_B.defined()) batch.labels_B.record_stream(computing);
   }
 
  private:

@@ -47,6 +47,17 @@ const MultiCropConfig& renderable(const MultiCropConfig& views, const TileSource
   return views;
 }
 
+/// Undefined where the source knows no classes.
+Tensor labels_of(const TileSource& source, const std::vector<int64_t>& tiles) {
+  std::vector<int64_t> labels;
+  for (const int64_t tile : tiles) {
+    const auto label = source.label(static_cast<uint64_t>(tile));
+    if (!label) return {};
+    labels.push_back(*label);
+  }
+  return at::tensor(labels, at::kLong);
+}
+
 }  // namespace
 
 void LoaderConfig::visit(config::Visitor& v) {
@@ -123,6 +134,7 @@ struct ViewLoader::Pending {
   uint64_t first_position = 0;
   std::shared_ptr<Slab> slab;
   std::vector<SampleId> ids;
+  std::vector<int64_t> tiles;
   std::vector<std::vector<BadTile>> bad;
   std::vector<uint8_t> stain_left;
 };
@@ -158,6 +170,8 @@ ViewBatch ViewLoader::next() {
   position_ += static_cast<uint64_t>(place_.world * place_.local_batch);
   ViewBatch batch = done->slab->batch(maker_);
   batch.ids = std::move(done->ids);
+  batch.labels_B = labels_of(*source_, done->tiles);
+  batch.tiles = std::move(done->tiles);
   batch.first_position = static_cast<int64_t>(done->first_position);
   done.reset();
   open_next();
@@ -180,6 +194,7 @@ void ViewLoader::open_next() {
       position_ + sample_position(pending_.size(), static_cast<uint64_t>(place_.rank), static_cast<uint64_t>(place_.world), batch, 0);
   pending->slab = free_slab();
   pending->ids.resize(batch);
+  pending->tiles.resize(batch);
   pending->bad.resize(batch);
   pending->stain_left.resize(batch);
   ahead_->announce(pending->first_position, batch);
@@ -239,6 +254,7 @@ void ViewLoader::fill(int64_t number, int64_t slot) {
     view_ns_ += nanoseconds_since(decoded);
     ++tiles_;
     pending->ids[s] = id;
+    pending->tiles[s] = static_cast<int64_t>(draw.index);
     return;
   }
 }

@@ -106,7 +106,7 @@ std::vector<TileGroup> SlideSource::groups(const std::string& by) const {
   static const std::unordered_map<std::string, Text> texts = {
       {"slide", &SlideEntry::id}, {"patient", &SlideEntry::patient}, {"site", &SlideEntry::site}, {"stain", &SlideEntry::stain}};
   const auto text = texts.find(by);
-  EOSIN_CHECK(text != texts.end(), Config, "[data.order.by] slides have no '{}'; need slide, patient, site or stain", by);
+  EOSIN_CHECK(text != texts.end(), Config, "[data] slides have no '{}' that groups their tiles; need slide, patient, site or stain", by);
   TileGroups groups;
   for (size_t s = 0; s < places_.size(); ++s) groups.add(places_[s].entry.*text->second, {firsts_[s], places_[s].cells.size()});
   return groups.take();

@@ -116,8 +116,8 @@ std::vector<TileGroup> StoreSource::groups(const std::string& by) const {
       add_slides(store, firsts_[s], text->field, gatherer);
     } else {
       EOSIN_CHECK(store.has_column(by), Config,
-                  "[data.order.by] {} has no column '{}'; need slide, patient, site, stain, scanner, store, or one of its columns ({})", names_[s],
-                  by, store.columns().empty() ? "none" : fmt::format("{}", fmt::join(store.columns(), ", ")));
+                  "[data] {} has no column '{}' that groups its tiles; need slide, patient, site, stain, scanner, store, or one of its columns ({})",
+                  names_[s], by, store.columns().empty() ? "none" : fmt::format("{}", fmt::join(store.columns(), ", ")));
       add_column(store, firsts_[s], by, gatherer);
     }
   }

@@ -6,6 +6,7 @@
 #include "data/tile_ranges.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -25,12 +26,15 @@ struct TileGroup {
   TileRanges tiles;
 };
 
-/// Gathers ranges of tiles under names, in order of first appearance; no name is "(unknown)".
+/// The group of the tiles of which nothing is known.
+inline constexpr const char* kUnknownGroup = "(unknown)";
+
+/// Gathers ranges of tiles under names, in order of first appearance; no name is kUnknownGroup.
 class TileGroups {
  public:
   void add(const std::string& name, TileRange range) {
     const auto [at, is_new] = place_.emplace(name, groups_.size());
-    if (is_new) groups_.push_back({name.empty() ? "(unknown)" : name, {}});
+    if (is_new) groups_.push_back({name.empty() ? kUnknownGroup : name, {}});
     groups_[at->second].tiles.add(range);
   }
   std::vector<TileGroup> take() { return std::move(groups_); }
@@ -55,6 +59,8 @@ class TileSource {
   /// The tile's pixels. `buffer` is scratch.
   /// Errors   Io or Data naming file and tile: the tile is bad, the source stays usable.
   virtual void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const = 0;
+  /// The class of a tile, where the source knows classes: then of every tile.
+  virtual std::optional<int64_t> label(uint64_t index) const { return {}; }
   /// The file that holds a tile; nothing is opened.
   virtual const std::string& file(uint64_t index) const = 0;
   /// Says that these tiles will be read soon. What cannot be used is passed over: its reader says so.

@@ -274,6 +274,28 @@ MultiCropConfig view_preset(const std::string& name) {
        near ? "; did you mean '" + *near + "'?" : "");
 }
 
+std::vector<std::string> changes_of(const MultiCropConfig& config) {
+  std::vector<std::string> keys;
+  const auto changed = [&keys](bool is, const char* key) {
+    if (is) keys.emplace_back(key);
+  };
+  const std::vector<double> whole = {1, 1};
+  changed(config.global != whole, "global");
+  changed(config.ratio != whole, "ratio");
+  changed(config.n_local > 0, "n_local");
+  changed(config.flip != "none", "flip");
+  const std::vector<ViewRule> rules = view_rules(config);
+  const auto any = [&rules](double ViewRule::*p) { return std::any_of(rules.begin(), rules.end(), [p](const ViewRule& r) { return r.*p > 0; }); };
+  changed(any(&ViewRule::hed_p), "hed_p");
+  changed(any(&ViewRule::macenko_p), "macenko_p");
+  changed(any(&ViewRule::randstainna_p), "randstainna_p");
+  changed(any(&ViewRule::jitter_p), "jitter_p");
+  changed(any(&ViewRule::gray_p), "gray_p");
+  changed(any(&ViewRule::blur_p), "blur_p");
+  changed(any(&ViewRule::solarize_p), "solarize_p");
+  return keys;
+}
+
 std::vector<std::string> describe(const MultiCropConfig& config) {
   std::vector<std::string> lines;
   const auto line = [&](const char* what, int64_t count, size_t group) {

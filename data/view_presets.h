@@ -57,6 +57,9 @@ const std::vector<config::ConfigRow>& view_presets();
 /// A preset by name. Config error that names the nearest if unknown.
 MultiCropConfig view_preset(const std::string& name);
 
+/// The keys by which views differ from the whole tile resized to their size; empty: every view is that.
+std::vector<std::string> changes_of(const MultiCropConfig& config);
+
 /// One line a group of views with its effective probabilities, for --dry-run and the log.
 std::vector<std::string> describe(const MultiCropConfig& config);
 

@@ -1,80 +1,21 @@
 #include "eval/features.h"
 
-#include "core/base/crc32c.h"
 #include "core/base/error.h"
 #include "core/base/stop.h"
 #include "core/tensor/device.h"
-#include "data/feature_store.h"
+#include "data/feature_layout.h"
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <map>
-#include <numeric>
 
 namespace eosin::eval {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The tiles of one file.
-struct Job {
-  std::string path, name;
-  std::vector<int64_t> indices;
-  std::vector<std::string> ids;  // of all tiles of a store of pictures
-  data::FeatureMeta meta;
-};
-
-std::string file_name(std::string id) {
-  std::replace_if(
-      id.begin(), id.end(), [](char c) { return c == '/' || c == '\\' || c == '\0'; }, '_');
-  return id + ".h5";
-}
-
-std::vector<Job> jobs_of(const data::TileStore& store, const std::string& out) {
-  const auto n = static_cast<int64_t>(store.n_tiles());
-  std::vector<Job> jobs;
-  if (store.has_column("id")) {
-    jobs.push_back({out + "/features.h5", "features", std::vector<int64_t>(static_cast<size_t>(n)), store.column("id"), {}});
-    std::iota(jobs[0].indices.begin(), jobs[0].indices.end(), 0);
-    jobs[0].meta.name = "features";
-    jobs[0].meta.patch_size = store.format().tile_width;
-    jobs[0].meta.mpp = store.format().target_mpp;
-    return jobs;
-  }
-  std::vector<std::vector<int64_t>> of_slide(store.slides().size());
-  for (int64_t i = 0; i < n; ++i) of_slide[store.tile(static_cast<uint64_t>(i)).slide].push_back(i);
-  std::map<std::string, std::string> taken;
-  for (size_t s = 0; s < of_slide.size(); ++s) {
-    if (of_slide[s].empty()) continue;
-    const std::string& id = store.slides()[s].id;
-    const auto [it, fresh] = taken.emplace(file_name(id), id);
-    EOSIN_CHECK(fresh, Config, "[embed] slides '{}' and '{}' would share the file {}; rename one", it->second, id, it->first);
-    jobs.push_back({out + "/" + file_name(id), id, std::move(of_slide[s]), {}, data::feature_meta(store, s)});
-  }
-  return jobs;
-}
-
-Tensor coords_of(const data::TileStore& store, const std::vector<int64_t>& indices) {
-  const Tensor coords_N2 = at::empty({static_cast<int64_t>(indices.size()), 2}, at::kLong);
-  int64_t* xy = coords_N2.mutable_data_ptr<int64_t>();
-  for (int64_t index : indices) {
-    const data::TileRow row = store.tile(static_cast<uint64_t>(index));
-    *xy++ = row.x;
-    *xy++ = row.y;
-  }
-  return coords_N2;
-}
-
-std::string checksum_of(const data::TileStore& store, const std::vector<int64_t>& indices) {
-  std::vector<uint32_t> sums;
-  for (int64_t index : indices) sums.push_back(store.tile(static_cast<uint64_t>(index)).crc32c);
-  return fmt::format("{:08x}", crc32c({reinterpret_cast<const uint8_t*>(sums.data()), sums.size() * sizeof(uint32_t)}));
-}
-
-/// Whether the job's file is there and right. Files that are damaged, short, or made of other pixels are made again.
-bool done_before(const Job& job, const Extractor& extractor, const data::TileStore& store) {
+/// Whether the file is there and right. Files that are damaged, short, or made of other pixels are made again.
+bool done_before(const data::FeatureFile& job, const Extractor& extractor, const data::TileStore& store) {
   if (!fs::exists(job.path)) return false;
   data::SlideFeatures old;
   try {
@@ -85,19 +26,21 @@ bool done_before(const Job& job, const Extractor& extractor, const data::TileSto
   EOSIN_CHECK(old.meta.weights_sha256 == extractor.weights_sha256 && old.meta.transform == extractor.transform, Config,
               "[embed] {} holds features of another encoder or transform (got '{}', {}; need '{}', {}); choose another folder for out", job.path,
               old.meta.encoder, old.meta.transform, extractor.name, extractor.transform);
-  return old.meta.tiles_crc32c == checksum_of(store, job.indices) && old.ids == job.ids && old.coords_N2.equal(coords_of(store, job.indices));
+  return old.meta.tiles_crc32c == data::tiles_checksum(store, job.indices) && old.ids == job.ids &&
+         old.coords_N2.equal(data::tile_coords(store, job.indices));
 }
 
-void write(const Job& job, const TileFeatures& made, const Extractor& extractor, const data::TileStore& store, const ExtractionOptions& options) {
+void write(const data::FeatureFile& job, const TileFeatures& made, const Extractor& extractor, const data::TileStore& store,
+           const ExtractionOptions& options) {
   data::SlideFeatures file;
   file.meta = job.meta;
   file.meta.savetodir = fs::path(job.path).parent_path().string();
   file.meta.encoder = extractor.name;
   file.meta.weights_sha256 = extractor.weights_sha256;
   file.meta.transform = extractor.transform;
-  file.meta.tiles_crc32c = checksum_of(store, job.indices);
+  file.meta.tiles_crc32c = data::tiles_checksum(store, job.indices);
   file.features_ND = made.features_ND.to(options.dtype == "float16" ? at::kHalf : at::kFloat);
-  file.coords_N2 = coords_of(store, made.indices);
+  file.coords_N2 = data::tile_coords(store, made.indices);
   if (!job.ids.empty())
     for (int64_t index : made.indices) file.ids.push_back(job.ids[index]);
   data::write_features(job.path, file);
@@ -138,7 +81,7 @@ ExtractionResult extract_features(std::shared_ptr<const data::TileStore> store, 
   fs::create_directories(out, code);
   if (code) fail_errno(fmt::format("[embed] cannot create {}", out), code.value());
   ExtractionResult r;
-  for (const Job& job : jobs_of(*store, out)) {
+  for (const data::FeatureFile& job : data::feature_files(*store, out)) {
     ++r.slides;
     if (done_before(job, extractor, *store)) {
       ++r.slides_skipped;

@@ -3,13 +3,13 @@
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/name_order.h"
 #include "data/feature_store.h"
 #include "data/tile_store.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -38,18 +38,11 @@ int64_t part_of(const LabelRow& row) {
   return static_cast<int64_t>(it->second);
 }
 
-bool is_integer(const std::string& s) {
-  int64_t v = 0;
-  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
-  return error == std::errc() && end == s.data() + s.size();
-}
-
-/// Positions of the names, which are put in order: numbers by value, other texts by bytes.
+/// Positions of the names, which are put in order.
 class Index {
  public:
   explicit Index(std::set<std::string> names) : names_(names.begin(), names.end()) {
-    if (std::all_of(names_.begin(), names_.end(), is_integer))
-      std::stable_sort(names_.begin(), names_.end(), [](const auto& a, const auto& b) { return std::stoll(a) < std::stoll(b); });
+    order_names(names_);
     for (size_t i = 0; i < names_.size(); ++i) position_[names_[i]] = static_cast<int64_t>(i);
   }
   int64_t operator[](const std::string& name) const { return position_.at(name); }

@@ -6,6 +6,7 @@
 #include "core/tensor/gather.h"
 #include "ssl/collapse.h"
 #include "ssl/ema.h"
+#include "ssl/frozen_dinov2.h"
 #include "ssl/gram.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/kde.h"
@@ -22,7 +23,8 @@ namespace eosin::ssl {
 namespace {
 
 constexpr int64_t kGlobalCrops = 2;
-constexpr double kDuplicate = 1e-4;  // nearer class tokens are those of one tile twice: KoLeo leaves them out
+const std::string kFrozen = "frozen_teacher.";  // of the names of its weights, which no state holds
+constexpr double kDuplicate = 1e-4;             // nearer class tokens are those of one tile twice: KoLeo leaves them out
 
 /// The second half of the rows, then the first.
 Tensor swapped(const Tensor& rows_ND) { return rows_ND.roll(rows_ND.size(0) / 2, 0); }
@@ -73,6 +75,8 @@ void Dinov2Config::visit(config::Visitor& v) {
   v("patch_embed_lr_mult", patch_embed_lr_mult, "learning rate factor of the patch embedding", share);
   v("patch_sizes", patch_sizes, "sides of patches of which each step draws one (FlexiViT); empty: the model's alone", Range{1, 256}, Length{0, 16});
   v("reconstruction", reconstruction, "pixels of removed patches, beside the other losses");
+  v("frozen_teacher", frozen_teacher,
+    "a run of dinov2 whose teacher makes the targets, to distil it into this student; empty: the student's average");
 }
 
 void Dinov2Config::validate(config::Problems& p) const {
@@ -81,7 +85,12 @@ void Dinov2Config::validate(config::Problems& p) const {
   if (!separate_heads && (ibot_n_prototypes || ibot_hidden_dim || ibot_bottleneck_dim))
     p.add("separate_heads",
           "the sizes of the patches' head are given (ibot_*), but patches share the class tokens' head; set it to true or leave them out");
-  if (ibot_weight > 0 && mask_probability == 0) p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
+  if (!frozen_teacher.empty() && mask_probability > 0)
+    p.add("mask_probability", fmt::format("{} beside a frozen teacher, whose student sees whole crops (need 0)", mask_probability));
+  if (!frozen_teacher.empty() && gram_weight > 0) p.add("gram_weight", "the teacher is frozen and needs no anchor; set it to 0");
+  if (!frozen_teacher.empty() && !patch_sizes.empty()) p.add("patch_sizes", "the frozen teacher's patches have one size; leave them out");
+  if (ibot_weight > 0 && mask_probability == 0 && frozen_teacher.empty())
+    p.add("ibot_weight", "no crop is masked (mask_probability 0); set ibot_weight to 0 too");
   if (separate_heads && ibot_weight == 0) p.add("separate_heads", "the patches' own head would learn nothing (ibot_weight is 0); set it to false");
   if (dino_weight == 0 && ibot_weight == 0) p.add("dino_weight", "dino_weight and ibot_weight are both 0: nothing is learnt");
 }
@@ -125,7 +134,7 @@ void Dinov2NetImpl::init_weights(uint64_t seed) {
 
 Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm)
     : config_(config), encoder_(std::move(encoder)), seed_(seed), comm_(std::move(comm)) {
-  encoder_.vit().mask_token = true;
+  encoder_.vit().mask_token = config_.frozen_teacher.empty();  // beside a frozen teacher nothing is masked
   student_ = register_module("student", Dinov2Net(encoder_.vit(), config_));
   teacher_ = register_module("teacher", Dinov2Net(encoder_.vit(), config_));
   if (config_.gram_weight > 0) {
@@ -135,6 +144,10 @@ Dinov2::Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t see
   if (config_.reconstruction.weight > 0) {
     reconstruction_ = register_module("reconstruction", Reconstruction(config_.reconstruction, encoder_.vit()));
     reconstruction_->init_weights(seed_);
+  }
+  if (!config_.frozen_teacher.empty()) {
+    frozen_ = std::make_shared<FrozenDinov2>(load_frozen_dinov2(config_.frozen_teacher, config_, encoder_));
+    register_module("frozen_teacher", frozen_->net.ptr());  // so that it moves with the objective
   }
   student_->init_weights(seed_);
   for (Tensor& p : teacher_->parameters()) p.set_requires_grad(false);
@@ -172,7 +185,15 @@ nn::VitPass Dinov2::plain_pass(const train::Progress& progress) const {
   return pass;
 }
 
+Dinov2Net& Dinov2::target_net() { return frozen_ ? frozen_->net : teacher_; }
+
+/// The patches of the global crops that the loss is over.
 PatchMasks Dinov2::masks(const data::ViewBatch& batch, int64_t patch_size) const {
+  if (frozen_) {
+    const Tensor& view = batch.views_BCHW.front();
+    const int64_t patches = grid_of(view, encoder_.vit()).count();
+    return patch_masks(at::ones({kGlobalCrops * view.size(0), patches}, view.options().dtype(at::kBool)));
+  }
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
   const Tensor& view = batch.views_BCHW.front();
   const RandomStream stream(seed_, static_cast<uint64_t>(batch.first_position), 0, RandomOp::kMask);
@@ -190,11 +211,13 @@ SoftTargets Dinov2::targets(DinoHead& head, const Tensor& tokens_ND, std::option
 
 Dinov2::Targets Dinov2::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
-  nn::Vit& backbone = teacher_->backbone;
-  const Tensor tokens = backbone->forward_tokens(global_BCHW, plain_pass(progress));
+  Dinov2Net& net = target_net();
+  nn::Vit& backbone = net->backbone;
+  const Tensor tokens =
+      frozen_ ? backbone->forward_tokens(frozen_->view.images(global_BCHW)) : backbone->forward_tokens(global_BCHW, plain_pass(progress));
   Targets out;
-  out.cls = targets(teacher_->dino_head, swapped(backbone->class_tokens(tokens)), center_, progress);
-  if (config_.ibot_weight > 0) out.patches = targets(teacher_->patch_head(), masked_patches(backbone, tokens, masks), ibot_center_, progress);
+  out.cls = targets(net->dino_head, swapped(backbone->class_tokens(tokens)), center_, progress);
+  if (config_.ibot_weight > 0) out.patches = targets(net->patch_head(), masked_patches(backbone, tokens, masks), ibot_center_, progress);
   return out;
 }
 
@@ -235,17 +258,25 @@ Tensor Dinov2::gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW,
 }
 
 train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress& progress) {
+  Seen seen;
+  return forward(batch, progress, seen);
+}
+
+train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress& progress, Seen& seen) {
   const std::vector<Tensor> groups = masked_crop_groups(batch.views_BCHW, "dinov2");
   const PatchMasks masked = masks(batch, patch_size(progress));
   const Targets targets = teach(groups.front(), masked, progress);
 
   nn::Vit& backbone = student_->backbone;
-  const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
-  nn::VitPass pass = masked_pass(masked, groups.size(), drop_path);
+  nn::VitPass pass = frozen_ ? nn::VitPass{} : masked_pass(masked, groups.size(), {});
+  pass.drop_path = nn::DropPathKey{seed_, static_cast<uint64_t>(batch.first_position)};
   pass.patch_size = patch_size(progress);
   const std::vector<Tensor> tokens = forward_tokens(backbone, groups, pass);
   const Tensor cls = class_tokens(backbone, tokens), points = student_->dino_head->project(cls), prototypes = student_->dino_head->prototypes();
-  const int64_t global_rows = groups.front().size(0), locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
+  const int64_t global_rows = groups.front().size(0);
+  const Tensor global_cls = cls.slice(0, 0, global_rows);
+  seen = {groups.front(), {global_cls, global_cls, backbone->patch_tokens(tokens.front()), grid_of(groups.front(), backbone->config()), {}}};
+  const int64_t locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
   const double weight = config_.dino_weight / static_cast<double>(kGlobalCrops + kGlobalCrops * locals);
   train::Loss loss;
   if (locals > 0) {
@@ -254,7 +285,7 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   }
   const Tensor global = points.slice(0, 0, global_rows);
   add_part(loss, "dino_global", dinov2_loss(global, prototypes, targets.cls, 1, 1, config_.student_temp) * (2 * weight));
-  add_regularisers(cls.slice(0, 0, global_rows), progress.log_step, loss);
+  add_regularisers(global_cls, progress.log_step, loss);
   if (config_.ibot_weight > 0) {
     DinoHead& head = student_->patch_head();
     const Tensor patches = head->project(masked_patches(backbone, tokens.front(), masked));
@@ -302,8 +333,21 @@ std::vector<std::string> Dinov2::batch_losses() const {
   return names;
 }
 
-State Dinov2::state() { return method_state(*this, encoder_); }
+State Dinov2::state() {
+  State state = method_state(*this, encoder_);
+  if (!frozen_) return state;
+  std::erase_if(state.tensors, [](const auto& item) { return item.first.starts_with(kFrozen); });
+  add_teachers(state, {frozen_->identity});
+  return state;
+}
 
-void Dinov2::load_state(const State& state) { nn::load_weights(*this, state.tensors); }
+void Dinov2::load_state(const State& state) {
+  TensorMap tensors = state.tensors;
+  if (frozen_) {
+    check_teachers(state, {frozen_->identity}, "dinov2");
+    for (const auto& [name, tensor] : nn::named_weights(*frozen_->net)) tensors.emplace(kFrozen + name, tensor);
+  }
+  nn::load_weights(*this, tensors);
+}
 
 }  // namespace eosin::ssl

@@ -11,7 +11,9 @@
 #include "ssl/soft_targets.h"
 #include "train/objective.h"
 
+#include <memory>
 #include <optional>
+#include <string>
 
 namespace eosin::ssl {
 
@@ -38,6 +40,7 @@ struct Dinov2Config {
   double layer_decay = 0.9, patch_embed_lr_mult = 0.2;
   std::vector<int64_t> patch_sizes;
   ReconstructionConfig reconstruction;
+  std::string frozen_teacher;
 
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
@@ -64,6 +67,8 @@ struct Dinov2NetImpl : torch::nn::Module {
 };
 TORCH_MODULE(Dinov2Net);
 
+struct FrozenDinov2;
+
 /// Views: two global crops, then any number of local ones. The teacher sees the global crops whole, the student masked (those that the masks
 /// choose) and the local ones. Masks are the batch's where it has some, else drawn from (seed, position of the batch).
 ///
@@ -78,7 +83,11 @@ TORCH_MODULE(Dinov2Net);
 ///   mae, fourier PLUTO's: pixels of patches that the backbone did not see, of the global crops (ssl/reconstruction.h)
 /// When a step is logged also koleo_left_out (pairs of duplicates) and the collapse measures of the class targets.
 ///
-/// The teacher is the exponential moving average of the student, heads included. `centering` makes its targets: softmax of centred logits, the
+/// With `frozen_teacher`, a run of this method, that run's teacher makes the targets, heads included: the paper's distillation of a large model into
+/// a small one (section 5; H0-mini). The student sees whole crops, and ibot is over all patches of the global ones. The moving average of the student
+/// is kept beside it, for use; the frozen teacher's weights are not in the state, their hash is.
+///
+/// The teacher is else the exponential moving average of the student, heads included. `centering` makes its targets: softmax of centred logits, the
 /// centres from before this step; or Sinkhorn-Knopp over the class tokens and over the masked patches of all ranks.
 /// Errors   Shape if a batch has fewer than two views, the first two differ in size, or given masks do not fit.
 /// With patch_sizes the networks work on patches of a size that is drawn from them at every step, the same for all ranks (FlexiViT).
@@ -96,11 +105,18 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   int64_t patch_size(const train::Progress& progress) const;
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
+  /// The whole global crops and what the student made of the masked ones, for losses beside this one.
+  struct Seen {
+    Tensor global_BCHW;
+    nn::ImageTokens student;
+  };
+  train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress, Seen& seen);
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override;
-  /// Tensors student.*, teacher.*, with centering center, ibot_center, with Gram anchoring gram_teacher.*; value "encoder": the EncoderSpec.
+  /// Tensors student.*, teacher.*, with centering center, ibot_center, with Gram anchoring gram_teacher.*; values "encoder": the EncoderSpec,
+  /// "teachers": the frozen one, if there is.
   State state() override;
   void load_state(const State& state) override;
 
@@ -109,6 +125,7 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
     SoftTargets cls;  // of the second global crops, then the first ones
     SoftTargets patches;
   };
+  Dinov2Net& target_net();
   PatchMasks masks(const data::ViewBatch& batch, int64_t patch_size) const;
   nn::VitPass plain_pass(const train::Progress& progress) const;
   Targets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
@@ -124,6 +141,7 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   uint64_t seed_;
   std::shared_ptr<Comm> comm_;
   Dinov2Net student_{nullptr}, teacher_{nullptr};
+  std::shared_ptr<FrozenDinov2> frozen_;               // null: the teacher makes the targets
   nn::Vit gram_teacher_{nullptr};                      // without Gram anchoring there is none
   Reconstruction reconstruction_{nullptr};             // without the term there is none
   std::optional<TeacherCenter> center_, ibot_center_;  // with Sinkhorn-Knopp there are none

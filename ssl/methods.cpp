@@ -4,10 +4,13 @@
 #include "core/nn/encoder.h"
 #include "ssl/barlow_twins.h"
 #include "ssl/byol.h"
+#include "ssl/classify.h"
 #include "ssl/continued_run.h"
 #include "ssl/dino.h"
 #include "ssl/dinov2.h"
 #include "ssl/distill.h"
+#include "ssl/distill_logits.h"
+#include "ssl/gpfm.h"
 #include "ssl/ibot.h"
 #include "ssl/mae.h"
 #include "ssl/moco_v3.h"
@@ -25,7 +28,7 @@ namespace {
 struct Method {
   config::ConfigRow row;
   std::function<std::unique_ptr<ViewObjective>(const config::Choice&, const Ingredients&)> make;
-  std::function<void(const config::Choice&, const RunShape&, config::Problems&)> check;
+  void (*check)(const config::Choice&, const RunShape&, config::Problems&);
 };
 
 template <class Config>
@@ -60,6 +63,16 @@ std::unique_ptr<ViewObjective> make(const config::Choice& method, const Ingredie
   return started(std::make_unique<Objective>(method.as<Config>(), encoder_spec(with), with.seed, with.comm), with);
 }
 
+/// The same of one that learns from labels.
+template <class Objective, class Config>
+std::unique_ptr<ViewObjective> make_labelled(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Objective>(method.as<Config>(), encoder_spec(with), with.classes, with.seed, with.comm), with);
+}
+
+std::unique_ptr<ViewObjective> make_distill(const config::Choice& method, const Ingredients& with) {
+  return started(std::make_unique<Distill>(method.as<DistillConfig>(), encoder_spec(with), with.seed, with.comm, with.store.get()), with);
+}
+
 std::unique_ptr<ViewObjective> make_mae(const config::Choice& method, const Ingredients& with) {
   return started(std::make_unique<Mae>(method.as<MaeConfig>(), encoder_spec(with), with.seed), with);
 }
@@ -69,8 +82,8 @@ void need_two_global_crops(const config::Choice& method, const RunShape& run, co
     problems.add("method.name", method.name() + " needs two global crops of one size");
 }
 
-void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems) {
-  if (steps > run.steps) problems.add("method.warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
+void check_warmup(int64_t steps, const RunShape& run, config::Problems& problems, const std::string& block = "method.") {
+  if (steps > run.steps) problems.add(block + "warmup_teacher_temp_steps", fmt::format("{} is longer than the run of {} steps", steps, run.steps));
 }
 
 /// Merged tokens are fewer than the patches and in another order.
@@ -79,21 +92,21 @@ void need_whole_tokens(const config::Choice& method, const RunShape& run, config
 }
 
 /// `masked` crops with at most `ratio` of their patches: at least one patch must come of it.
-void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems) {
+void check_masks(double ratio, bool wanted, const RunShape& run, config::Problems& problems, const std::string& block = "method.") {
   if (!wanted || run.crop_sizes.empty()) return;
   const int64_t side = run.crop_sizes[0] / run.patch_size, patches = side * side;
   if (static_cast<double>(patches) * ratio < 1)
-    problems.add("method.mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
-                                                  patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
+    problems.add(block + "mask_ratio", fmt::format("{} of the {} patches of a global crop is less than one; need at least {:.3g}", ratio, patches,
+                                                   patches > 0 ? 1 / static_cast<double>(patches) : 1.0));
 }
 
 /// Rotary positions are a whole grid's: a choice of its patches would get those of others.
-void need_learned_positions(const char* key, const RunShape& run, config::Problems& problems) {
+void need_learned_positions(const std::string& key, const RunShape& run, config::Problems& problems) {
   if (run.rope) problems.add(key, "an encoder that sees a choice of the patches needs learned positions; set model.rope.enabled=false");
 }
 
 /// An autoencoder of patches sees at least one and rebuilds at least one.
-void check_visible(const char* key, double mask_ratio, const RunShape& run, config::Problems& problems) {
+void check_visible(const std::string& key, double mask_ratio, const RunShape& run, config::Problems& problems) {
   const int64_t side = run.image_size_px / run.patch_size, patches = side * side;
   if (patches < 2)
     problems.add("model.patch_size", fmt::format("an image of {} px has {} patch; pixels of patches need at least 2", run.image_size_px, patches));
@@ -120,12 +133,12 @@ int64_t coarsest_patch(const Dinov2Config& config, const RunShape& run) {
 }
 
 /// Every view must divide into patches of every size.
-void check_patch_sizes(const Dinov2Config& config, const RunShape& run, config::Problems& problems) {
+void check_patch_sizes(const Dinov2Config& config, const RunShape& run, config::Problems& problems, const std::string& block) {
   for (const int64_t patch : config.patch_sizes) {
     const auto size = std::find_if(run.crop_sizes.begin(), run.crop_sizes.end(), [&](int64_t s) { return s % patch != 0; });
     if (size == run.crop_sizes.end()) continue;
-    problems.add("method.patch_sizes", fmt::format("a crop of {} px is not a multiple of {}; nearest: {} or {}", *size, patch,
-                                                   std::max(*size / patch, int64_t{1}) * patch, (*size / patch + 1) * patch));
+    problems.add(block + "patch_sizes", fmt::format("a crop of {} px is not a multiple of {}; nearest: {} or {}", *size, patch,
+                                                    std::max(*size / patch, int64_t{1}) * patch, (*size / patch + 1) * patch));
   }
 }
 
@@ -140,26 +153,59 @@ void check_undistorted(const Dinov2Config& config, const RunShape& run, config::
                                   std::max(size / patch, int64_t{1}) * patch, (size / patch + 1) * patch));
 }
 
-void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
-  const auto& config = method.as<Dinov2Config>();
-  check_warmup(config.warmup_teacher_temp_steps, run, problems);
+void check_dinov2_block(const config::Choice& method, const Dinov2Config& config, const std::string& block, const RunShape& run,
+                        config::Problems& problems) {
   need_two_global_crops(method, run, problems);
   need_whole_tokens(method, run, problems);
-  check_patch_sizes(config, run, problems);
-  check_undistorted(config, run, problems);
+  check_warmup(config.warmup_teacher_temp_steps, run, problems, block);
+  check_patch_sizes(config, run, problems, block);
   RunShape coarsest = run;  // the largest patches leave the fewest
   coarsest.patch_size = coarsest_patch(config, run);
-  check_masks(config.mask_ratio[1], config.ibot_weight > 0, coarsest, problems);
+  check_masks(config.mask_ratio[1], config.ibot_weight > 0 && config.mask_probability > 0, coarsest, problems, block);
   if (config.reconstruction.weight > 0) {
     if (!run.crop_sizes.empty()) coarsest.image_size_px = run.crop_sizes.front();
-    check_visible("method.reconstruction.mask_ratio", config.reconstruction.mask_ratio, coarsest, problems);
-    need_learned_positions("method.reconstruction.weight", run, problems);
+    check_visible(block + "reconstruction.mask_ratio", config.reconstruction.mask_ratio, coarsest, problems);
+    need_learned_positions(block + "reconstruction.weight", run, problems);
   }
+  if (!config.frozen_teacher.empty() && run.drop_path_rate > 0)
+    problems.add("model.drop_path_rate", fmt::format("{} beside a frozen teacher, whose student is whole (need 0)", run.drop_path_rate));
+  if (!config.frozen_teacher.empty() && !run.crop_sizes.empty() && run.crop_sizes[0] != run.image_size_px)
+    problems.add("data.crops.global_size_px",
+                 fmt::format("{} beside a frozen teacher, whose patches are compared at the model's image size (need {})", run.crop_sizes[0],
+                             run.image_size_px));
   if (config.gram_weight > 0 && config.gram_start_step >= run.steps)
-    problems.add("method.gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
+    problems.add(block + "gram_start_step", fmt::format("{} is not within the run of {} steps", config.gram_start_step, run.steps));
   if (const auto least = config.least_batch(); run.batch < least.samples)
     problems.add("train.batch_size", fmt::format("a micro-step of {} samples is too small for {} (need at least {}); raise it, or {}", run.batch,
                                                  least.loss, least.samples, least.otherwise));
+}
+
+void check_dinov2(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<Dinov2Config>();
+  check_dinov2_block(method, config, "method.", run, problems);
+  check_undistorted(config, run, problems);
+}
+
+void check_gpfm(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<GpfmConfig>();
+  check_dinov2_block(method, config.dinov2, "method.dinov2.", run, problems);
+  if (!config.dinov2.frozen_teacher.empty())
+    problems.add("method.dinov2.frozen_teacher", "gpfm's student teaches itself beside its experts; leave it out, or choose method=dinov2");
+  if (!config.experts.cached_features.empty())
+    problems.add("method.experts.cached_features", "experts see the crops that the student sees, and caches hold whole tiles; leave it out");
+}
+
+void check_distill(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  const auto& config = method.as<DistillConfig>();
+  if (std::any_of(config.patch_weights.begin(), config.patch_weights.end(), [](double w) { return w > 0; })) need_whole_tokens(method, run, problems);
+  bool cached = false;
+  for (size_t i = 0; i < config.cached_features.size(); ++i) cached |= config.is_cached(i);
+  if (cached && !config.fixed_targets && !run.view_changes.empty())
+    problems.add("method.cached_features",
+                 fmt::format("the features are of whole tiles, and views differ from them by {} of data.crops; turn these off, run the teacher, or "
+                             "set method.fixed_targets=true",
+                             fmt::join(run.view_changes, ", ")));
+  if (config.fixed_targets && !cached) problems.add("method.fixed_targets", "is for cached features, and there are none; leave it out");
 }
 
 void check_mae(const config::Choice& method, const RunShape& run, config::Problems& problems) {
@@ -189,15 +235,15 @@ void check_pair(const config::Choice& method, const RunShape& run, config::Probl
                                             method.name(), run.crop_sizes.size()));
 }
 
-void check_distill(const config::Choice& method, const RunShape& run, config::Problems& problems) {
-  const auto& weights = method.as<DistillConfig>().patch_weights;
-  if (std::any_of(weights.begin(), weights.end(), [](double w) { return w > 0; })) need_whole_tokens(method, run, problems);
-}
-
 void check_msn(const config::Choice& method, const RunShape& run, config::Problems& problems) {
   if (method.as<MsnConfig>().patch_drop > 0) need_learned_positions("method.patch_drop", run, problems);
   need_two_samples(method, run, problems);
   need_two_global_crops(method, run, problems);
+}
+
+void check_labels(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.labels.empty())
+    problems.add("data.labels.column", method.name() + " learns from labels; name the column that holds them, as data.labels.column=class");
 }
 
 const std::vector<Method>& methods() {
@@ -215,9 +261,15 @@ const std::vector<Method>& methods() {
       {{"simclr", "contrast between two views and all other images", "Chen 2020, arXiv:2002.05709", defaults<SimclrConfig>},
        make<Simclr, SimclrConfig>,
        check_pair},
-      {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>},
-       make<Distill, DistillConfig>,
-       check_distill},
+      {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>}, make_distill, check_distill},
+      {{"gpfm", "dinov2, and the features of frozen experts", "Ma 2024, arXiv:2407.18449", defaults<GpfmConfig>}, make<Gpfm, GpfmConfig>, check_gpfm},
+      {{"distill_logits", "a classifier's logits: Hinton's soft labels, DeiT's token", "Touvron 2021, arXiv:2012.12877",
+        defaults<DistillLogitsConfig>},
+       make_labelled<DistillLogits, DistillLogitsConfig>,
+       check_labels},
+      {{"classify", "supervised training, fine-tuning or a linear head on labels", "Touvron 2021, arXiv:2012.12877", defaults<ClassifyConfig>},
+       make_labelled<Classify, ClassifyConfig>,
+       check_labels},
       {{"byol", "predicts the moving average's embedding of another view", "Grill 2020, arXiv:2006.07733", defaults<ByolConfig>},
        make<Byol, ByolConfig>,
        check_pair},
@@ -267,9 +319,12 @@ void check_run(const config::Choice& method, const RunShape& run, config::Proble
     problems.add("model.patch_size", fmt::format("a crop of {} px is not a multiple of the patch size {}; nearest crop sizes: {} or {}", size,
                                                  run.patch_size, smaller, (size / run.patch_size + 1) * run.patch_size));
   }
+  const Method& row = find(method);
+  row.check(method, run, problems);
+  if (!run.labels.empty() && row.check != check_labels)
+    problems.add("data.labels.column", method.name() + " learns without labels; leave data.labels out");
   if (run.undistorted_px && method.name() != "dinov2")
     problems.add("data.crops.undistorted_size_px", method.name() + " does not look at undistorted views (dinov2 with gram_weight does)");
-  find(method).check(method, run, problems);
 }
 
 }  // namespace eosin::ssl

@@ -5,6 +5,7 @@
 #include "core/nn/encoder_spec.h"
 #include "core/tensor/comm.h"
 #include "data/batch.h"
+#include "data/labelled_source.h"
 #include "train/objective.h"
 
 #include <memory>
@@ -21,6 +22,8 @@ struct Ingredients {
   std::vector<double> mean, std;  // of the views, so that the encoder's users normalise alike
   uint64_t seed = 0;
   std::shared_ptr<Comm> comm;
+  data::ClassList classes;                       // of the labels; empty: there are none
+  std::shared_ptr<const data::TileStore> store;  // that batches number their tiles in; null: they are not of one store
 };
 
 const std::vector<config::ConfigRow>& method_table();
@@ -36,10 +39,13 @@ struct RunShape {
   int64_t batch = 64;                          // samples of a micro-step, over all ranks
   std::optional<int64_t> undistorted_px = {};  // side of undistorted views
   bool merges_tokens = false, rope = false;
+  std::string labels = {};                     // the column of the classes; empty: none is given
+  std::vector<std::string> view_changes = {};  // data::changes_of the views
+  double drop_path_rate = 0;
 };
 /// Adds a problem for each rule that is broken: crop no multiple of the patch, too few views, views that nothing looks at, a warm-up longer
 /// than the run, a batch too small for a regulariser or Sinkhorn-Knopp, masks that leave nothing, merged tokens or
-/// rotary positions where a method cannot have them.
+/// rotary positions where a method cannot have them, labels that are missing or that nothing reads.
 /// Keys are dotted from the top of the config.
 void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems);
 

@@ -59,6 +59,7 @@ enum class RandomOp : uint32_t {
   kPlace = 15,
   kRope = 16,
   kPatchSize = 17,
+  kMix = 18,
 };
 
 /// The draws of one (seed, position, view, op): word(i) is the i-th 32-bit word of the stream.

@@ -53,7 +53,19 @@ EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec, const Encod
     spec.vit().drop_path_rate = 0;
     spec.vit().check();
   }
-  return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized)};
+  return {std::move(spec), std::move(imported.weights), std::move(imported.origin), std::move(imported.dropped), std::move(imported.resized), {}, {}};
+}
+
+/// The heads of a classifier among a file's tensors, under timm's names.
+TensorMap classification_heads(const TensorMap& tensors) {
+  TensorMap heads;
+  for (const char* part : {"weight", "bias"}) {
+    for (const char* theirs : {"head", "classifier", "fc", "head.fc"})
+      if (const auto it = tensors.find(fmt::format("{}.{}", theirs, part)); it != tensors.end())
+        heads.emplace(std::string("head.") + part, it->second);
+    if (const auto it = tensors.find(std::string("head_dist.") + part); it != tensors.end()) heads.emplace(it->first, it->second);
+  }
+  return heads;
 }
 
 /// The file's tensors; where it carries the hash of its weights (write_encoder), they must have it.
@@ -117,7 +129,9 @@ EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   imported.model = spec.model;
   resize_weights(imported, source.target);
   if (!source.target.img_size.empty()) spec.image_size_px = 0;
-  return with_spec(std::move(imported), spec, source);
+  EncoderWeights read = with_spec(std::move(imported), spec, source);
+  read.heads = classification_heads(tensors);
+  return read;
 }
 
 /// The student's or teacher's backbone of a self-supervised run.
@@ -138,7 +152,12 @@ EncoderWeights take_backbone(const Checkpoint& checkpoint, const EncoderSource& 
       imported.dropped.push_back(name);
   }
   resize_weights(imported, source.target);
-  return with_spec(std::move(imported), spec, source);
+  EncoderWeights taken = with_spec(std::move(imported), spec, source);
+  const std::string network = prefix.substr(0, prefix.size() - std::string("backbone.").size());
+  for (const char* head : {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"})
+    if (const auto it = objective.tensors.find(network + head); it != objective.tensors.end()) taken.heads.emplace(head, it->second);
+  taken.classes = objective.values.value("classes", std::vector<std::string>());
+  return taken;
 }
 
 }  // namespace
@@ -176,8 +195,7 @@ Tensor Encoder::embed(const Tensor& images_BCHW) {
   return model->forward(images_BCHW).to(at::kFloat);
 }
 
-Encoder load_encoder(const std::string& path, const EncoderSource& source) {
-  const EncoderWeights stored = read_encoder(path, source);
+Encoder make_encoder(const EncoderWeights& stored) {
   Encoder encoder;
   encoder.spec = stored.spec;
   encoder.model = make_backbone(stored.spec.model);
@@ -186,6 +204,8 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source) {
   encoder.weights_hash = weights_hash(named_weights(*encoder.model));
   return encoder;
 }
+
+Encoder load_encoder(const std::string& path, const EncoderSource& source) { return make_encoder(read_encoder(path, source)); }
 
 namespace {
 

@@ -33,6 +33,8 @@ struct EncoderWeights {
   std::string origin;  // a row of weight_origins(), "checkpoint step-00001000"
   std::vector<std::string> dropped;
   std::vector<ResizedTensor> resized;
+  TensorMap heads;                   // of a classifier: head.weight, head.bias, and head_dist.* of a distillation token
+  std::vector<std::string> classes;  // that it tells apart, where that is known
 };
 /// A file that write_encoder wrote is checked against the hash that it carries. Files of torch.save (.pth, .pt, .bin, .ckpt, .tar) are
 /// read as data (core/tensor/torch_archive.h).
@@ -52,6 +54,8 @@ struct Encoder {
   /// Shapes   images_BCHW -> features_BD.
   Tensor embed(const Tensor& images_BCHW);
 };
+/// Errors   those of load_weights.
+Encoder make_encoder(const EncoderWeights& stored);
 /// Errors   those of read_encoder and load_weights.
 /// Checked  tests/nn/test_encoder.cpp; tests/python/timm_parity.py.
 Encoder load_encoder(const std::string& path, const EncoderSource& source = {});

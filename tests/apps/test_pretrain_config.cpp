@@ -67,6 +67,11 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       {{"method.name=dinov2", "method.mask_ratio=[0.1,1]"}, "method.mask_ratio"},
       {{"method.name=ibot", "train.steps=10", "method.warmup_teacher_temp_steps=11"}, "11 is longer than the run of 10 steps"},
       {{"data.order=shuffled"}, "unknown name"},
+      {{"method=classify"}, "classify learns from labels; name the column that holds them, as data.labels.column=class"},
+      {{"data.labels.column=class"}, "dino learns without labels; leave data.labels out"},
+      {{"method=classify", "data.labels.split=train"}, "a split is chosen but no classes are"},
+      {{"method=distill", "method.teachers=[t]", "method.cached_features=[f]", "method.patch_weights=[0]"},
+       "views differ from them by global, ratio, n_local"},
       {{"data.order=block", "data.order.by=slide"}, "'by' is a key of order 'quota', not 'block'"},
       {{"data.order=schedule"}, "need the list of tiles"},
   };

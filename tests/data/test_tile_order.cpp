@@ -147,7 +147,8 @@ TEST(StoreSource, GroupsByStoreSlidePatientAndColumn) {
   EXPECT_EQ(both.groups("stain").front().tiles.n_ranges(), 1u);
   EXPECT_EQ(both.groups("class")[6].name, "class of B 1");
   EXPECT_EQ(both.groups("class")[6].tiles[0], 6u);
-  EXPECT_THAT(message_of([&] { both.groups("organ"); }, ErrorKind::Config), HasSubstr("no column 'organ'; need slide, patient"));
+  EXPECT_THAT(message_of([&] { both.groups("organ"); }, ErrorKind::Config),
+              HasSubstr("no column 'organ' that groups its tiles; need slide, patient"));
 }
 
 TEST(StoreSource, GroupsOfShuffledTilesAreCountedOneByOne) {

@@ -28,7 +28,7 @@ inline nn::EncoderSpec small_encoder(double drop_path = 0) {
   return spec;
 }
 
-/// Two views of 15 px and `locals` of 10 px.
+/// Two views of 15 px and `locals` of 10 px, of tiles 0, 1, ... of three classes in turn.
 inline data::ViewBatch view_batch(uint64_t seed, int64_t tiles = 4, int64_t locals = 0) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   data::ViewBatch b;
@@ -38,6 +38,8 @@ inline data::ViewBatch view_batch(uint64_t seed, int64_t tiles = 4, int64_t loca
   }
   b.first_position = static_cast<int64_t>(seed) * tiles;
   b.ids.resize(static_cast<size_t>(tiles));
+  b.labels_B = at::arange(tiles) % 3;
+  for (int64_t tile = 0; tile < tiles; ++tile) b.tiles.push_back(tile);
   return b;
 }
 
@@ -47,6 +49,8 @@ inline data::ViewBatch share_of(const data::ViewBatch& batch, int rank, int rank
   const auto tiles = static_cast<int64_t>(batch.ids.size()) / ranks;
   for (Tensor& view : mine.views_BCHW) view = view.narrow(0, rank * tiles, tiles).contiguous();
   mine.ids.resize(static_cast<size_t>(tiles));
+  if (mine.labels_B.defined()) mine.labels_B = mine.labels_B.narrow(0, rank * tiles, tiles);
+  if (!mine.tiles.empty()) mine.tiles.assign(batch.tiles.begin() + rank * tiles, batch.tiles.begin() + (rank + 1) * tiles);
   mine.first_position += rank * tiles;
   return mine;
 }

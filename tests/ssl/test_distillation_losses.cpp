@@ -21,7 +21,17 @@ TEST(HintonKd, GradientsAndEnds) {
   EXPECT_NEAR(hinton_kd_loss(student, student, kLabels, 3, 1).loss.item<double>(), 0, 1e-12);
   EXPECT_NEAR(hinton_kd_loss(student, teacher, kLabels, 3, 0).loss.item<double>(), at::cross_entropy_loss(student, kLabels).item<double>(), 1e-12);
   EXPECT_THAT(message_of([&] { hinton_kd_loss(student, teacher.slice(1, 1), kLabels, 3, 0.6); }, ErrorKind::Shape),
-              HasSubstr("logits of [5, 3], teacher's of [5, 2] and 5 labels"));
+              HasSubstr("logits of [5, 3] and of the teacher [5, 2]"));
+  EXPECT_THAT(message_of([&] { hinton_kd_loss(student, teacher, kLabels.slice(0, 1), 3, 0.6); }, ErrorKind::Shape), HasSubstr("labels of [4]"));
+}
+
+TEST(LogitKd, LabelsMayBeShares) {
+  const Tensor student = rows(1, {5, 3}), teacher = rows(2, {5, 3}), shares = at::one_hot(kLabels, 3).to(at::kDouble);
+  EXPECT_NEAR(hinton_kd_loss(student, teacher, shares, 2, 0.6).loss.item<double>(),
+              hinton_kd_loss(student, teacher, kLabels, 2, 0.6).loss.item<double>(), 1e-12);
+  const DeitOptions options{"hard", 0.4, 1.0, 0.1};
+  EXPECT_NEAR(deit_loss(student, student, teacher, shares, options).item<double>(),
+              deit_loss(student, student, teacher, kLabels, options).item<double>(), 1e-12);
 }
 
 /// At great temperatures T^2 KL tends to the squared distance of centred logits over 2C: gradients keep their size.
