@@ -122,7 +122,7 @@ train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
               groups.empty() ? "" : fmt::format("{}", fmt::join(groups[0].sizes().vec(), ", ")), size[0], size[1]);
   const Tensor& images = groups.front();
   VisiblePatches chosen = choose_visible(noise(batch), config_.mask_ratio);
-  for (Tensor* t : {&chosen.visible_BK, &chosen.restore_BN, &chosen.mask_BN}) *t = t->to(images.device());
+  for (Tensor* t : {&chosen.visible_BK, &chosen.restore_BN, &chosen.mask_BN}) *t = t->to(images.device(), /*non_blocking=*/true);
 
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   const Tensor pred = student_->decode(student_->encode(images, chosen.visible_BK, drop_path), chosen.restore_BN);

@@ -67,6 +67,7 @@ void BackboneConfig::visit(config::Visitor& v) {
   v("rope", rope, "rotary positions in place of learned ones");
   v("drop_path_rate", drop_path_rate, "stochastic depth of the student, by batch subset", config::Range{0, 1, config::kOpenHigh});
   v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+  v("grad_checkpointing", grad_checkpointing, "keep only the input of each block and compute the rest again in the backward pass: less memory");
   v("token_merge", token_merge, "merging of similar tokens, for methods that use class tokens or means alone");
   v("init", init, "weights to start from: safetensors or torch.save file, exported folder or run folder; empty: random");
   v("allow_missing", allow_missing, "names of weights that the file of `init` may lack");
@@ -75,6 +76,8 @@ void BackboneConfig::visit(config::Visitor& v) {
 void BackboneConfig::validate(config::Problems& p) const {
   if (token_merge.method != "none" && drop_path_rate > 0)
     p.add("drop_path_rate", fmt::format("{} beside token_merge (need 0: a sequence that skips attention has no keys to compare)", drop_path_rate));
+  if (token_merge.method != "none" && grad_checkpointing)
+    p.add("grad_checkpointing", "not beside token_merge: what merges is not computed twice; leave one of them out");
   constexpr int64_t kMaxTokens = int64_t{1} << 20;  // attention alone would need 4 TB a head
   const int64_t side = image_size_px / patch_size;
   if (side * side > kMaxTokens)
@@ -102,6 +105,7 @@ VitConfig adapted(VitConfig vit, const BackboneConfig& config) {
   vit.token_merge = config.token_merge;
   vit.drop_path_rate = config.drop_path_rate;
   vit.drop_path_uniform = config.drop_path_uniform;
+  vit.grad_checkpointing = config.grad_checkpointing;
   return vit;
 }
 
