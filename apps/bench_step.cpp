@@ -149,17 +149,16 @@ void StepBench::visit(config::Visitor& v) {
 }
 
 data::MultiCropConfig StepBench::crops() const {
-  data::MultiCropConfig crops = data::view_preset(views.value_or(usual_views(method.name())));
-  return sized_views(crops, model);
+  return sized_views(data::view_preset(views.value_or(usual_views(method.name()))), model);
 }
 
 void StepBench::validate(config::Problems& p) const {
-  const data::MultiCropConfig views = crops();
+  const data::MultiCropConfig sized = crops();
   ssl::RunShape shape;
   shape.patch_size = model.patch_size, shape.image_size_px = model.image_size_px;
   shape.steps = 1000, shape.batch = batch_size;
-  shape.crop_sizes.assign(static_cast<size_t>(views.n_global), views.global_size());
-  shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(views.n_local), views.local_size());
+  shape.crop_sizes.assign(static_cast<size_t>(sized.n_global), sized.global_size());
+  shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(sized.n_local), sized.local_size());
   ssl::check_run(method, shape, p);
 }
 
