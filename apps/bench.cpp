@@ -1,5 +1,7 @@
 // `eosin bench`: timed pieces, each beside the Python stack's figure of the same run (--peer).
 #include "apps/bench_list.h"
+#include "apps/bench_loss.h"
+#include "apps/bench_step.h"
 #include "apps/figure.h"
 #include "apps/scratch_folder.h"
 #include "apps/verb.h"
@@ -7,22 +9,13 @@
 #include "core/base/machine.h"
 #include "core/base/rng.h"
 #include "core/base/run_config.h"
-#include "core/tensor/comm.h"
-#include "core/tensor/device.h"
 #include "data/loader.h"
 #include "data/store_source.h"
 #include "data/tiler.h"
-#include "optim/adamw.h"
-#include "optim/clip.h"
-#include "ssl/dino.h"
-#include "ssl/methods.h"
-
-#include <ATen/ATen.h>
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 namespace eosin::apps {
@@ -40,17 +33,6 @@ struct BenchDataConfig {
   }
 };
 
-/// What of the `run` block a bench has a use for.
-struct BenchRunConfig {
-  int64_t seed = 0, threads = 0;
-  void visit(config::Visitor& v) {
-    v("seed", seed, "seed of every random draw", config::Range{0, 9.2e18});
-    v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096});
-  }
-};
-
-int64_t threads_of(const BenchRunConfig& run) { return run.threads > 0 ? run.threads : usable_cores(); }
-
 // ------------------------------------------------------------------------------------------------ loader
 struct LoaderBench {
   BenchDataConfig data;
@@ -67,25 +49,19 @@ struct LoaderBench {
   }
 };
 
-/// The keys of a preset, with the sizes that a config leaves to the model.
-Json view_keys(data::MultiCropConfig config) {
-  config.global_size_px = config.global_size(), config.local_size_px = config.local_size();
-  return config::to_json(config::visit_of(config));
-}
-
 Cases loader_cases(const LoaderBench& c, bool peers) {
   const auto views = data::view_preset(c.views);
   const auto store = std::make_shared<const data::StoreSource>(std::vector<std::string>{c.data.store});
   Cases cases = {[=] {
     return timed("eosin", [&] {
       data::ViewLoader loader(store, views, c.data.loader,
-                              {.seed = static_cast<uint64_t>(c.run.seed), .local_batch = c.batch_size, .threads = threads_of(c.run)});
+                              {.seed = static_cast<uint64_t>(c.run.seed), .local_batch = c.batch_size, .threads = c.run.used_threads()});
       for (int64_t done = 0; done < c.images; done += c.batch_size) loader.next();
       return loader.counters().tiles;  // those ahead of the last batch took time too
     });
   }};
   if (!peers) return cases;
-  for (const int64_t workers : {int64_t{0}, int64_t{threads_of(c.run)}})
+  for (const int64_t workers : {int64_t{0}, c.run.used_threads()})
     for (const char* variant : {"pil", "v2"})
       cases.push_back([=] {
         return run_peer("loader.py", {"--variant", variant, "--store", c.data.store, "--views", view_keys(views).dump(), "--images",
@@ -194,88 +170,6 @@ Cases tile_cases(const TileBench& c, bool peers) {
   return cases;
 }
 
-// ------------------------------------------------------------------------------------------------ step
-struct StepRunConfig : BenchRunConfig {
-  std::string device = "auto";
-  void visit(config::Visitor& v) {
-    BenchRunConfig::visit(v);
-    v("device", device, "cpu, cuda, cuda:N, or auto (cuda where there is one)");
-  }
-};
-
-struct StepBench {
-  nn::BackboneConfig model;
-  config::Choice method{ssl::method_table(), "dino"};
-  std::string views = "dinov2";
-  int64_t batch_size = 4, steps = 3, repeats = 3;
-  StepRunConfig run;
-  void visit(config::Visitor& v) {
-    v("model", model, "the backbone");
-    v("method", method, "what is trained");
-    v("views", views, "a preset of views; they are random numbers here");
-    v("batch_size", batch_size, "images a step", config::Range{1, 65536});
-    v("steps", steps, "steps a repeat", config::Range{1, 1e6});
-    v("repeats", repeats, "repeats; the median is reported", config::Range{1, 1000});
-    v("run", run, "device, threads and seed");
-  }
-};
-
-data::ViewBatch random_batch(const data::MultiCropConfig& views, int64_t batch_size, c10::Device where) {
-  data::ViewBatch batch;
-  for (const data::ViewRule& rule : data::view_rules(views))
-    batch.views_BCHW.push_back(at::randn({batch_size, 3, rule.size_px, rule.size_px}, at::TensorOptions(where)));
-  batch.ids.resize(static_cast<size_t>(batch_size));
-  return batch;
-}
-
-void clip(const optim::Optimizer& optimizer, double max_norm) {
-  std::vector<Tensor> grads;
-  for (const auto& group : optimizer.groups())
-    for (const Tensor& p : group.params)
-      if (p.grad().defined()) grads.push_back(p.grad());
-  optim::clip_by_norm(grads, optim::global(static_cast<int64_t>(grads.size())), max_norm);
-}
-
-/// One repeat: as the trainer's step, without its log.
-int64_t train_steps(ssl::ViewObjective& objective, optim::Optimizer& optimizer, const data::ViewBatch& batch, int64_t steps) {
-  double loss = 0;
-  for (int64_t step = 0; step < steps; ++step) {
-    const train::Progress progress{.step = step, .steps = 1000, .samples = step * static_cast<int64_t>(batch.ids.size())};
-    const train::Loss result = objective.forward(batch, progress);
-    result.total.backward();
-    clip(optimizer, 3.0);
-    optimizer.step({.lr = 1e-4, .weight_decay = 0.04});
-    optimizer.zero_grad();
-    objective.after_update(progress);
-    loss = result.total.item<double>();  // waits for the device
-  }
-  EOSIN_CHECK(std::isfinite(loss), Numeric, "[bench] the loss of random views is not finite");
-  return steps * static_cast<int64_t>(batch.ids.size());
-}
-
-Cases step_cases(const StepBench& c, bool peers) {
-  EOSIN_CHECK(!peers || c.method.name() == "dino", Config, "[bench.method] the peer trains dino alone (got {}); leave --peer out", c.method.name());
-  RunConfig run;
-  run.seed = c.run.seed, run.threads = c.run.threads, run.device = c.run.device;
-  const c10::Device where = device::prepare(run);
-  const auto views = data::view_preset(c.views);
-  std::shared_ptr<ssl::ViewObjective> objective =
-      ssl::make_objective(c.method, {c.model, views.mean, views.std, static_cast<uint64_t>(c.run.seed), make_single_comm(), {}, {}});
-  objective->to(where);
-  const auto optimizer = std::make_shared<optim::AdamW>(optim::AdamWConfig{}, objective->param_groups());
-  const data::ViewBatch batch = random_batch(views, c.batch_size, where);
-  train_steps(*objective, *optimizer, batch, 1);
-  Cases cases = {[=] { return timed("eosin", [&] { return train_steps(*objective, *optimizer, batch, c.steps); }); }};
-  if (!peers) return cases;
-  const std::string model = nn::backbone(c.model.name).timm_name;
-  cases.push_back([=] {
-    return run_peer("step.py", {"--model", model, "--batch", std::to_string(c.batch_size), "--steps", std::to_string(c.steps), "--threads",
-                                std::to_string(threads_of(c.run)), "--prototypes", std::to_string(c.method.as<ssl::DinoConfig>().n_prototypes),
-                                "--views", view_keys(views).dump(), "--device", where.is_cuda() ? "cuda" : "cpu"});
-  });
-  return cases;
-}
-
 // ------------------------------------------------------------------------------------------------ the verb
 template <class Config>
 int measure(const Invocation& in, Cases make(const Config&, bool)) {
@@ -313,6 +207,7 @@ const std::vector<Bench>& benches() {
       {"list", measure_list},
       {"tile", [](const Invocation& in) { return measure<TileBench>(in, tile_cases); }},
       {"step", [](const Invocation& in) { return measure<StepBench>(in, step_cases); }},
+      {"loss", [](const Invocation& in) { return measure<LossBench>(in, loss_cases); }},
   };
   return table;
 }
@@ -332,7 +227,7 @@ int run(const Invocation& in) {
 
 Verb bench_verb() {
   return {"bench",
-          "bench loader|store|list|tile|step [CONFIG.yaml] [key=value ...] [--peer]",
+          "bench loader|store|list|tile|step|loss [CONFIG.yaml] [key=value ...] [--peer]",
           "timed pieces; --peer runs the Python side too",
           "eosin bench loader data.store=tiles views=dinov2 --peer",
           {"--peer also runs the Python side, in turns, and prints the ratio"},

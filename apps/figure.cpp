@@ -108,6 +108,12 @@ nlohmann::ordered_json compare(const std::vector<std::function<Figure()>>& cases
                                   {"lowest_per_second", wall.front()},
                                   {"highest_per_second", wall.back()},
                                   {"peak_bytes", median.peak_bytes}};
+    if (median.flops > 0) {
+      const double an_item = median.flops / static_cast<double>(median.items);
+      row["gflop_per_item"] = an_item * 1e-9;
+      row["tflop_per_second"] = an_item * wall_rate * 1e-12;
+    }
+    for (const auto& [stage, seconds] : median.stages) row["stages"][stage] = seconds / median.wall_seconds;
     if (rows.empty()) {
       first_rate = median.per_cpu_second(), first_wall = wall_rate;
     } else {

@@ -15,6 +15,8 @@ struct Figure {
   int64_t items = 0;
   double cpu_seconds = 0, wall_seconds = 0;
   int64_t peak_bytes = 0;
+  double flops = 0;                                         // floating-point operations of all items; 0: not counted
+  std::vector<std::pair<std::string, double>> stages = {};  // seconds of each part of the work, where it is known
   double per_cpu_second() const { return static_cast<double>(items) / cpu_seconds; }
 };
 
@@ -27,8 +29,8 @@ Figure timed(const std::string& name, const std::function<int64_t()>& work);
 Figure run_peer(const std::string& script, const std::vector<std::string>& arguments);
 
 /// Repeats the cases in turn, so that what disturbs the machine disturbs all; each row is the median by items a CPU second, with lowest and
-/// highest, and the same of items a second. From the second case on they are compared: `ratio` and `ratio_wall` are the first case's rates over
-/// theirs.
+/// highest, and the same of items a second, with operations a second and the stages' shares where they are known. From the second case on they are
+/// compared: `ratio` and `ratio_wall` are the first case's rates over theirs.
 nlohmann::ordered_json compare(const std::vector<std::function<Figure()>>& cases, int64_t repeats);
 
 }  // namespace eosin::apps

@@ -51,8 +51,9 @@ void PretrainConfig::validate(config::Problems& p) const {
     p.add("train.freeze_last_layer_steps", fmt::format("{} is longer than the run of {} steps", train.freeze_last_layer_steps, train.total_steps()));
 }
 
-data::MultiCropConfig PretrainConfig::views() const {
-  data::MultiCropConfig crops = data.crops.as<data::MultiCropConfig>();
+data::MultiCropConfig PretrainConfig::views() const { return sized_views(data.crops.as<data::MultiCropConfig>(), model); }
+
+data::MultiCropConfig sized_views(data::MultiCropConfig crops, const nn::BackboneConfig& model) {
   if (!crops.global_size_px) crops.global_size_px = model.image_size_px;
   const int64_t local = model.image_size_px * 96 / 224, patch = model.patch_size;
   if (!crops.local_size_px) crops.local_size_px = std::max<int64_t>(1, (local + patch - 1) / patch) * patch;

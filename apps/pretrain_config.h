@@ -49,12 +49,15 @@ struct PretrainConfig {
   /// Rules across blocks: crops against the patch, phases against the length of the run.
   void validate(config::Problems& p) const;
 
-  /// The views with their sizes: what data.crops leaves open follows the model, global crops have its image size, local ones 96/224 of it,
-  /// rounded up to whole patches.
+  /// data.crops, sized.
   data::MultiCropConfig views() const;
   optim::Schedule lr_schedule() const;
   optim::Schedule weight_decay_schedule() const;
 };
+
+/// Views with their sizes: those that are left open follow the model, global crops have its image size, local ones 96/224 of it, rounded up to
+/// whole patches.
+data::MultiCropConfig sized_views(data::MultiCropConfig crops, const nn::BackboneConfig& model);
 
 /// Reads and checks. Errors: Config, before any data is opened.
 PretrainConfig read_pretrain_config(const config::Source& source);

@@ -9,6 +9,13 @@
 
 namespace eosin::optim {
 
+std::vector<MovingAverage> follow(const std::vector<Tensor>& averages, const std::vector<Tensor>& parameters) {
+  EOSIN_ASSERT(averages.size() == parameters.size());
+  std::vector<MovingAverage> pairs;
+  for (size_t i = 0; i < averages.size(); ++i) pairs.push_back({averages[i], parameters[i]});
+  return pairs;
+}
+
 Optimizer::Optimizer(std::string rule, std::vector<ParamGroup> groups) : rule_(std::move(rule)), groups_(std::move(groups)) {
   std::set<std::string> seen;
   for (const auto& group : groups_) {
@@ -19,6 +26,13 @@ Optimizer::Optimizer(std::string rule, std::vector<ParamGroup> groups) : rule_(s
       EOSIN_CHECK(type == at::kFloat || type == at::kDouble, Config, "[optim] parameter '{}' is {}; master weights are float32 or float64",
                   group.names[i], c10::toString(type));
     }
+  }
+}
+
+void Optimizer::add_averages(std::vector<MovingAverage> averages) {
+  for (MovingAverage& a : averages) {
+    const c10::TensorImpl* parameter = a.parameter.unsafeGetTensorImpl();
+    EOSIN_ASSERT(averages_.emplace(parameter, std::move(a)).second);
   }
 }
 

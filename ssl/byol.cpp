@@ -4,7 +4,6 @@
 #include "core/nn/weights.h"
 #include "ssl/byol_loss.h"
 #include "ssl/collapse.h"
-#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
@@ -76,7 +75,7 @@ train::Loss Byol::forward(const data::ViewBatch& batch, const train::Progress& p
   return loss;
 }
 
-void Byol::after_update(const train::Progress& progress) { update_ema(teacher_->followed(), student_->followed(), momentum(progress)); }
+std::vector<train::MovingAverage> Byol::averages() { return optim::follow(teacher_->followed(), student_->followed()); }
 
 std::vector<train::ParamGroup> Byol::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 

@@ -33,8 +33,9 @@ class Byol final : public train::Objective<data::ViewBatch> {
   void copy_student_to_teacher();
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
-  void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override { return {"batch norm"}; }
   /// Tensors student.*, teacher.*; value "encoder": the EncoderSpec.
@@ -42,8 +43,6 @@ class Byol final : public train::Objective<data::ViewBatch> {
   void load_state(const State& state) override;
 
  private:
-  double momentum(const train::Progress& progress) const;
-
   ByolConfig config_;
   nn::EncoderSpec encoder_;
   uint64_t seed_;

@@ -4,7 +4,6 @@
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
-#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"
@@ -112,11 +111,9 @@ train::Loss Dino::forward(const data::ViewBatch& batch, const train::Progress& p
   return loss;
 }
 
-void Dino::after_update(const train::Progress& progress) {
-  const at::NoGradGuard no_grad;
-  update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
-  center_.update(*comm_);
-}
+void Dino::after_update(const train::Progress&) { center_.update(*comm_); }
+
+std::vector<train::MovingAverage> Dino::averages() { return optim::follow(teacher_->parameters(), student_->parameters()); }
 
 std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 

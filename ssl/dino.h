@@ -55,6 +55,8 @@ class Dino final : public train::Objective<data::ViewBatch> {
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   /// Tensors student.*, teacher.*, center; value "encoder": the EncoderSpec.
   State state() override;
@@ -62,7 +64,6 @@ class Dino final : public train::Objective<data::ViewBatch> {
 
  private:
   double teacher_temp(const train::Progress& progress) const;
-  double momentum(const train::Progress& progress) const;
 
   DinoConfig config_;
   nn::EncoderSpec encoder_;

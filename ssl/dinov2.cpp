@@ -5,7 +5,6 @@
 #include "core/nn/weights.h"
 #include "core/tensor/gather.h"
 #include "ssl/collapse.h"
-#include "ssl/ema.h"
 #include "ssl/frozen_dinov2.h"
 #include "ssl/gram.h"
 #include "ssl/ibot_loss.h"
@@ -301,12 +300,12 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   return loss;
 }
 
-void Dinov2::after_update(const train::Progress& progress) {
-  const at::NoGradGuard no_grad;
-  update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
+void Dinov2::after_update(const train::Progress&) {
   if (center_) center_->update(*comm_);
   if (ibot_center_ && config_.ibot_weight > 0) ibot_center_->update(*comm_);
 }
+
+std::vector<train::MovingAverage> Dinov2::averages() { return optim::follow(teacher_->parameters(), student_->parameters()); }
 
 std::vector<train::ParamGroup> Dinov2::param_groups() {
   std::vector<train::ParamGroup> groups = student_groups(*student_, [&](const std::string& part) {

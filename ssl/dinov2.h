@@ -113,6 +113,8 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress, Seen& seen);
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override;
   /// Tensors student.*, teacher.*, with centering center, ibot_center, with Gram anchoring gram_teacher.*; values "encoder": the EncoderSpec,
@@ -134,7 +136,6 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
   void refresh_gram_teacher(int64_t step);
   Tensor gram(const Tensor& student_tokens_BND, const Tensor& global_BCHW, const data::ViewBatch& batch, const train::Progress& progress);
   double teacher_temp(const train::Progress& progress) const;
-  double momentum(const train::Progress& progress) const;
 
   Dinov2Config config_;
   nn::EncoderSpec encoder_;

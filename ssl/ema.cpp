@@ -1,15 +1,17 @@
 #include "ssl/ema.h"
 
 #include "core/base/error.h"
-
-#include <ATen/ATen.h>
+#include "core/kernels/adamw.h"
 
 namespace eosin::ssl {
 
 void update_ema(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student, double momentum) {
   EOSIN_ASSERT(teacher.size() == student.size());
-  const at::NoGradGuard no_grad;
-  at::_foreach_lerp_(teacher, student, 1 - momentum);
+  std::vector<kernels::AdamWTensor> pairs(teacher.size());
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i].p = student[i].detach(), pairs[i].ema = teacher[i].detach();
+  kernels::AdamWOptions options;
+  options.ema_momentum = momentum;
+  kernels::adamw_step(pairs, options);
 }
 
 }  // namespace eosin::ssl

@@ -7,6 +7,7 @@ namespace eosin::ssl {
 
 /// Exponential moving average, in place: teacher <- momentum * teacher + (1 - momentum) * student, over all tensors at once.
 ///
+/// What an optimizer does to the averages it was given, to the bit; for averages that no optimizer moves.
 /// Errors   Internal if the lists differ in length.
 /// Checked  golden ssl.ema_update; tests/ssl/test_dino.cpp.
 void update_ema(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student, double momentum);

@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
-#include "ssl/ema.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/masked_crops.h"
 #include "ssl/method_state.h"
@@ -148,12 +147,12 @@ train::Loss Ibot::forward(const data::ViewBatch& batch, const train::Progress& p
   return loss;
 }
 
-void Ibot::after_update(const train::Progress& progress) {
-  const at::NoGradGuard no_grad;
-  update_ema(teacher_->parameters(), student_->parameters(), momentum(progress));
+void Ibot::after_update(const train::Progress&) {
   center_.update(*comm_);
   patch_center_.update(*comm_);
 }
+
+std::vector<train::MovingAverage> Ibot::averages() { return optim::follow(teacher_->parameters(), student_->parameters()); }
 
 std::vector<train::ParamGroup> Ibot::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 

@@ -41,6 +41,8 @@ class Ibot final : public train::Objective<data::ViewBatch> {
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   /// Tensors student.*, teacher.*, center, patch_center; value "encoder": the EncoderSpec.
   State state() override;
@@ -54,7 +56,6 @@ class Ibot final : public train::Objective<data::ViewBatch> {
   Targets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
   double teacher_temp(int64_t step) const;
   double teacher_patch_temp(int64_t step) const;
-  double momentum(const train::Progress& progress) const;
 
   IbotConfig config_;
   nn::EncoderSpec encoder_;

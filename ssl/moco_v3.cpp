@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
-#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/moco_v3_loss.h"
 #include "ssl/student_groups.h"
@@ -77,7 +76,7 @@ train::Loss MocoV3::forward(const data::ViewBatch& batch, const train::Progress&
   return loss;
 }
 
-void MocoV3::after_update(const train::Progress& progress) { update_ema(teacher_->followed(), student_->followed(), momentum(progress)); }
+std::vector<train::MovingAverage> MocoV3::averages() { return optim::follow(teacher_->followed(), student_->followed()); }
 
 std::vector<train::ParamGroup> MocoV3::param_groups() { return student_groups(*student_, dino_rules(config_, encoder_.model)); }
 

@@ -35,8 +35,9 @@ class MocoV3 final : public train::Objective<data::ViewBatch> {
   void copy_student_to_teacher();
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
-  void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override { return {"moco_v3", "batch norm"}; }
   /// Tensors student.*, teacher.*; value "encoder": the EncoderSpec.
@@ -44,8 +45,6 @@ class MocoV3 final : public train::Objective<data::ViewBatch> {
   void load_state(const State& state) override;
 
  private:
-  double momentum(const train::Progress& progress) const;
-
   MocoV3Config config_;
   nn::EncoderSpec encoder_;
   uint64_t seed_;

@@ -8,7 +8,6 @@
 #include "optim/curves.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
-#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 
@@ -101,7 +100,7 @@ Tensor Msn::anchors(const data::ViewBatch& batch) {
     const int64_t side = encoder_.vit().patch_size, patches = (full.size(2) / side) * (full.size(3) / side);
     const std::vector<int64_t> kept = draw_visible(patches, config_.patch_drop, seed_, batch.first_position);
     pass.visible_BK.resize(groups.size());
-    pass.visible_BK.front() = at::tensor(kept, at::kLong).to(full.device()).expand({full.size(0), -1});
+    pass.visible_BK.front() = at::tensor(kept, at::kLong).to(full.device(), /*non_blocking=*/true).expand({full.size(0), -1});
   }
   return student_->projector(at::cat(nn::as_vit(student_->backbone)->forward_features(groups, pass), 0));
 }
@@ -123,7 +122,7 @@ train::Loss Msn::forward(const data::ViewBatch& batch, const train::Progress& pr
   return loss;
 }
 
-void Msn::after_update(const train::Progress& progress) { update_ema(teacher_->followed(), student_->followed(), momentum(progress)); }
+std::vector<train::MovingAverage> Msn::averages() { return optim::follow(teacher_->followed(), student_->followed()); }
 
 /// Prototypes are compared by direction: decaying them would only change their rate.
 std::vector<train::ParamGroup> Msn::param_groups() {

@@ -48,8 +48,9 @@ class Msn final : public train::Objective<data::ViewBatch> {
   void copy_student_to_teacher();
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
-  void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override;
+  double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override { return {"the balance of the targets", "memax", "batch norm"}; }
   /// Tensors student.*, teacher.*; value "encoder": the EncoderSpec.
@@ -58,7 +59,6 @@ class Msn final : public train::Objective<data::ViewBatch> {
 
  private:
   Tensor anchors(const data::ViewBatch& batch);
-  double momentum(const train::Progress& progress) const;
 
   MsnConfig config_;
   nn::EncoderSpec encoder_;

@@ -54,7 +54,8 @@ PatchMasks patch_masks(const Tensor& masks_BN) {
 }
 
 PatchMasks to_device(const PatchMasks& masks, c10::Device device) {
-  return {masks.masks_BN.to(device), masks.indices_M.to(device), masks.weights_M.to(device)};
+  const auto there = [device](const Tensor& t) { return t.to(device, /*non_blocking=*/true); };
+  return {there(masks.masks_BN), there(masks.indices_M), there(masks.weights_M)};
 }
 
 PatchMasks shuffled_masks(const std::vector<int64_t>& counts, const std::vector<int64_t>& order,

@@ -19,7 +19,10 @@ Tensor patch_noise(const data::ViewBatch& batch, int64_t views, int64_t patches,
   return noise_BN;
 }
 
-VisiblePatches VisiblePatches::to(c10::Device device) const { return {visible_BK.to(device), restore_BN.to(device), mask_BN.to(device)}; }
+VisiblePatches VisiblePatches::to(c10::Device device) const {
+  const auto there = [device](const Tensor& t) { return t.to(device, /*non_blocking=*/true); };
+  return {there(visible_BK), there(restore_BN), there(mask_BN)};
+}
 
 int64_t visible_count(int64_t patches, double mask_ratio) { return static_cast<int64_t>(static_cast<double>(patches) * (1 - mask_ratio)); }
 

@@ -18,6 +18,8 @@ class GivenViews final : public train::Task {
   train::Loss loss(const train::Progress& progress) override { return method_.forward(batch_, progress); }
   void after_update(const train::Progress& progress) override { method_.after_update(progress); }
   std::vector<train::ParamGroup> param_groups() override { return method_.param_groups(); }
+  std::vector<train::MovingAverage> averages() override { return method_.averages(); }
+  double momentum(const train::Progress& progress) const override { return method_.momentum(progress); }
   train::NamedValues schedule_values(const train::Progress& progress) const override { return method_.schedule_values(progress); }
   State state() override { return method_.state(); }
   void load_state(const State& state) override { method_.load_state(state); }

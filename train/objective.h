@@ -1,7 +1,7 @@
 #pragma once
 // What an SSL method, a MIL head or an alignment loss is to the trainer: a module that turns a batch into a loss.
 #include "core/tensor/state.h"
-#include "optim/param_groups.h"
+#include "optim/optimizer.h"
 #include "train/progress.h"
 
 #include <torch/nn/module.h>
@@ -20,6 +20,7 @@ struct Loss {
 };
 
 /// Parameters with one rule for learning rate, decay, freezing and clipping.
+using optim::MovingAverage;
 using optim::ParamGroup;
 
 /// No backward, no optimizer, no process-group creation inside.
@@ -27,10 +28,13 @@ template <class Batch>
 class Objective : public torch::nn::Module {
  public:
   virtual Loss forward(const Batch& batch, const Progress& progress) = 0;
-  /// EMA, centre, queue. Called once a step, after the optimizer.
+  /// Centre, queue. Called once a step, after the optimizer.
   virtual void after_update(const Progress& progress) {}
   /// The parameters that are trained, grouped.
   virtual std::vector<ParamGroup> param_groups() = 0;
+  /// A teacher that follows its student: moved by the optimizer in the same pass over memory, by this step's momentum.
+  virtual std::vector<MovingAverage> averages() { return {}; }
+  virtual double momentum(const Progress& progress) const { return 1.0; }
   /// Values of this step's own schedules (momentum, teacher_temp) for the log.
   virtual std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const { return {}; }
   /// Names of the losses that look at all samples of a micro-step at once. Accumulated micro-steps give other gradients to these than one

@@ -15,6 +15,9 @@ class Task {
   virtual Loss loss(const Progress& progress) = 0;
   virtual void after_update(const Progress& progress) = 0;
   virtual std::vector<ParamGroup> param_groups() = 0;
+  /// As Objective::averages() and momentum().
+  virtual std::vector<MovingAverage> averages() = 0;
+  virtual double momentum(const Progress& progress) const = 0;
   virtual std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const = 0;
   /// As Objective::batch_losses().
   virtual std::vector<std::string> batch_losses() const { return {}; }

@@ -64,6 +64,7 @@ struct Trainer::Verdict {
 
 Trainer::Trainer(TrainConfig config, TrainerParts parts)
     : config_(std::move(config)), parts_(std::move(parts)), sync_(parameters_of(parts_.optimizer), parts_.comm) {
+  parts_.optimizer.add_averages(parts_.task.averages());
   progress_.steps = config_.total_steps();
   progress_.accumulate = config_.accumulate;
 }
@@ -94,7 +95,7 @@ Outcome Trainer::run() {
 StepReport Trainer::step() {
   const Progress now = progress_;
   const bool frozen = now.step < config_.freeze_last_layer_steps;
-  const optim::Rates rates{parts_.lr(now.step), parts_.weight_decay(now.step), frozen};
+  const optim::Rates rates{parts_.lr(now.step), parts_.weight_decay(now.step), frozen, parts_.task.momentum(now)};
 
   const Sums sums = accumulate_gradients();
   sync_.average();

@@ -33,6 +33,8 @@ class TypedTask final : public Task {
   }
   void after_update(const Progress& progress) override { objective_->after_update(progress); }
   std::vector<ParamGroup> param_groups() override { return objective_->param_groups(); }
+  std::vector<MovingAverage> averages() override { return objective_->averages(); }
+  double momentum(const Progress& progress) const override { return objective_->momentum(progress); }
   std::vector<std::pair<std::string, double>> schedule_values(const Progress& progress) const override {
     return objective_->schedule_values(progress);
   }

@@ -19,7 +19,8 @@ void check(const AdamWTensor& t, size_t index) {
   const std::pair<const char*, const Tensor*> parts[] = {{"p", &t.p}, {"g", &t.g}, {"m", &t.m}, {"v", &t.v}, {"vmax", &t.vmax}, {"ema", &t.ema}};
   for (const auto& [name, part] : parts) {
     if (!part->defined()) {
-      EOSIN_CHECK(part == &t.vmax || part == &t.ema, Shape, "[adamw] parameter {}: {} is missing", index, name);
+      const bool optional = t.g.defined() || t.m.defined() || t.v.defined() ? part == &t.vmax || part == &t.ema : part != &t.ema;
+      EOSIN_CHECK(optional, Shape, "[adamw] parameter {}: {} is missing", index, name);
       continue;
     }
     EOSIN_CHECK(part->numel() == t.p.numel() && part->scalar_type() == t.p.scalar_type() && part->device() == t.p.device() && part->is_contiguous(),

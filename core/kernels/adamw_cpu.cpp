@@ -30,6 +30,14 @@ void update(const AdamWSlot<T>& slot, int64_t begin, int64_t end) {
   }
 }
 
+template <class T>
+void average(const AdamWSlot<T>& slot, int64_t begin, int64_t end) {
+  T* __restrict ema = slot.ema;
+  const T* __restrict p = slot.p;
+  const AdamWRates<T> rates = slot.rates;
+  for (int64_t i = begin; i < end; ++i) ema[i] = ema_element(ema[i], p[i], rates);
+}
+
 /// A stretch of one tensor. Stretches have a fixed length: the work is the same for any number of threads.
 struct Chunk {
   size_t slot;
@@ -46,7 +54,9 @@ void step(const std::vector<AdamWSlot<T>>& slots) {
     for (int64_t k = first; k < last; ++k) {
       const Chunk& c = chunks[static_cast<size_t>(k)];
       const AdamWSlot<T>& slot = slots[c.slot];
-      if (slot.vmax != nullptr)
+      if (slot.g == nullptr)
+        average(slot, c.begin, c.end);
+      else if (slot.vmax != nullptr)
         slot.ema != nullptr ? update<true, true>(slot, c.begin, c.end) : update<true, false>(slot, c.begin, c.end);
       else
         slot.ema != nullptr ? update<false, true>(slot, c.begin, c.end) : update<false, false>(slot, c.begin, c.end);

@@ -37,12 +37,20 @@ __device__ void update(const AdamWSlot<T>& s, int64_t begin) {
 }
 
 template <class T>
+__device__ void average(const AdamWSlot<T>& s, int64_t begin) {
+  const int64_t end = begin + kPerBlock < s.size ? begin + kPerBlock : s.size;
+  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) s.ema[i] = ema_element(s.ema[i], s.p[i], s.rates);
+}
+
+template <class T>
 __global__ void __launch_bounds__(kThreads) adamw_kernel(const __grid_constant__ Table<T> table) {
   int k = 0;
   while (static_cast<int>(blockIdx.x) >= table.first_block[k + 1]) ++k;
   const AdamWSlot<T>& s = table.slots[k];
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) - table.first_block[k]) * kPerBlock;
-  if (s.vmax != nullptr)
+  if (s.g == nullptr)
+    average(s, begin);
+  else if (s.vmax != nullptr)
     s.ema != nullptr ? update<true, true>(s, begin) : update<true, false>(s, begin);
   else
     s.ema != nullptr ? update<false, true>(s, begin) : update<false, false>(s, begin);

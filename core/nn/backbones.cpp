@@ -67,6 +67,7 @@ void BackboneConfig::visit(config::Visitor& v) {
   v("rope", rope, "rotary positions in place of learned ones");
   v("drop_path_rate", drop_path_rate, "stochastic depth of the student, by batch subset", config::Range{0, 1, config::kOpenHigh});
   v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+  v("grad_checkpointing", grad_checkpointing, "keep only the input of each block and compute the rest again in the backward pass: less memory");
   v("token_merge", token_merge, "merging of similar tokens, for methods that use class tokens or means alone");
   v("init", init, "weights to start from: safetensors or torch.save file, exported folder or run folder; empty: random");
   v("init_heads", init_heads, "init is a run of the same method: take its heads, centres and teacher too (a high-resolution stage)");
@@ -77,6 +78,8 @@ void BackboneConfig::validate(config::Problems& p) const {
   if (token_merge.method != "none" && drop_path_rate > 0)
     p.add("drop_path_rate", fmt::format("{} beside token_merge (need 0: a sequence that skips attention has no keys to compare)", drop_path_rate));
   if (init_heads && init.empty()) p.add("init_heads", "there is no run to take heads from; set model.init, too");
+  if (token_merge.method != "none" && grad_checkpointing)
+    p.add("grad_checkpointing", "not beside token_merge: what merges is not computed twice; leave one of them out");
   constexpr int64_t kMaxTokens = int64_t{1} << 20;  // attention alone would need 4 TB a head
   const int64_t side = image_size_px / patch_size;
   if (side * side > kMaxTokens)
@@ -104,6 +107,7 @@ VitConfig adapted(VitConfig vit, const BackboneConfig& config) {
   vit.token_merge = config.token_merge;
   vit.drop_path_rate = config.drop_path_rate;
   vit.drop_path_uniform = config.drop_path_uniform;
+  vit.grad_checkpointing = config.grad_checkpointing;
   return vit;
 }
 

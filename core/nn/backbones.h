@@ -28,6 +28,7 @@ struct BackboneConfig {
   RopeConfig rope;
   double drop_path_rate = 0.1;
   bool drop_path_uniform = false;
+  bool grad_checkpointing = false;
   TokenMergeConfig token_merge;
   std::string init;
   bool init_heads = false;

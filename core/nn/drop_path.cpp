@@ -41,7 +41,8 @@ Tensor add_on_subset(const Tensor& tokens_TD, const TokenGroups& groups, const s
     subset.push_back({count, groups[g].length});
     start += groups[g].tokens();
   }
-  const Tensor index = at::cat(rows).to(tokens_TD.device());
+  const Tensor index =
+      at::cat(rows).to(tokens_TD.device(), /*non_blocking=*/true);  // two a block: waiting for the device would cost the lead over it
   return tokens_TD.index_add(0, index, branch(tokens_TD.index_select(0, index), subset) * at::cat(scales));
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/init.h"
 #include "core/nn/merging_pass.h"
+#include "core/nn/recompute.h"
 
 #include <ATen/ATen.h>
 #include <torch/types.h>
@@ -101,7 +102,7 @@ Tensor VitImpl::coordinates(const Tensor& images_BCHW, const VitPass& pass, size
   RopeChange change;
   if (pass.drop_path) change = draw_rope_change(config_.rope, *pass.drop_path, static_cast<uint32_t>(group));
   const PatchGrid grid = patch_embed->grid(images_BCHW.size(2), images_BCHW.size(3), pass.patch_size);
-  return rope_coordinates(grid, config_.rope.normalize, change).to(images_BCHW.device());
+  return rope_coordinates(grid, config_.rope.normalize, change).to(images_BCHW.device(), /*non_blocking=*/true);
 }
 
 std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& groups_BCHW, const VitPass& pass) {
@@ -125,6 +126,13 @@ std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& gro
   if (config_.token_merge.method != "none") merging.emplace(config_, std::move(coordinates_N2), rope_embed);
   for (size_t i = 0; i < blocks->size(); ++i) {
     auto& block = *blocks[i]->as<BlockImpl>();
+    if (config_.grad_checkpointing) {
+      tokens = recomputed(tokens, block.parameters(), [&block, groups, side, key = pass.drop_path](const Tensor& x) {
+        AttentionSide own = side;
+        return block.forward(x, groups, key ? &*key : nullptr, &own);
+      });
+      continue;
+    }
     side.wants_keys = merging && merging->merges_in(i);
     tokens = block.forward_attention(tokens, groups, drop_path, &side);
     if (side.wants_keys) tokens = merging->merge(tokens, groups, side, i);

@@ -14,7 +14,8 @@ int64_t VitConfig::pos_prefix() const {
 
 int64_t VitConfig::kept_elements(int64_t height, int64_t width) const {
   const int64_t tokens = (height / patch_size) * (width / patch_size) + prefix_tokens();
-  return depth * tokens * (10 * embed_dim + 2 * mlp_hidden);
+  const int64_t block = 10 * embed_dim + 2 * mlp_hidden;
+  return tokens * (grad_checkpointing ? depth * embed_dim + block : depth * block);
 }
 
 void VitConfig::check() const {
@@ -33,6 +34,8 @@ void VitConfig::check() const {
   token_merge.check(depth);
   EOSIN_CHECK(token_merge.method == "none" || drop_path_rate == 0, Config,
               "[vit] token_merge needs drop_path_rate 0 (got {}): a sequence that skips attention has no keys to compare", drop_path_rate);
+  EOSIN_CHECK(token_merge.method == "none" || !grad_checkpointing, Config,
+              "[vit] token_merge and grad_checkpointing do not go together: what merges is not computed twice");
 }
 
 nlohmann::ordered_json to_json(const VitConfig& config) {

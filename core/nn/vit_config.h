@@ -30,6 +30,7 @@ struct VitConfig {
   bool pos_antialias = true;
   double drop_path_rate = 0;
   bool drop_path_uniform = false;
+  bool grad_checkpointing = false;
   TokenMergeConfig token_merge;
 
   void visit(config::Visitor& v) {
@@ -62,6 +63,7 @@ struct VitConfig {
     v("pos_antialias", pos_antialias, "antialias when positions are resampled");
     v("drop_path_rate", drop_path_rate, "stochastic depth", config::Range{0, 1, config::kOpenHigh});
     v("drop_path_uniform", drop_path_uniform, "the same rate in every block; else from 0 linearly to the rate");
+    v("grad_checkpointing", grad_checkpointing, "keep only the input of each block and compute the rest again in the backward pass");
     v("token_merge", token_merge, "merging of similar tokens");
   }
 
@@ -73,7 +75,8 @@ struct VitConfig {
   int64_t size_multiple() const { return patch_size; }
   int64_t blocks() const { return depth; }
   std::string layer_name(const std::string& parameter) const { return parameter; }
-  /// Two norms, q, k, v, attention, two residuals, and the feed-forward network's input and activation, of each token and block.
+  /// Two norms, q, k, v, attention, two residuals, and the feed-forward network's input and activation, of each token and block; with
+  /// grad_checkpointing of one block, and the input of each.
   int64_t kept_elements(int64_t height, int64_t width) const;
   bool has_pos_embed() const { return pos_embed_covers != "none"; }
   /// Rows of the position table that belong to prefix tokens.
@@ -81,7 +84,7 @@ struct VitConfig {
   PosResample pos_resample() const { return {pos_antialias, pos_offset}; }
 
   /// Config error naming both numbers: sides that are no multiple of the patch, width not divisible by heads, a pooling without its token,
-  /// a head that rotary positions cannot split, tokens that merge beside stochastic depth.
+  /// a head that rotary positions cannot split, tokens that merge beside stochastic depth or grad_checkpointing.
   void check() const;
 };
 

@@ -48,7 +48,9 @@ class Stopwatch:
     def __init__(self):
         self.cpu, self.wall = cpu_seconds(), time.perf_counter()
 
-    def print(self, name, items):
+    def print(self, name, items, peak=None):
+        """`peak` in bytes where it is not the process's own."""
         cpu, wall = cpu_seconds() - self.cpu, time.perf_counter() - self.wall
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if peak is None:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"name": name, "items": items, "cpu_seconds": cpu, "wall_seconds": wall, "peak_bytes": peak}))

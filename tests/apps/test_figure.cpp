@@ -26,6 +26,20 @@ TEST(Figure, ReportsTheMedianAndTheRatio) {
   EXPECT_FALSE(rows[0].contains("ratio"));
   EXPECT_EQ(rows[1]["ratio"], 10);
   EXPECT_TRUE(rows[1].contains("ratio_wall"));
+  EXPECT_FALSE(rows[0].contains("tflop_per_second"));
+}
+
+TEST(Figure, ReportsOperationsAndStages) {
+  const auto row = compare({[] {
+                             Figure f{"ours", 10, 3.0, 4.0, 7};
+                             f.flops = 8e12, f.stages = {{"forward", 1.0}, {"backward", 2.0}};
+                             return f;
+                           }},
+                           1)[0];
+  EXPECT_EQ(row["gflop_per_item"], 800);
+  EXPECT_EQ(row["tflop_per_second"], 2);
+  EXPECT_EQ(row["stages"]["forward"], 0.25);
+  EXPECT_EQ(row["stages"]["backward"], 0.5);
 }
 
 TEST(Figure, CountsTheCpuOfItsWork) {

@@ -7,6 +7,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 namespace eosin::kernels {
@@ -88,6 +89,34 @@ TEST(AdamW, EmaFollowsTheNewParameters) {
   for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(at::allclose(with.ema[i], 0.75 * want[i] + 0.25 * with.p[i], 1e-15, 1e-15));
 }
 
+TEST(AdamW, EmaThatMovesAloneHasTheSameBits) {
+  Problem together(at::kFloat, false, true), apart(at::kFloat);
+  std::vector<Tensor> averages;
+  for (const Tensor& p : apart.p) averages.push_back(p.clone());
+  for (int64_t step = 1; step <= 3; ++step) {
+    adamw_step(together.at_step(step, kLr, kDecay), kOptions);
+    adamw_step(apart.at_step(step, kLr, kDecay), kOptions);
+    std::vector<AdamWTensor> alone(averages.size());
+    for (size_t i = 0; i < alone.size(); ++i) alone[i].p = apart.p[i], alone[i].ema = averages[i];
+    adamw_step(alone, kOptions);
+  }
+  expect_equal(together.p, apart.p);
+  expect_equal(together.ema, averages);
+}
+
+TEST(AdamW, EmaIsExactAtItsEnds) {
+  const auto moved = [](double momentum) {
+    Problem x(at::kFloat, false, true);
+    for (Tensor& e : x.ema) e = e * 3 + 1;
+    const std::vector<Tensor> before = {x.ema[2].clone()};
+    adamw_step(x.at_step(1, kLr, kDecay), {.ema_momentum = momentum});
+    return std::array<Tensor, 3>{before[0], x.ema[2], x.p[2]};
+  };
+  const auto stays = moved(1), copies = moved(0);
+  EXPECT_TRUE(stays[1].equal(stays[0]));
+  EXPECT_TRUE(copies[1].equal(copies[2]));
+}
+
 TEST(AdamW, GradScaleIsAppliedFirst) {
   Problem scaled(at::kFloat), plain(at::kFloat);
   auto list = scaled.at_step(1, kLr, kDecay);
@@ -119,6 +148,8 @@ TEST(AdamW, RefusesWhatDoesNotFit) {
   refused([](AdamWTensor& t) { t.g = t.g.to(at::kDouble); });
   refused([](AdamWTensor& t) { t.m = t.m.t(); });
   refused([](AdamWTensor& t) { t.v = Tensor(); });
+  refused([](AdamWTensor& t) { t.g = Tensor(); });
+  refused([](AdamWTensor& t) { t.g = t.m = t.v = Tensor(); });  // nothing is left to do
   refused([](AdamWTensor& t) { t.step = 0; });
   refused([](AdamWTensor& t) { t.p = t.p.to(at::kHalf); });
 }

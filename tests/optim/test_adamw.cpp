@@ -53,6 +53,27 @@ TEST(AdamW, ResumedEqualsUninterruptedBitForBit) {
   for (size_t i = 0; i < whole.params.size(); ++i) EXPECT_TRUE(at::equal(whole.params[i], half.params[i])) << whole.names[i];
 }
 
+/// In the update's own pass or after it: the same bits. A frozen parameter is followed all the same.
+TEST(AdamW, MovesTheAveragesThatFollowItsParameters) {
+  Toy with, without;
+  std::vector<Tensor> fused, separate;
+  for (const Tensor& p : with.params) fused.push_back(p + 1), separate.push_back(p + 1);
+  AdamW a({}, with.groups()), b({}, without.groups()), nothing({}, {});
+  a.add_averages(follow(fused, with.params));
+  nothing.add_averages(follow(separate, without.params));
+  for (int step = 0; step < 4; ++step) {
+    with.gradients(step), without.gradients(step);
+    const Rates rates{0.01, 0.1, step < 2, 0.9};
+    a.step(rates), b.step(rates), nothing.step(rates);
+    EXPECT_EQ(a.state().tensors.count("last_layer.weight/exp_avg"), step < 2 ? 0u : 1u);
+  }
+  for (size_t i = 0; i < fused.size(); ++i) {
+    EXPECT_TRUE(with.params[i].equal(without.params[i])) << with.names[i];
+    EXPECT_TRUE(fused[i].equal(separate[i])) << with.names[i];
+    if (fused[i].numel() > 0) EXPECT_LT((fused[i] - with.params[i]).abs().max().item<double>(), 0.7) << with.names[i];
+  }
+}
+
 TEST(AdamW, LoadedStateIsACopy) {
   Toy toy;
   AdamW a({}, toy.groups());

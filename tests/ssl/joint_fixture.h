@@ -84,7 +84,7 @@ inline double step(ViewObjective& method, optim::AdamW& adamw, const data::ViewB
   adamw.zero_grad();
   const train::Loss loss = method.forward(batch, at_step(k));
   loss.total.backward();
-  adamw.step({1e-2, 0.1, false});
+  adamw.step({1e-2, 0.1, false, method.momentum(at_step(k))});
   method.after_update(at_step(k));
   return loss.total.item<double>();
 }
@@ -128,6 +128,7 @@ inline void expect_resume_bit_for_bit(const MakeMethod& make, int64_t locals = 0
   const auto batch = [&](int64_t k) { return view_batch(static_cast<uint64_t>(k) + 1, 4, locals); };
   const auto straight = make(make_single_comm(), 0.5), resumed = make(make_single_comm(), 0.5);
   optim::AdamW a({}, straight->param_groups());
+  a.add_averages(straight->averages());
   for (int64_t k = 0; k < 2; ++k) step(*straight, a, batch(k), k);
   const State method_state{snapshot(*straight), straight->state().values};
   State optimizer_state = a.state();
@@ -135,6 +136,7 @@ inline void expect_resume_bit_for_bit(const MakeMethod& make, int64_t locals = 0
   const double next = step(*straight, a, batch(2), 2);
 
   optim::AdamW b({}, resumed->param_groups());
+  b.add_averages(resumed->averages());
   resumed->load_state(method_state);
   b.load_state(optimizer_state);
   ASSERT_EQ(step(*resumed, b, batch(2), 2), next);
@@ -148,6 +150,7 @@ inline void expect_teacher_follows(const MakeMethod& make, int64_t locals = 0) {
   const TensorMap start = snapshot(*method);
   const auto momentum = method->schedule_values(at_step(0)).front().second;
   optim::AdamW adamw({}, method->param_groups());
+  adamw.add_averages(method->averages());
   step(*method, adamw, view_batch(1, 4, locals), 0);
   const TensorMap after = snapshot(*method);
   int64_t followed = 0;

@@ -81,7 +81,7 @@ double step(Dino& dino, optim::AdamW& adamw, int64_t k) {
   adamw.zero_grad();
   const train::Loss loss = dino.forward(batch(static_cast<uint64_t>(k)), at_step(k));
   loss.total.backward();
-  adamw.step({1e-2, 0.1, false});
+  adamw.step({1e-2, 0.1, false, dino.momentum(at_step(k))});
   dino.after_update(at_step(k));
   return loss.total.item<double>();
 }
@@ -117,6 +117,7 @@ TEST(Dino, CopyingIgnoresWhatTheTeacherHeld) {
 TEST(Dino, TeacherEqualsTheClosedFormAverage) {
   auto dino = make();
   optim::AdamW adamw({}, dino->param_groups());
+  adamw.add_averages(dino->averages());
   const std::string name = "backbone.blocks.1.attn.proj.weight";
   Tensor expected = snapshot(*dino).at("teacher." + name);
   for (int64_t k = 0; k < 3; ++k) {
@@ -166,6 +167,7 @@ TEST(Dino, CenterIsTheSameForMicroStepsAndRanks) {
 TEST(Dino, ResumesBitForBit) {
   auto straight = make(config(), 0.5), resumed = make(config(), 0.5);
   optim::AdamW a({}, straight->param_groups());
+  a.add_averages(straight->averages());
   for (int64_t k = 0; k < 2; ++k) step(*straight, a, k);
   const State dino_state{snapshot(*straight), straight->state().values};
   State optimizer_state = a.state();
@@ -173,6 +175,7 @@ TEST(Dino, ResumesBitForBit) {
   const double next = step(*straight, a, 2);
 
   optim::AdamW b({}, resumed->param_groups());
+  b.add_averages(resumed->averages());
   resumed->load_state(dino_state);
   b.load_state(optimizer_state);
   ASSERT_EQ(step(*resumed, b, 2), next);

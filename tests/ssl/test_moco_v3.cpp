@@ -35,6 +35,7 @@ TEST(MocoV3, AFrozenPatchConvolutionStays) {
     const auto method = maker<MocoV3>(config(freeze))(make_single_comm(), 0);
     const Tensor start = snapshot(*method).at("student.backbone.patch_embed.proj.weight");
     optim::AdamW adamw({}, method->param_groups());
+    adamw.add_averages(method->averages());
     step(*method, adamw, view_batch(1), 0);
     const TensorMap after = snapshot(*method);
     EXPECT_EQ(after.at("student.backbone.patch_embed.proj.weight").equal(start), freeze);

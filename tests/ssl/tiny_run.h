@@ -66,7 +66,7 @@ inline double step(Method& method, optim::AdamW& adamw, int64_t k, const data::V
   adamw.zero_grad();
   const train::Loss loss = method.forward(views, at_step(k));
   loss.total.backward();
-  adamw.step({1e-2, 0.1, false});
+  adamw.step({1e-2, 0.1, false, method.momentum(at_step(k))});
   method.after_update(at_step(k));
   return loss.total.item<double>();
 }
@@ -97,6 +97,7 @@ void expect_resumes_bit_for_bit(const Make& make, int64_t globals, int64_t local
   const auto straight = make(), resumed = make();
   const auto views = [&](int64_t k) { return batch(static_cast<uint64_t>(k), 3, globals, locals); };
   optim::AdamW a({}, straight->param_groups());
+  a.add_averages(straight->averages());
   for (int64_t k = 0; k < 2; ++k) step(*straight, a, k, views(k));
   const State kept{snapshot(*straight), straight->state().values};
   State optimizer = a.state();
@@ -104,6 +105,7 @@ void expect_resumes_bit_for_bit(const Make& make, int64_t globals, int64_t local
   const double next = step(*straight, a, 2, views(2));
 
   optim::AdamW b({}, resumed->param_groups());
+  b.add_averages(resumed->averages());
   resumed->load_state(kept);
   b.load_state(optimizer);
   ASSERT_EQ(step(*resumed, b, 2, views(2)), next);

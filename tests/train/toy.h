@@ -72,15 +72,13 @@ class Net final : public Objective<Batch> {
     if (poisoned_steps.count(progress.step)) total = total * NAN;
     return {total, {{"error", (y_N - batch.y_N).abs().mean()}}};
   }
-  void after_update(const Progress&) override {
-    at::NoGradGuard no_grad;
-    teacher_.mul_(0.9).add_(body_->weight, 0.1);
-  }
   std::vector<ParamGroup> param_groups() override {
     auto groups = optim::group_params(named("body."), optim::dino_rule(), "body");
     for (auto& g : optim::group_params(named("last_layer."), optim::dino_rule(), "head")) groups.push_back(std::move(g));
     return groups;
   }
+  std::vector<MovingAverage> averages() override { return {{teacher_, body_->weight}}; }
+  double momentum(const Progress&) const override { return 0.9; }
   std::vector<std::pair<std::string, double>> schedule_values(const Progress& p) const override { return {{"momentum", 0.9}}; }
   std::vector<std::string> batch_losses() const override { return whole_batch_losses; }
   State state() override {
