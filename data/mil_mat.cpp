@@ -71,4 +71,16 @@ BagSet read_mil_mat(const std::string& path) {
   return set;
 }
 
+Tensor rows_of_bag(const BagSet& set, int64_t bag) {
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < set.bag_index.size(); ++i)
+    if (set.bag_index[i] == bag) rows.push_back(static_cast<int64_t>(i));
+  return at::tensor(rows, at::kLong);
+}
+
+Tensor standardised(const Tensor& x_ND) {
+  const Tensor x = x_ND.to(at::kDouble), std_D = x.std(0, /*unbiased=*/false);
+  return (x - x.mean(0)) / at::where(std_D.eq(0), at::ones_like(std_D), std_D);
+}
+
 }  // namespace eosin::data

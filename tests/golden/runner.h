@@ -55,6 +55,8 @@ std::vector<Row> ssl_rows();          // ssl.cpp
 std::vector<Row> ssl_masked_rows();   // ssl_masked.cpp: DINOv2, iBOT, MAE, masks, regularisers
 std::vector<Row> ssl_joint_rows();    // ssl_joint.cpp: joint embedding, distillation
 std::vector<Row> optim_rows();        // optim.cpp
+std::vector<Row> mil_rows();          // mil.cpp: pooling, CLAM, DSMIL, TransMIL
+std::vector<Row> mil_parts_rows();    // mil_parts.cpp: other heads, slide encoders, losses
 std::vector<Row> eval_rows();         // eval.cpp
 
 /// Scalars as tensors, for adapters.
