@@ -27,7 +27,7 @@ BagSet read_mil_mat(const std::string& path);
 /// Shapes   int64 [n].
 Tensor rows_of_bag(const BagSet& set, int64_t bag);
 
-/// (x - mean) / standard deviation over all rows (population form; 0 counts as 1), in double.
+/// (x - mean) / standard deviation over all rows (population form; 0 counts as 1), in double, summed as numpy sums MATLAB's columns.
 ///
 /// Checked  golden mil.mil_on_bags.
 Tensor standardised(const Tensor& x_ND);

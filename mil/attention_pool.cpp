@@ -36,7 +36,7 @@ Pooled attention_pool_chunked(const Tensor& x_ND, const ScoreRows& score, const 
   const FullPrecision full_precision;
   std::vector<Tensor> lse, means, scores;
   for (int64_t first = 0; first < x_ND.size(0); first += chunk_rows) {
-    const auto part = [&score, first](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    const auto part = [score, first](const std::vector<Tensor>& in) -> std::vector<Tensor> {
       const auto [scores_nK, values_nE] = score(in[0], first);
       const Tensor s = at_least_float(scores_nK);
       return {s.logsumexp(0), s.softmax(0).t().matmul(at_least_float(values_nE)), s.detach()};

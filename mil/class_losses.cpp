@@ -31,8 +31,8 @@ Tensor cross_entropy(const Tensor& logits_MC, const Tensor& labels_M) {
   return -at_least_float(logits_MC).log_softmax(1).gather(1, labels_M.unsqueeze(1)).squeeze(1);
 }
 
-Tensor binary_cross_entropy(const Tensor& logits_MC, const Tensor& targets_MC, const BceWeights& weights) {
-  EOSIN_CHECK(logits_MC.dim() == 2 && logits_MC.sizes() == targets_MC.sizes(), Shape, "[binary_cross_entropy] targets [{}] for logits [{}]",
+Tensor multi_label_loss(const Tensor& logits_MC, const Tensor& targets_MC, const BceWeights& weights) {
+  EOSIN_CHECK(logits_MC.dim() == 2 && logits_MC.sizes() == targets_MC.sizes(), Shape, "[multi_label_loss] targets [{}] for logits [{}]",
               fmt::join(targets_MC.sizes().vec(), ", "), fmt::join(logits_MC.sizes().vec(), ", "));
   const Tensor x = at_least_float(logits_MC);
   return weights.weight * bce_with_logits(x, targets_MC.to(x.scalar_type()), weights.pos_weight_C).mean(1);

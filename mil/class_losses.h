@@ -20,7 +20,7 @@ struct BceWeights {
 ///
 /// Shapes   logits_MC, targets_MC in [0, 1] -> [M].
 /// Checked  golden mil.dsmil; tests/mil/test_losses.cpp.
-Tensor binary_cross_entropy(const Tensor& logits_MC, const Tensor& targets_MC, const BceWeights& weights = {});
+Tensor multi_label_loss(const Tensor& logits_MC, const Tensor& targets_MC, const BceWeights& weights = {});
 
 /// -(y log p + (1-y) log(1-p)) with p clamped to [clamp, 1-clamp]: no gradient where the clamp is active (Ilse et al. 2018, their code).
 ///

@@ -17,9 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-int64_t rows_of(const Case& c, const std::string& param) { return c.at("param." + param).size(0); }
-int64_t columns_of(const Case& c, const std::string& param) { return c.at("param." + param).size(1); }
-
 Results pooled_mlp(const Case& c, mil::PooledMlp::Pool pool) {
   mil::PooledMlpConfig config;
   config.hidden_dim = rows_of(c, "head.0.weight");
@@ -153,16 +150,15 @@ std::unique_ptr<mil::Head> make_dsmil(const Case& c) {
   return std::make_unique<mil::Dsmil>(config, columns_of(c, "i_classifier.fc.0.weight"), rows_of(c, "i_classifier.fc.0.weight"));
 }
 
-mil::RowLoss multi_label_loss(const Tensor& targets_BC) {
-  return
-      [targets_BC](const Tensor& logits_MC, const Tensor& bag_M) { return mil::binary_cross_entropy(logits_MC, targets_BC.index_select(0, bag_M)); };
+mil::RowLoss one_hot_loss(const Tensor& targets_BC) {
+  return [targets_BC](const Tensor& logits_MC, const Tensor& bag_M) { return mil::multi_label_loss(logits_MC, targets_BC.index_select(0, bag_M)); };
 }
 
 Results dsmil(const Case& c) {
   const auto head = make_dsmil(c);
   MilCase run(c, *head);
   const auto out = head->forward(run.bags, {});
-  const auto row_loss = multi_label_loss(c.at("in.label").unsqueeze(0));
+  const auto row_loss = one_hot_loss(c.at("in.label").unsqueeze(0));
   run.out["instance_logits"] = out.instance_logits_NC, run.out["logits"] = out.logits_BC[0], run.out["attention"] = out.attention_KN.t();
   run.out["bag_embedding"] = out.embedding_BE.view({out.logits_BC.size(1), -1});
   run.out["bag_loss"] = row_loss(out.logits_BC, out.branches[0].bag_M);
@@ -222,7 +218,7 @@ Results varlen_batch(const Case& c) {
   const auto out = head->forward(run.bags, {});
   const bool multi_label = c.config["head"] == "dsmil";
   const Tensor labels = run.bags.labels_B;
-  const auto row_loss = multi_label ? multi_label_loss(at::one_hot(labels, out.logits_BC.size(1)).to(at::kFloat)) : class_loss(c, labels);
+  const auto row_loss = multi_label ? one_hot_loss(at::one_hot(labels, out.logits_BC.size(1)).to(at::kFloat)) : class_loss(c, labels);
   run.out["logits"] = out.logits_BC, run.out["bag_loss"] = mil::bag_losses(out, row_loss);
   return run.finish(run.out["bag_loss"].mean());
 }

@@ -10,6 +10,10 @@
 
 namespace eosin::golden {
 
+/// Widths, from the weights that hold them.
+inline int64_t rows_of(const Case& c, const std::string& param) { return c.at("param." + param).size(0); }
+inline int64_t columns_of(const Case& c, const std::string& param) { return c.at("param." + param).size(1); }
+
 /// One case on one module. `names` gives the source's names of our layers, where they differ.
 struct MilCase {
   using Names = std::map<std::string, std::string>;

@@ -28,9 +28,6 @@ namespace {
 
 using nlohmann::json;
 
-int64_t rows_of(const Case& c, const std::string& param) { return c.at("param." + param).size(0); }
-int64_t columns_of(const Case& c, const std::string& param) { return c.at("param." + param).size(1); }
-
 mil::RowLoss class_loss(const Tensor& labels_B) {
   return [labels_B](const Tensor& logits_MC, const Tensor& bag_M) { return mil::cross_entropy(logits_MC, labels_B.index_select(0, bag_M)); };
 }

@@ -31,20 +31,21 @@ const std::vector<Small>& small_heads() {
       {"dsmil", {"head.query_dim=3", "head.passing_v=true"}},
       {"transmil", {"head.dim=8", "head.heads=2", "head.num_landmarks=3", "head.residual_conv_kernel=3"}},
       {"transmil", {"head.dim=8", "head.heads=2", "head.attention=exact", "head.residual_conv_kernel=3"}},
-      {"dtfd", {"head.dim=7", "head.attention_dim=3", "head.num_group=3", "head.num_layer_res=1"}},
+      {"dtfd", {"head.dim=7", "head.attention_dim=3", "head.num_group=3", "head.num_layer_res=1", "head.joint=true"}},
       {"dtfd", {"head.dim=7", "head.attention_dim=3", "head.num_group=2", "head.distill=MaxMinS", "head.joint=true"}},
       {"acmil", {"head.dim=7", "head.attention_dim=3", "head.n_token=2", "head.n_masked_patch=4"}},
       {"additive", {"head.attention_hidden=[3]", "head.classifier_hidden=[7]"}},
       {"ilra", {"head.dim=8", "head.num_heads=2", "head.rank=3"}},
       {"rrt",
-       {"head.dim=8", "head.heads=2", "head.crmsa_heads=2", "head.crmsa_k=2", "head.region_num=2", "head.epeg_k=3", "head.head.attention_dim=3"}},
+       {"head.dim=8", "head.heads=2", "head.crmsa_heads=2", "head.crmsa_k=2", "head.region_num=2", "head.epeg_k=3", "head.head.embed_dims=[7]",
+        "head.head.attention_dim=3"}},
       {"mhim", {"head.head.embed_dims=[7]", "head.head.attention_dim=3", "head.ratio_high=0.2"}},
       {"mhim", {"head.head.name=transmil", "head.head.dim=8", "head.head.heads=2", "head.head.num_landmarks=3", "head.head.residual_conv_kernel=3"}},
       {"scmil", {"head.embed_dim=7", "head.proj_dim=3", "head.head.embed_dims=[7]", "head.head.attention_dim=3"}},
       {"wikg", {"head.dim=8", "head.topk=3"}},
       {"s4", {"head.dim=4", "head.d_state=4"}},
       {"mamba", {"head.dim=4", "head.attention_dim=3", "head.layers=1", "head.d_state=3", "head.rate=4"}},
-      {"gigapath", {"head.dim=8", "head.depth=1", "head.heads=2", "head.ffn_dim=12", "head.segment_length=[4,16]", "head.dilated_ratio=[1,2]"}},
+      {"gigapath", {"head.dim=8", "head.depth=1", "head.heads=2", "head.ffn_dim=12", "head.segment_length=[4]", "head.dilated_ratio=[2]"}},
       {"alibi_vit", {"head.dim=6", "head.depth=2", "head.heads=3"}},
       {"fragment_vit", {"head.dim=8", "head.depth=2", "head.heads=2", "head.storage_tokens=2"}},
       {"adaptive_regions", {"head.dim=6", "head.heads=2", "head.regions=2", "head.assigned=2", "head.attention_dim=3"}},
@@ -80,12 +81,19 @@ TEST(HeadTable, EveryRowIsTested) {
   for (const auto& row : head_table()) EXPECT_TRUE(tested.count(row.name)) << row.name;
 }
 
+/// Where gradients stop by design, the small head stands aside: MHIM's teacher sees the tiles too, DTFD's second tier is detached unless joint,
+/// and dilated attention weighs several branches without gradient.
 TEST_P(EveryHead, HasTheGradientsOfItsLoss) {
   const auto head = make_double(small());
   BagBatch bags = make_bags({9, 4}, kIn, kClasses);
-  std::vector<std::pair<std::string, Tensor>> leaves = {{"x", bags.features_ND.requires_grad_()}};
-  for (const auto& p : head->named_parameters())
-    if (p.value().requires_grad()) leaves.emplace_back(p.key(), p.value());
+  std::vector<std::pair<std::string, Tensor>> leaves;
+  for (const auto& p : head->named_parameters()) {
+    if (!p.value().requires_grad()) continue;
+    const at::NoGradGuard no_grad;
+    p.value().add_(at::randn_like(p.value()) * 0.05);  // zero biases behind dropped rows would stand on ReLU's corner
+    leaves.emplace_back(p.key(), p.value());
+  }
+  if (!is({"mhim"})) leaves.emplace_back("x", bags.features_ND.requires_grad_());
   expect_gradients([&] { return losses_of(*head, bags, kTraining).sum(); }, leaves, 3, 1e-5);
 }
 

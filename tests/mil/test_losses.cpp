@@ -21,7 +21,7 @@ TEST(ClassLosses, HaveGradients) {
   expect_gradients([&] { return smooth_top1_svm(x, kLabels, {1, 0.1, 1.5}).sum(); }, {{"x", x}});
   expect_gradients([&] { return ordinal_loss(x, at::tensor({0, 3, 1, 2, 3}, at::kLong)).sum(); }, {{"x", x}});
   const BceWeights weights{at::tensor({2.0, 1.0, 3.0}, at::kDouble), 0.5};
-  expect_gradients([&] { return mil::binary_cross_entropy(x, at::eye(5, 3), weights).sum(); }, {{"x", x}});
+  expect_gradients([&] { return multi_label_loss(x, at::eye(5, 3), weights).sum(); }, {{"x", x}});
 }
 
 TEST(ClassLosses, FocalWithoutGammaIsCrossEntropy) {
@@ -50,7 +50,7 @@ TEST(ClassLosses, RefuseWhatDoesNotFit) {
   EXPECT_THROW(cross_entropy(at::zeros({5, 2}), kLabels), Error);  // label 2
   EXPECT_THROW(cross_entropy(at::zeros({4, 3}), kLabels), Error);
   EXPECT_THROW(smooth_top1_svm(at::zeros({5, 1}), at::zeros({5}, at::kLong)), Error);
-  EXPECT_THROW(mil::binary_cross_entropy(at::zeros({5, 3}), at::zeros({3, 5})), Error);
+  EXPECT_THROW(multi_label_loss(at::zeros({5, 3}), at::zeros({3, 5})), Error);
 }
 
 TEST(Supcon, HasGradientsAndIgnoresLonelyRows) {

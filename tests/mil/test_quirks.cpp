@@ -70,8 +70,8 @@ TEST(Gigapath, CountsPositionsInTilesUnlessCompatible) {
 
 TEST(DsmilScript, ScalesTheLossWherePosWeightWouldBalanceIt) {
   const Tensor x = at::randn({4, 1}, at::kDouble), y = at::tensor({1.0, 0.0, 0.0, 1.0}, at::kDouble).unsqueeze(1);
-  const Tensor plain = mil::binary_cross_entropy(x, y), scaled = mil::binary_cross_entropy(x, y, BceWeights{Tensor(), 3});
-  const Tensor balanced = mil::binary_cross_entropy(x, y, {at::tensor({3.0}, at::kDouble), 1});
+  const Tensor plain = multi_label_loss(x, y), scaled = multi_label_loss(x, y, BceWeights{Tensor(), 3});
+  const Tensor balanced = multi_label_loss(x, y, {at::tensor({3.0}, at::kDouble), 1});
   EXPECT_TRUE(at::allclose(scaled, 3 * plain));
   EXPECT_TRUE(at::allclose(balanced, at::where(y.squeeze(1).eq(1), 3 * plain, plain)));
 }
