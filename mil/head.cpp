@@ -40,6 +40,10 @@ Tensor bag_losses(const HeadOutput& out, const RowLoss& row_loss) {
 }
 
 Prediction predict(const Tensor& logits_BC) {
+  if (logits_BC.size(1) == 1) {
+    const Tensor prob_B1 = at_least_float(logits_BC).sigmoid();
+    return {prob_B1, prob_B1.detach().select(1, 0).ge(0.5).to(at::kLong)};
+  }
   std::vector<Tensor> best;
   for (const Tensor& row : logits_BC.unbind(0)) best.push_back(top_indices(row.detach(), 1));
   return {at_least_float(logits_BC).softmax(1), at::cat(best)};

@@ -72,7 +72,7 @@ Tensor bag_losses(const HeadOutput& out, const RowLoss& row_loss);
 struct Prediction {
   Tensor prob_BC, pred_B;
 };
-/// Softmax and the most likely class, the lower index of equal ones.
+/// Softmax and the most likely class, the lower index of equal ones; of a single output its sigmoid, and whether that is at least 0.5.
 Prediction predict(const Tensor& logits_BC);
 
 }  // namespace eosin::mil

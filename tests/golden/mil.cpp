@@ -85,9 +85,9 @@ std::unique_ptr<mil::Head> make_bernoulli(const Case& c) {
 
 Results bernoulli(MilCase& run, mil::Head& head, const Tensor& label) {
   const auto out = head.forward(run.bags, {});
-  const Tensor prob = out.logits_BC.select(1, 0).sigmoid();
-  run.out["prob"] = prob, run.out["pred"] = prob.ge(0.5).to(at::kLong), run.out["attention"] = out.attention_KN[0];
-  return run.finish(mil::bernoulli_nll(prob, label, run.c.config["clamp"]).mean());
+  const auto prediction = mil::predict(out.logits_BC);
+  run.out["prob"] = prediction.prob_BC[0], run.out["pred"] = prediction.pred_B, run.out["attention"] = out.attention_KN[0];
+  return run.finish(mil::bernoulli_nll(run.out["prob"], label, run.c.config["clamp"]).mean());
 }
 
 Results abmil_bernoulli(const Case& c) {
