@@ -13,6 +13,7 @@
 #include "data/view_presets.h"
 #include "eval/metrics.h"
 #include "eval/protocol.h"
+#include "mil/heads.h"
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
 #include "ssl/methods.h"
@@ -42,6 +43,7 @@ struct Kind {
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> table = {
       {"ssl", "self-supervised objectives (method.name)", [] { return rows_of(ssl::method_table()); }},
+      {"mil", "slide-level heads over bags of tile features (head.name)", [] { return rows_of(mil::head_table()); }},
       {"backbone", "encoders (model.name)", [] { return rows_of(nn::backbones()); }},
       {"preset", "published encoders (import preset=...)", [] { return rows_of(nn::presets()); }},
       {"weights", "whose weights import knows by their keys", [] { return rows_of(nn::weight_origins()); }},

@@ -5,8 +5,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <span>
 #include <string_view>
 
 namespace eosin::data {
@@ -49,6 +53,24 @@ std::vector<int64_t> number_by_appearance(const std::vector<Id>& ids) {
   return numbers;
 }
 
+/// Blocks of 128 in eight lanes, halves added: the order in which numpy adds MATLAB's columns. Constant columns have deviations that are
+/// nothing but the rounding of their mean, and are divided by it.
+double pairwise_sum(std::span<const double> x) {
+  constexpr size_t kLanes = 8, kBlock = 128;
+  if (x.size() > kBlock) {
+    const size_t half = x.size() / 2 / kLanes * kLanes;
+    return pairwise_sum(x.first(half)) + pairwise_sum(x.subspan(half));
+  }
+  if (x.size() < kLanes) return std::accumulate(x.begin(), x.end(), -0.0);
+  std::array<double, kLanes> r;
+  std::copy_n(x.begin(), kLanes, r.begin());
+  size_t i = kLanes;
+  for (; i + kLanes <= x.size(); i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) r[lane] += x[i + lane];
+  const double sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+  return std::accumulate(x.begin() + static_cast<std::ptrdiff_t>(i), x.end(), sum);
+}
+
 }  // namespace
 
 BagSet read_mil_mat(const std::string& path) {
@@ -69,6 +91,28 @@ BagSet read_mil_mat(const std::string& path) {
     if (labels[i] == 2) set.bag_label[bag] = 1;
   }
   return set;
+}
+
+Tensor rows_of_bag(const BagSet& set, int64_t bag) {
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < set.bag_index.size(); ++i)
+    if (set.bag_index[i] == bag) rows.push_back(static_cast<int64_t>(i));
+  return at::tensor(rows, at::kLong);
+}
+
+Tensor standardised(const Tensor& x_ND) {
+  Tensor columns_DN = x_ND.to(at::kDouble).t().contiguous().clone();
+  const int64_t n = columns_DN.size(1);
+  std::vector<double> squares(static_cast<size_t>(n));
+  for (int64_t d = 0; d < columns_DN.size(0); ++d) {
+    const std::span<double> column(columns_DN.mutable_data_ptr<double>() + d * n, static_cast<size_t>(n));
+    const double mean = pairwise_sum(column) / static_cast<double>(n);
+    for (double& v : column) v -= mean;
+    std::transform(column.begin(), column.end(), squares.begin(), [](double v) { return v * v; });
+    const double deviation = std::sqrt(pairwise_sum(squares) / static_cast<double>(n));
+    for (double& v : column) v /= deviation == 0 ? 1 : deviation;
+  }
+  return columns_DN.t().contiguous();
 }
 
 }  // namespace eosin::data

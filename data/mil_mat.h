@@ -22,4 +22,14 @@ struct BagSet {
 /// Checked  golden data.mil_mat, tests/data/test_mat5.cpp.
 BagSet read_mil_mat(const std::string& path);
 
+/// Instance rows of bag `bag`, ascending; those of a bag need not be neighbours.
+///
+/// Shapes   int64 [n].
+Tensor rows_of_bag(const BagSet& set, int64_t bag);
+
+/// (x - mean) / standard deviation over all rows (population form; 0 counts as 1), in double, summed as numpy sums MATLAB's columns.
+///
+/// Checked  golden mil.mil_on_bags.
+Tensor standardised(const Tensor& x_ND);
+
 }  // namespace eosin::data

@@ -136,8 +136,8 @@ Case load(const fs::path& path, double& rtol, double& atol) {
 int run(const std::vector<std::string>& folders, const std::string& filter) {
   std::map<std::string, Adapter> table;
   for (auto rows : {data_files_rows(), data_slides_rows(), data_store_rows(), data_views_rows(), data_stain_rows(), base_rows(), nn_rows(),
-                    nn_more_rows(), ssl_rows(), ssl_masked_rows(), ssl_joint_rows(), optim_rows(), eval_rows(), eval_statistics_rows(),
-                    eval_features_rows(), eval_segmentation_rows()})
+                    nn_more_rows(), ssl_rows(), ssl_masked_rows(), ssl_joint_rows(), optim_rows(), mil_rows(), mil_parts_rows(), eval_rows(),
+                    eval_statistics_rows(), eval_features_rows(), eval_segmentation_rows()})
     for (auto& row : rows) table.emplace(row.op, std::move(row.adapter));
   std::vector<fs::path> files;
   for (const auto& folder : folders) {

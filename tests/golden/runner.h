@@ -43,23 +43,24 @@ struct Skip : std::runtime_error {
 };
 
 // One file an area; main.cpp joins the tables.
-std::vector<Row> data_files_rows();   // data_files.cpp
-std::vector<Row> data_slides_rows();  // data_slides.cpp
-std::vector<Row> data_store_rows();   // data_store.cpp
-std::vector<Row> data_views_rows();   // data_views.cpp
-std::vector<Row> data_stain_rows();   // data_stain.cpp
-std::vector<Row> base_rows();         // base.cpp: philox, crc32c, feistel, sampler, file formats
-std::vector<Row> nn_rows();           // nn.cpp
-std::vector<Row> nn_more_rows();      // nn_more.cpp: rotary positions, token merging, imported models
-std::vector<Row> ssl_rows();          // ssl.cpp
-std::vector<Row> ssl_masked_rows();   // ssl_masked.cpp: DINOv2, iBOT, MAE, masks, regularisers
-std::vector<Row> ssl_joint_rows();    // ssl_joint.cpp: joint embedding, distillation
-std::vector<Row> optim_rows();        // optim.cpp
-std::vector<Row> eval_rows();         // eval.cpp: classification, ranking, calibration, bootstrap, probes, splits
-
+std::vector<Row> data_files_rows();         // data_files.cpp
+std::vector<Row> data_slides_rows();        // data_slides.cpp
+std::vector<Row> data_store_rows();         // data_store.cpp
+std::vector<Row> data_views_rows();         // data_views.cpp
+std::vector<Row> data_stain_rows();         // data_stain.cpp
+std::vector<Row> base_rows();               // base.cpp: philox, crc32c, feistel, sampler, file formats
+std::vector<Row> nn_rows();                 // nn.cpp
+std::vector<Row> nn_more_rows();            // nn_more.cpp: rotary positions, token merging, imported models
+std::vector<Row> ssl_rows();                // ssl.cpp
+std::vector<Row> ssl_masked_rows();         // ssl_masked.cpp: DINOv2, iBOT, MAE, masks, regularisers
+std::vector<Row> ssl_joint_rows();          // ssl_joint.cpp: joint embedding, distillation
+std::vector<Row> optim_rows();              // optim.cpp
+std::vector<Row> eval_rows();               // eval.cpp: classification, ranking, calibration, bootstrap, probes, splits
 std::vector<Row> eval_statistics_rows();    // eval_statistics.cpp: tests, survival, regression
 std::vector<Row> eval_features_rows();      // eval_features.cpp: probes, representation, robustness, training dynamics
 std::vector<Row> eval_segmentation_rows();  // eval_segmentation.cpp
+std::vector<Row> mil_rows();                // mil.cpp: pooling, CLAM, DSMIL, TransMIL
+std::vector<Row> mil_parts_rows();          // mil_parts.cpp: other heads, slide encoders, losses
 
 /// Scalars as tensors, for adapters.
 Tensor scalar_f64(double v);
