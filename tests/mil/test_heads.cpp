@@ -94,7 +94,7 @@ TEST_P(EveryHead, HasTheGradientsOfItsLoss) {
     leaves.emplace_back(p.key(), p.value());
   }
   if (!is({"mhim"})) leaves.emplace_back("x", bags.features_ND.requires_grad_());
-  expect_gradients([&] { return losses_of(*head, bags, kTraining).sum(); }, leaves, 3, 1e-5);
+  expect_gradients([&] { return losses_of(*head, bags, kTraining).sum(); }, leaves, leaves.size() > 30 ? 1 : 3, 1e-5);
 }
 
 TEST_P(EveryHead, GivesAPackedBatchWhatItGivesBagsOneByOne) {
