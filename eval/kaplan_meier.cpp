@@ -8,22 +8,47 @@
 
 namespace eosin::eval {
 
-KaplanMeier kaplan_meier(FollowUp subjects, double confidence) {
+SurvivalTable survival_table(FollowUp subjects, double confidence) {
   constexpr const char* kWhere = "eval.kaplan_meier";
   EOSIN_CHECK(confidence > 0 && confidence < 1, Config, "[{}] confidence is outside (0, 1) (got {})", kWhere, confidence);
   const RiskTable r = risk_table(kWhere, subjects);
   const double z = normal_quantile(0.5 + confidence / 2);
-  KaplanMeier k;
+  SurvivalTable t{{0}, {r.at_risk.front()}, {0}, {0}, {1}, {1}, {1}};
   double survival = 1, variance = 0;
   for (size_t i = 0; i < r.time.size(); ++i) {
     const double n = r.at_risk[i], d = r.events[i];
-    if (n == d) break;  // nobody is left: S is 0 from here on
     survival *= 1 - d / n;
-    variance += d / (n * (n - d));
-    if (survival == 1) continue;
-    const double spread = z * std::sqrt(variance) / std::log(survival);
-    k.time.push_back(r.time[i]), k.survival.push_back(survival), k.at_risk.push_back(n);
-    k.low.push_back(std::pow(survival, std::exp(-spread))), k.high.push_back(std::pow(survival, std::exp(spread)));
+    double low = survival, high = survival;
+    if (n > d) variance += d / (n * (n - d));
+    if (survival > 0 && survival < 1) {
+      const double spread = z * std::sqrt(variance) / std::log(survival);
+      low = std::pow(survival, std::exp(-spread)), high = std::pow(survival, std::exp(spread));
+    }
+    t.time.push_back(r.time[i]), t.at_risk.push_back(n), t.observed.push_back(d), t.censored.push_back(r.censored[i]);
+    t.survival.push_back(survival), t.low.push_back(low), t.high.push_back(high);
+  }
+  return t;
+}
+
+std::optional<double> SurvivalTable::median() const {
+  const auto half = std::find_if(survival.begin(), survival.end(), [](double s) { return s <= 0.5; });
+  return half == survival.end() ? std::nullopt : std::optional(time[static_cast<size_t>(half - survival.begin())]);
+}
+
+double SurvivalTable::restricted_mean(double tau) const {
+  double area = 0;
+  for (size_t i = 0; i < time.size() && time[i] < tau; ++i)
+    area += survival[i] * ((i + 1 < time.size() ? std::min(time[i + 1], tau) : tau) - time[i]);
+  return area;
+}
+
+KaplanMeier kaplan_meier(FollowUp subjects, double confidence) {
+  const SurvivalTable t = survival_table(subjects, confidence);
+  KaplanMeier k;
+  for (size_t i = 0; i < t.time.size(); ++i) {
+    if (t.survival[i] <= 0 || t.survival[i] >= 1) continue;
+    k.time.push_back(t.time[i]), k.survival.push_back(t.survival[i]), k.at_risk.push_back(t.at_risk[i]);
+    k.low.push_back(t.low[i]), k.high.push_back(t.high[i]);
   }
   return k;
 }

@@ -2,10 +2,24 @@
 // Share of subjects without event over time, and the same of the censoring.
 #include "eval/follow_up.h"
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace eosin::eval {
+
+/// The whole curve as it is printed and drawn: row 0 at time 0, then every distinct time, of events or of censorings.
+struct SurvivalTable {
+  std::vector<double> time, at_risk, observed, censored;
+  std::vector<double> survival, low, high;  // low = high = survival where that is 0 or 1: there is no interval
+  /// The first time at which survival is at most 0.5, if it comes to that.
+  std::optional<double> median() const;
+  /// Mean time without event up to `tau`: the area under the curve.
+  double restricted_mean(double tau) const;
+};
+/// Errors   as check_follow_up; Config if confidence is outside (0, 1).
+/// Checked  golden survival.km.
+SurvivalTable survival_table(FollowUp subjects, double confidence = 0.95);
 
 struct KaplanMeier {
   std::vector<double> time, survival, low, high;  // at the distinct times with 0 < survival < 1, ascending

@@ -32,7 +32,7 @@ void add_time(const std::vector<double>& d, const std::vector<double>& n, Scores
 
 }  // namespace
 
-TestResult logrank(FollowUp subjects, std::span<const int64_t> group) {
+LogRank logrank(FollowUp subjects, std::span<const int64_t> group) {
   check_follow_up(kWhere, subjects);
   check_length(kWhere, "groups", group.size(), subjects.time.size());
   std::map<int64_t, size_t> number;
@@ -60,7 +60,7 @@ TestResult logrank(FollowUp subjects, std::span<const int64_t> group) {
   EOSIN_CHECK(factor.has_value(), Numeric, "[{}] undefined: no event at which every group can be compared with another (got {} groups)", kWhere, k);
   const auto solved = factor->solve(s.z);
   const double statistic = std::inner_product(s.z.begin(), s.z.end(), solved.begin(), 0.0);
-  return {statistic, chi_square_sf(statistic, static_cast<double>(k - 1))};
+  return {{statistic, chi_square_sf(statistic, static_cast<double>(k - 1))}, k - 1};
 }
 
 }  // namespace eosin::eval

@@ -111,12 +111,20 @@ TEST(KaplanMeier, ByHand) {
   EXPECT_NEAR(k.low[0], std::pow(0.8, std::exp(-half)), 1e-14);
   EXPECT_NEAR(k.high[0], std::pow(0.8, std::exp(half)), 1e-14);
   EXPECT_LT(k.low[0], k.survival[0]);
+
+  const SurvivalTable t = survival_table({time, event});
+  EXPECT_EQ(t.time, (Reals{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(t.censored, (Reals{0, 0, 1, 0, 0, 1}));
+  EXPECT_EQ(t.median(), 4);
+  EXPECT_NEAR(t.restricted_mean(3.5), 1 + 0.8 * 2 + 0.8 * 2 / 3 * 0.5, 1e-15);
+  EXPECT_NEAR(t.restricted_mean(6), 1 + 0.8 * 2 + 0.8 * 2 / 3 + 0.8 / 3 * 2, 1e-15);
 }
 
 TEST(KaplanMeier, AllCensoredHasNoPoints) {
   const Reals time = {1, 2};
   const Ints none = {0, 0}, all = {1, 1};
   EXPECT_TRUE(kaplan_meier({time, none}).time.empty());
+  EXPECT_FALSE(survival_table({time, none}).median().has_value());
   EXPECT_EQ(kaplan_meier({time, all}).time, (Reals{1}));
 }
 

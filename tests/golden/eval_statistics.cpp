@@ -62,6 +62,27 @@ Results run_kaplan_meier(const Case& c) {
   return {{"out.time", tensor(r.time)}, {"out.survival", tensor(r.survival)}, {"out.low", tensor(r.low)}, {"out.high", tensor(r.high)}};
 }
 
+Results run_survival_table(const Case& c) {
+  const SurvivalTable t = survival_table(subjects(c), 1 - c.config.value("alpha", 0.05));
+  return {{"out.time", tensor(t.time)},
+          {"out.at_risk", tensor(t.at_risk)},
+          {"out.observed", tensor(t.observed)},
+          {"out.censored", tensor(t.censored)},
+          {"out.survival", tensor(t.survival)},
+          {"out.ci_lower", tensor(t.low)},
+          {"out.ci_upper", tensor(t.high)},
+          {"out.median", scalar_f64(t.median().value_or(-1))},
+          {"out.rmst", scalar_f64(t.restricted_mean(c.at("out.rmst_tau").item<double>()))},
+          {"out.rmst_tau", c.at("out.rmst_tau")}};
+}
+
+Results run_survival_logrank(const Case& c) {
+  const LogRank test = logrank(subjects(c), ints(c, "in.group"));
+  Results out = result(test);
+  out["out.df"] = scalar_i64(test.degrees);
+  return out;
+}
+
 Results run_cox(const Case& c) {
   const Cox r = cox(subjects(c), matrix(c, "in.x"), confidence(c));
   return {{"out.coef", tensor(r.coef)},     {"out.se", tensor(r.se)},           {"out.hazard_ratio", tensor(r.hazard_ratio)},
@@ -149,6 +170,8 @@ std::vector<Row> eval_statistics_rows() {
       {"eval.time_dependent_auc", run_time_dependent_auc},
       {"eval.ibs", run_ibs},
       {"eval.kaplan_meier", run_kaplan_meier},
+      {"survival.km", run_survival_table},
+      {"survival.logrank", run_survival_logrank},
       {"eval.logrank", [](const Case& c) { return result(logrank(subjects(c), ints(c, "in.group"))); }},
       {"eval.cox", run_cox},
       {"eval.delong", run_delong},
