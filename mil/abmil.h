@@ -7,7 +7,7 @@ namespace eosin::mil {
 
 struct AbmilConfig {
   std::vector<int64_t> embed_dims = {512};
-  int64_t attention_dim = 128, branches = 1, chunk_rows = 131072;
+  int64_t attention_dim = 128, branches = 1, chunk_rows = 32768;
   bool gated = false, attention_bias = true;
   double dropout = 0.25;
   std::string attention_act = "tanh", init = "xavier";
