@@ -190,7 +190,7 @@ Dinov2Net& Dinov2::target_net() { return frozen_ ? frozen_->net : teacher_; }
 PatchMasks Dinov2::masks(const data::ViewBatch& batch, int64_t patch_size) const {
   if (frozen_) {
     const Tensor& view = batch.views_BCHW.front();
-    const int64_t patches = grid_of(view, encoder_.vit()).count();
+    const int64_t patches = grid_of(view, patch_size).count();
     return patch_masks(at::ones({kGlobalCrops * view.size(0), patches}, view.options().dtype(at::kBool)));
   }
   if (batch.masks_BN.defined()) return patch_masks(batch.masks_BN);
@@ -274,7 +274,7 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
   const Tensor cls = class_tokens(backbone, tokens), points = student_->dino_head->project(cls), prototypes = student_->dino_head->prototypes();
   const int64_t global_rows = groups.front().size(0);
   const Tensor global_cls = cls.slice(0, 0, global_rows);
-  seen = {groups.front(), {global_cls, global_cls, backbone->patch_tokens(tokens.front()), grid_of(groups.front(), backbone->config()), {}}};
+  seen = {groups.front(), {global_cls, global_cls, backbone->patch_tokens(tokens.front()), grid_of(groups.front(), patch_size(progress)), {}}};
   const int64_t locals = static_cast<int64_t>(batch.views_BCHW.size()) - kGlobalCrops;
   const double weight = config_.dino_weight / static_cast<double>(kGlobalCrops + kGlobalCrops * locals);
   train::Loss loss;
@@ -294,7 +294,7 @@ train::Loss Dinov2::forward(const data::ViewBatch& batch, const train::Progress&
     refresh_gram_teacher(progress.step);
     add_part(loss, "gram", gram(tokens.front(), groups.front(), batch, progress));
   }
-  if (!reconstruction_.is_empty()) reconstruction_->add_to(loss, backbone, groups.front(), batch, patch_size(progress), drop_path);
+  if (!reconstruction_.is_empty()) reconstruction_->add_to(loss, backbone, groups.front(), batch, patch_size(progress), *pass.drop_path);
   if (progress.log_step)
     for (auto& part : collapse_measures(targets.cls)) loss.parts.push_back(std::move(part));
   return loss;

@@ -36,7 +36,9 @@ struct HeadSize {
   int64_t hidden, bottleneck, prototypes;
 };
 HeadSize size_of(const TensorMap& weights, const std::string& head, const std::string& path) {
-  const auto first = weights.find(head + ".mlp.0.weight"), last = weights.find(head + ".last_layer.weight_v");
+  const auto first = weights.find(head + ".mlp.0.weight");
+  auto last = weights.find(head + ".last_layer.weight_v");
+  if (last == weights.end()) last = weights.find(head + ".last_layer.weight");  // a plain head
   EOSIN_CHECK(first != weights.end() && last != weights.end(), Data, "[method.frozen_teacher] {} has no {}: it is no run of dinov2", path, head);
   return {first->second.size(0), last->second.size(1), last->second.size(0)};
 }
@@ -51,6 +53,7 @@ Dinov2Config with_heads_of(Dinov2Config config, const TensorMap& weights, const 
   const HeadSize dino = size_of(weights, "dino_head", path);
   check_prototypes("n_prototypes", dino.prototypes, config.n_prototypes, path);
   config.hidden_dim = dino.hidden, config.bottleneck_dim = dino.bottleneck;
+  config.plain_heads = weights.count("dino_head.last_layer.weight") > 0;
   const bool separate = weights.count("ibot_head.mlp.0.weight") > 0;
   const HeadSize ibot = separate ? size_of(weights, "ibot_head", path) : dino;
   check_prototypes("ibot_n_prototypes", ibot.prototypes, patches.n_prototypes, path);

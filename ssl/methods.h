@@ -6,6 +6,7 @@
 #include "core/tensor/comm.h"
 #include "data/batch.h"
 #include "data/labelled_source.h"
+#include "data/tile_store.h"
 #include "train/objective.h"
 
 #include <memory>

@@ -97,6 +97,21 @@ TEST_F(GpfmTest, TwoRanksEqualOneAndResumeIsExact) {
   expect_resume_bit_for_bit(maker<Gpfm>(config()), 1);
 }
 
+TEST_F(GpfmTest, TheTeacherFollows) {
+  const auto method = maker<Gpfm>(config())(make_single_comm(), 0);
+  const TensorMap start = snapshot(*method);
+  optim::AdamW adamw({}, method->param_groups());
+  adamw.add_averages(method->averages());
+  step(*method, adamw, view_batch(1, 4, 1), 0);
+  const TensorMap after = snapshot(*method);
+  const double momentum = method->momentum(at_step(0));
+  EXPECT_EQ(momentum, config().dinov2.momentum);
+  for (const std::string name : {"backbone.blocks.1.mlp.fc1.weight", "dino_head.last_layer.weight_v"})
+    EXPECT_TRUE(after.at("teacher." + name)
+                    .allclose(start.at("teacher." + name) * momentum + after.at("student." + name) * (1 - momentum), 1e-12, 1e-14))
+        << name;
+}
+
 TEST_F(GpfmTest, TheStateHasAStudentATeacherAndHeadsAndNoExperts) {
   const auto method = maker<Gpfm>(config())(make_single_comm(), 0);
   const State state = method->state();
