@@ -148,9 +148,7 @@ void StepBench::visit(config::Visitor& v) {
   v("run", run, "device, threads and seed");
 }
 
-data::MultiCropConfig StepBench::crops() const {
-  return sized_views(data::view_preset(views.value_or(usual_views(method.name()))), model);
-}
+data::MultiCropConfig StepBench::crops() const { return sized_views(data::view_preset(views.value_or(usual_views(method.name()))), model); }
 
 void StepBench::validate(config::Problems& p) const {
   const data::MultiCropConfig sized = crops();
