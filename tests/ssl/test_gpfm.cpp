@@ -107,8 +107,8 @@ TEST_F(GpfmTest, TheTeacherFollows) {
   const double momentum = method->momentum(at_step(0));
   EXPECT_EQ(momentum, config().dinov2.momentum);
   for (const std::string name : {"backbone.blocks.1.mlp.fc1.weight", "dino_head.last_layer.weight_v"})
-    EXPECT_TRUE(after.at("teacher." + name)
-                    .allclose(start.at("teacher." + name) * momentum + after.at("student." + name) * (1 - momentum), 1e-12, 1e-14))
+    EXPECT_TRUE(
+        after.at("teacher." + name).allclose(start.at("teacher." + name) * momentum + after.at("student." + name) * (1 - momentum), 1e-12, 1e-14))
         << name;
 }
 
