@@ -32,6 +32,8 @@ class Gpfm final : public train::Objective<data::ViewBatch> {
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   void after_update(const train::Progress& progress) override { dinov2_->after_update(progress); }
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<train::MovingAverage> averages() override { return dinov2_->averages(); }
+  double momentum(const train::Progress& progress) const override { return dinov2_->momentum(progress); }
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
   std::vector<std::string> batch_losses() const override { return dinov2_->batch_losses(); }
   /// What Dinov2 has; tensors expert_heads.*; value "teachers".

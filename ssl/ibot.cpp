@@ -113,7 +113,7 @@ PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
 
 Ibot::Targets Ibot::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
-  const nn::Vit backbone = nn::as_vit(teacher_->backbone);
+  nn::Vit backbone = nn::as_vit(teacher_->backbone);
   const Tensor tokens = backbone->forward_tokens(global_BCHW);
   const Tensor prototypes = teacher_->head->prototypes(), cls = teacher_->head->project(backbone->class_tokens(tokens));
   const Tensor patches = teacher_->head->project(backbone->patch_tokens(tokens).flatten(0, 1));
