@@ -13,6 +13,10 @@
 #include <optional>
 #include <vector>
 
+namespace eosin::data {
+class TileStore;
+}
+
 namespace eosin::ssl {
 
 using ViewObjective = train::Objective<data::ViewBatch>;

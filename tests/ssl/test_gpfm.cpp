@@ -60,6 +60,20 @@ TEST_F(GpfmTest, IsDinov2AndItsExperts) {
   EXPECT_GT(experts, 0.1);
 }
 
+TEST_F(GpfmTest, ItsTeacherFollows) {
+  Gpfm method(config(), small_encoder(), 11, make_single_comm());
+  method.to(at::kDouble);
+  const std::string name = "backbone.blocks.0.mlp.fc1.weight";
+  const Tensor before = snapshot(method).at("teacher." + name);
+  optim::AdamW adamw({}, method.param_groups());
+  adamw.add_averages(method.averages());
+  step(method, adamw, masked_batch(1, 4), 0);
+  const TensorMap after = snapshot(method);
+  const double m = method.momentum(at_step(0));
+  EXPECT_LT(m, 1);
+  EXPECT_TRUE(after.at("teacher." + name).allclose(before * m + after.at("student." + name) * (1 - m), 1e-12, 1e-14));
+}
+
 /// The student's tokens are of masked crops, the experts' of whole ones.
 TEST_F(GpfmTest, ExpertsSeeWholeCropsAndTheStudentMaskedOnes) {
   GpfmConfig c = config();

@@ -14,8 +14,9 @@ namespace {
 
 const fs::path kRecipes = fs::path(EOSIN_SOURCE_DIR) / "configs/recipes";
 
-/// Stages go on from a run of the stage before.
-const std::map<std::string, std::string> kStageBefore = {{"uni_highres", "uni"}, {"dinov3_gram", "dinov3"}, {"dinov3_highres", "dinov3_gram"}};
+/// Some go on from another's run, or learn from it.
+const std::map<std::string, std::string> kStageBefore = {
+    {"uni_highres", "uni"}, {"dinov3_gram", "dinov3"}, {"dinov3_highres", "dinov3_gram"}, {"gpfm", "uni"}, {"h0_mini", "virchow2"}};
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::set<std::string> names;
