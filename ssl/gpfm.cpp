@@ -1,5 +1,6 @@
 #include "ssl/gpfm.h"
 
+#include "core/base/error.h"
 #include "core/nn/weights.h"
 
 namespace eosin::ssl {
