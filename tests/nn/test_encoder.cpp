@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/nn/encoder.h"
+#include "core/nn/vit.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
 #include "tests/message_of.h"
@@ -172,7 +173,7 @@ TEST_F(EncoderFiles, MergesTokensWhenAsked) {
   source.token_merge.method = "tome";
   source.token_merge.r = 2;
   Encoder merging = load_encoder(path("out"), source);
-  EXPECT_EQ(merging.model->config().token_merge.r, 2);
+  EXPECT_EQ(vit_of(merging.model->description()).token_merge.r, 2);
   EXPECT_EQ(merging.weights_hash, weights_hash(named_weights(*original)));
 }
 
