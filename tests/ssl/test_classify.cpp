@@ -121,7 +121,7 @@ TEST(Classify, ClassesWeighByTheirTiles) {
 TEST(Classify, WhatCannotWorkIsNamed) {
   const auto method = classify({})(make_single_comm(), 0);
   data::ViewBatch batch = view_batch(1);
-  batch.labels_B = {};
+  batch.labels_B = Tensor();
   EXPECT_THAT(message_of([&] { method->forward(batch, at_step(0)); }, ErrorKind::Data), HasSubstr("a batch without labels"));
   EXPECT_THAT(message_of([] { Classify({}, small_encoder(), {}, 1, make_single_comm()); }, ErrorKind::Config), HasSubstr("0 classes are known"));
   struct Collected final : config::Problems {
