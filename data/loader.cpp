@@ -28,8 +28,9 @@ LoaderPlace checked(const LoaderPlace& p) {
 }
 
 /// Crops that keep their size (area_of=crop) must lie in a tile, at least the smallest of them.
-void check_fit(const MultiCropConfig& views, Size tile) {
+void check_fit(const MultiCropConfig& views, const TileSource& source) {
   if (views.area_of == "tile") return;
+  const Size tile = source.tile_size();
   const auto check = [&](const char* key, int64_t size_px, double scale) {
     const double least = static_cast<double>(size_px) * std::sqrt(scale);
     EOSIN_CHECK(least <= static_cast<double>(std::min(tile.height, tile.width)), Config,
@@ -41,7 +42,7 @@ void check_fit(const MultiCropConfig& views, Size tile) {
 }
 
 const MultiCropConfig& renderable(const MultiCropConfig& views, const TileSource& source, const LoaderPlace& place) {
-  check_fit(views, source.tile_size());
+  check_fit(views, source);
   if (place.form != ViewForm::kDrawn) return views;
   for (const DeviceLack& lack : device_lacks(views)) fail(ErrorKind::Config, "[{}] {}; render the views on the CPU", lack.key, lack.why);
   return views;

@@ -78,7 +78,7 @@ TEST_F(FrozenDinov2Test, TheTargetsAreTheFrozenHeadsChoices) {
   nn::load_weights(*student, weights);
   const Tensor target = at::softmax(patches(frozen.net, frozen.view.images(global)) / c.teacher_temp, 1);
   const Tensor wanted = -(target * at::log_softmax(patches(student, global) / c.student_temp, 1)).sum(1).mean();
-  EXPECT_NEAR(method.forward(batch, at_step(0)).total.item<double>(), wanted.item<double>(), 1e-9);
+  EXPECT_NEAR(method.forward(batch, at_step(0)).total.item<double>(), wanted.item<double>(), 5e-7);  // the weights of patches are float32
 }
 
 TEST_F(FrozenDinov2Test, TheTeacherStaysOutOfTheStateAndTheAverageFollows) {

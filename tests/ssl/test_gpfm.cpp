@@ -94,7 +94,8 @@ TEST_F(GpfmTest, ExpertsSeeWholeCropsAndTheStudentMaskedOnes) {
   nn::VitPass pass;
   pass.masks_BN = {batch.masks_BN};
   const Tensor global = at::cat({batch.views_BCHW[0], batch.views_BCHW[1]});
-  ExpertHeads heads(14, {load_teacher(c.experts, 0, small_encoder()), expert}, 6);
+  const std::vector<DistillTeacher> experts = {load_teacher(c.experts, 0, small_encoder()), expert};
+  ExpertHeads heads(14, experts, 6);
   heads->to(at::kDouble);
   TensorMap weights;
   for (const auto& [name, t] : method.state().tensors)

@@ -39,7 +39,7 @@ TEST(Mixing, SharesFollowTheBetaDistribution) {
 
 TEST(Mixing, CutMixTakesABoxAndCountsItsPixels) {
   const MixConfig cutmix{0, 1, 1, 0.5};
-  const Mix mix = drawn(cutmix, 200, 0);
+  const Mix mix = drawn(cutmix, 1000, 0);
   const Tensor weight = mix.weight_B1HW;
   EXPECT_TRUE(weight.eq(0).logical_or(weight.eq(1)).all().item<bool>());
   EXPECT_TRUE(mix.share_B.allclose(weight.mean({1, 2, 3})));
