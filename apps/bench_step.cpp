@@ -118,7 +118,7 @@ std::vector<std::string> peer_arguments(const StepBench& c, c10::Device where) {
   const nlohmann::json model = {{"timm_name", nn::backbone(c.model.name).timm_name},
                                 {"image_size_px", c.model.image_size_px},
                                 {"patch_size", c.model.patch_size},
-                                {"drop_path_rate", c.model.drop_path_rate}};
+                                {"drop_path_rate", nn::drop_path_rate(c.model)}};
   StepBench copy = c;
   const auto settings = config::to_json(config::visit_of(copy)).at("method");
   return {"--method",    c.method.name(),
@@ -152,8 +152,7 @@ data::MultiCropConfig StepBench::crops() const { return sized_views(data::view_p
 
 void StepBench::validate(config::Problems& p) const {
   const data::MultiCropConfig sized = crops();
-  ssl::RunShape shape;
-  shape.patch_size = model.patch_size, shape.image_size_px = model.image_size_px;
+  ssl::RunShape shape = ssl::shape_of(model);
   shape.steps = 1000, shape.batch = batch_size;
   shape.crop_sizes.assign(static_cast<size_t>(sized.n_global), sized.global_size());
   shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(sized.n_local), sized.local_size());

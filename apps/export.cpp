@@ -13,8 +13,8 @@ struct ExportConfig {
   std::string format = "timm", network = "auto", out;
 
   void visit(config::Visitor& v) {
-    v("format", format, "names and config.json of timm, transformers (hf), or the code of DINOv2 and DINOv3",
-      config::OneOf{{"timm", "hf", "dinov2", "dinov3"}});
+    v("format", format, "names and config.json of timm, transformers (hf), the code of DINOv2 and DINOv3, or our own",
+      config::OneOf{{"timm", "hf", "dinov2", "dinov3", "eosin"}});
     v("network", network, "which network of a run folder or checkpoint; auto: the teacher, or the only one",
       config::OneOf{{"auto", "teacher", "student"}});
     v("out", out, "folder to write; empty: RUN/export/<format>");
@@ -61,10 +61,10 @@ int run(const Invocation& in) {
 
 Verb export_verb() {
   return {"export",
-          "export RUN [format=timm|hf|dinov2|dinov3] [network=teacher|student] [out=FOLDER]",
+          "export RUN [format=timm|hf|dinov2|dinov3|eosin] [network=teacher|student] [out=FOLDER]",
           "writes an encoder as model.safetensors and config.json, ready for the loader of timm, transformers, DINOv2 or DINOv3",
           "eosin export runs/dino format=timm out=encoders/dino",
-          {"--format=timm  or hf, dinov2, dinov3: whose names the weights get"},
+          {"--format=timm  or hf, dinov2, dinov3, eosin: whose names the weights get"},
           run,
           make_config<ExportConfig>()};
 }

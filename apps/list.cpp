@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "core/nn/presets.h"
+#include "core/nn/staged_weights.h"
 #include "core/nn/weight_names.h"
 #include "data/import_formats.h"
 #include "data/slide_reader.h"
@@ -46,7 +47,12 @@ const std::vector<Kind>& kinds() {
       {"mil", "slide-level heads over bags of tile features (head.name)", [] { return rows_of(mil::head_table()); }},
       {"backbone", "encoders (model.name)", [] { return rows_of(nn::backbones()); }},
       {"preset", "published encoders (import preset=...)", [] { return rows_of(nn::presets()); }},
-      {"weights", "whose weights import knows by their keys", [] { return rows_of(nn::weight_origins()); }},
+      {"weights", "whose weights import knows by their keys",
+       [] {
+         Json rows = rows_of(nn::weight_origins());
+         for (const Json& row : rows_of(nn::staged_origins())) rows.push_back(row);
+         return rows;
+       }},
       {"optim", "optimizers (optim.name)", [] { return rows_of(optim::optimizer_table()); }},
       {"schedule", "learning-rate schedules (schedule.name)", [] { return rows_of(optim::schedule_table()); }},
       {"views", "presets of crops and their augmentation", [] { return rows_of(data::view_presets()); }},

@@ -27,14 +27,12 @@ void PretrainConfig::visit(config::Visitor& v) {
 
 void PretrainConfig::validate(config::Problems& p) const {
   const data::MultiCropConfig crops = views();
-  ssl::RunShape shape;
-  shape.patch_size = model.patch_size, shape.image_size_px = model.image_size_px;
+  ssl::RunShape shape = ssl::shape_of(model);
   shape.steps = train.total_steps(), shape.batch = train.batch_size / train.accumulate;
-  shape.labels = data.labels.column, shape.view_changes = data::changes_of(crops), shape.drop_path_rate = model.drop_path_rate;
+  shape.labels = data.labels.column, shape.view_changes = data::changes_of(crops);
   shape.crop_sizes.assign(static_cast<size_t>(crops.n_global), crops.global_size());
   shape.crop_sizes.insert(shape.crop_sizes.end(), static_cast<size_t>(crops.n_local), crops.local_size());
   shape.undistorted_px = crops.undistorted_size_px;
-  shape.merges_tokens = model.token_merge.method != "none", shape.rope = model.rope.enabled;
   ssl::check_run(method, shape, p);
   try {
     lr_schedule();
@@ -55,8 +53,8 @@ data::MultiCropConfig PretrainConfig::views() const { return sized_views(data.cr
 
 data::MultiCropConfig sized_views(data::MultiCropConfig crops, const nn::BackboneConfig& model) {
   if (!crops.global_size_px) crops.global_size_px = model.image_size_px;
-  const int64_t local = model.image_size_px * 96 / 224, patch = model.patch_size;
-  if (!crops.local_size_px) crops.local_size_px = std::max<int64_t>(1, (local + patch - 1) / patch) * patch;
+  const int64_t local = std::max(model.image_size_px * 96 / 224, nn::least_size(model)), patch = nn::size_multiple(model);
+  if (!crops.local_size_px) crops.local_size_px = (local + patch - 1) / patch * patch;
   return crops;
 }
 

@@ -50,10 +50,7 @@ Byol::Byol(const ByolConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
   copy_student_to_teacher();
 }
 
-void Byol::copy_student_to_teacher() {
-  const at::NoGradGuard no_grad;
-  at::_foreach_copy_(teacher_->followed(), student_->followed());
-}
+void Byol::copy_student_to_teacher() { copy_parts(*teacher_, *student_); }
 
 double Byol::momentum(const train::Progress& progress) const {
   return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);

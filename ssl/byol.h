@@ -20,7 +20,8 @@ struct ByolConfig : LayerRates {
 /// Views: two global crops; each is predicted from the other. There are no negatives: what keeps embeddings apart is the predictor, the
 /// moving average and the batch norms, which see one view at a time over all ranks.
 ///
-/// The teacher is the moving average of backbone and projector; its batch norms use the batch's own statistics.
+/// The teacher is the moving average of the parameters of backbone and projector; its batch norms use the batch's own statistics and keep
+/// running averages of their own, as in the original code.
 /// Parts: byol; when a step is logged also embedding_spread (of the teacher).
 /// Errors   Shape if a batch has fewer than two views.
 /// Checked  golden ssl.byol; tests/ssl/test_byol.cpp: no gradient to the teacher, two ranks against one process, resume.

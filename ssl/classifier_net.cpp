@@ -1,6 +1,7 @@
 #include "ssl/classifier_net.h"
 
 #include "core/base/error.h"
+#include "core/nn/batch_norm.h"
 #include "core/nn/init.h"
 #include "core/nn/vit.h"
 #include "ssl/student_groups.h"
@@ -57,6 +58,10 @@ std::vector<optim::ParamGroup> ClassifierNetImpl::param_groups(double layer_deca
   return student_groups(*this, [&](const std::string& part) {
     return part == "backbone" ? backbone_rule(layer_decay, backbone->description()) : optim::no_decay_rule({});
   });
+}
+
+std::vector<std::string> ClassifierNetImpl::batch_losses() const {
+  return nn::has_batch_norm(*backbone) ? std::vector<std::string>{"batch norm"} : std::vector<std::string>{};
 }
 
 nn::EncoderSpec with_distillation_token(nn::EncoderSpec encoder) {

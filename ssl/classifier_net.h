@@ -29,6 +29,8 @@ struct ClassifierNetImpl : torch::nn::Module {
   ClassLogits forward(const std::vector<Tensor>& groups_BCHW, const std::optional<nn::DropPathKey>& drop_path = {});
   /// What is trained: no decay of vectors, tokens and positions (timm), learning rates by depth.
   std::vector<optim::ParamGroup> param_groups(double layer_decay) const;
+  /// "batch norm" where the backbone has it.
+  std::vector<std::string> batch_losses() const;
 
   std::shared_ptr<nn::Backbone> backbone;
   torch::nn::Linear head{nullptr}, head_dist{nullptr};

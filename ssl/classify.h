@@ -52,6 +52,7 @@ class Classify final : public train::Objective<data::ViewBatch> {
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override { return student_->param_groups(config_.layer_decay); }
+  std::vector<std::string> batch_losses() const override { return config_.freeze_backbone ? std::vector<std::string>{} : student_->batch_losses(); }
   /// Tensors student.{backbone,head}.*; values "encoder": the EncoderSpec, "classes": their names.
   State state() override;
   void load_state(const State& state) override;

@@ -1,6 +1,7 @@
 #include "ssl/dino.h"
 
 #include "core/base/error.h"
+#include "core/nn/batch_norm.h"
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
@@ -76,10 +77,7 @@ Dino::Dino(const DinoConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
   copy_student_to_teacher();
 }
 
-void Dino::copy_student_to_teacher() {
-  const at::NoGradGuard no_grad;
-  at::_foreach_copy_(teacher_->parameters(), student_->parameters());  // no average: the teacher's memory may hold anything
-}
+void Dino::copy_student_to_teacher() { copy_parts(*teacher_, *student_); }
 
 double Dino::teacher_temp(const train::Progress& progress) const {
   return temperature_at({config_.warmup_teacher_temp, config_.teacher_temp, config_.warmup_teacher_temp_steps, config_.teacher_temp_hold_steps},
@@ -119,6 +117,10 @@ std::vector<train::ParamGroup> Dino::param_groups() { return student_groups(*stu
 
 std::vector<std::pair<std::string, double>> Dino::schedule_values(const train::Progress& progress) const {
   return {{"momentum", momentum(progress)}, {"teacher_temp", teacher_temp(progress)}};
+}
+
+std::vector<std::string> Dino::batch_losses() const {
+  return nn::has_batch_norm(*student_->backbone) ? std::vector<std::string>{"batch norm"} : std::vector<std::string>{};
 }
 
 State Dino::state() { return method_state(*this, encoder_); }

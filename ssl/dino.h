@@ -38,7 +38,9 @@ TORCH_MODULE(DinoNet);
 
 /// Views: two global crops, then any number of local ones; the student sees all, the teacher the global ones.
 ///
-/// The teacher is the exponential moving average of the student, head included, and starts as its copy. The centre is the moving
+/// The teacher is the exponential moving average of the student's parameters, head included, and starts as its copy. Batch norms of a
+/// convolutional backbone are in training mode in both, as in DINO's code: they use the statistics of the batch over all ranks, one size of
+/// crops at a time, and each network keeps running averages of its own. The centre is the moving
 /// average of the teacher's logits over all ranks and micro-steps of a step; the one used is from before this step.
 /// Parts: dino; when a step is logged also the collapse measures.
 /// Errors   Shape if a batch has fewer than two views.
@@ -58,6 +60,7 @@ class Dino final : public train::Objective<data::ViewBatch> {
   std::vector<train::MovingAverage> averages() override;
   double momentum(const train::Progress& progress) const override;
   std::vector<std::pair<std::string, double>> schedule_values(const train::Progress& progress) const override;
+  std::vector<std::string> batch_losses() const override;
   /// Tensors student.*, teacher.*, center; value "encoder": the EncoderSpec.
   State state() override;
   void load_state(const State& state) override;

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/nn/batch_norm.h"
 #include "data/feature_store.h"
 #include "ssl/crop_groups.h"
 #include "ssl/method_state.h"
@@ -33,7 +34,7 @@ PhiS phi_s_of(const std::string& path, const DistillTeacher& teacher) {
     rows.push_back(features.features_ND.to(at::kDouble));
     count += rows.back().size(0);
   }
-  const int64_t dim = rows.front().size(1), wanted = nn::token_dim(teacher.encoder.spec.model);
+  const int64_t dim = rows.front().size(1), wanted = nn::summary_dim(teacher.encoder.spec.model);
   EOSIN_CHECK(dim == wanted, Data, "[distill] {} holds features of width {} (need {}, as {} has)", path, dim, wanted, teacher.path);
   EOSIN_CHECK(count >= kRowsPerDim * dim, Data, "[distill] {} holds {} features (need at least {}, {} for each of {} dimensions)", path, count,
               kRowsPerDim * dim, kRowsPerDim, dim);
@@ -147,6 +148,10 @@ DistillTeacher load_teacher(const DistillConfig& config, size_t i, const nn::Enc
   const TeacherImages images{of_teacher(config.image_sizes_px, i), numbers_of(config.means, i), numbers_of(config.stds, i)};
   t.view = TeacherView(t.encoder.spec, images, student, "method.image_sizes_px");
   t.loss = loss_options(config, i);
+  const int64_t of_patches = nn::token_dim(t.encoder.spec.model);
+  EOSIN_CHECK(t.width() == of_patches || t.loss.patch_weight == 0, Config,
+              "[method.patch_weights] {} pools to width {} and has patches of width {}, which one head cannot follow; need weight 0", t.path,
+              t.width(), of_patches);
   if (of_teacher(config.targets, i) == "phi_s") t.phi_s = phi_s_of(of_teacher(config.phi_s_features, i), t);
   log::info("[distill] teacher {}: {}, {} of width {}, {}x{} px", i, t.path, nn::family_of(t.encoder.spec.model), t.width(), t.view.size()[0],
             t.view.size()[1]);
@@ -254,6 +259,10 @@ train::Loss Distill::forward(const data::ViewBatch& batch, const train::Progress
 
 std::vector<train::ParamGroup> Distill::param_groups() {
   return student_groups(*student_, [](const std::string&) { return optim::dino_rule(); });
+}
+
+std::vector<std::string> Distill::batch_losses() const {
+  return nn::has_batch_norm(*student_->backbone) ? std::vector<std::string>{"batch norm"} : std::vector<std::string>{};
 }
 
 State Distill::state() {

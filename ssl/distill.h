@@ -42,7 +42,7 @@ struct DistillTeacher {
   std::shared_ptr<const data::CachedFeatures> cache;  // then the encoder's model is gone: only the class tokens of whole tiles are known
   ExpertLossOptions loss;
 
-  int64_t width() const { return nn::token_dim(encoder.spec.model); }
+  int64_t width() const { return nn::summary_dim(encoder.spec.model); }
   /// What it makes of the views of some tiles, crop-major; of a cache the same for every view of a tile.
   ///
   /// Shapes   views_BCHW, normalised for the student; tiles: those of one view. Without gradient.
@@ -100,6 +100,7 @@ class Distill final : public train::Objective<data::ViewBatch> {
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
+  std::vector<std::string> batch_losses() const override;
   /// Tensors student.*; values "encoder": the EncoderSpec, "teachers": path and hash of each.
   State state() override;
   void load_state(const State& state) override;

@@ -48,6 +48,7 @@ class DistillLogits final : public train::Objective<data::ViewBatch> {
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override { return student_->param_groups(config_.layer_decay); }
+  std::vector<std::string> batch_losses() const override { return student_->batch_losses(); }
   /// Tensors student.{backbone,head,head_dist}.*; values "encoder", "classes", "teachers".
   State state() override;
   void load_state(const State& state) override;

@@ -1,6 +1,8 @@
 #pragma once
 #include "core/tensor/tensor.h"
 
+#include <torch/nn/module.h>
+
 #include <vector>
 
 namespace eosin::ssl {
@@ -11,5 +13,8 @@ namespace eosin::ssl {
 /// Errors   Internal if the lists differ in length.
 /// Checked  golden ssl.ema_update; tests/ssl/test_dino.cpp.
 void update_ema(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student, double momentum);
+
+/// Makes `teacher` a copy of those parts of `student` that it has: parameters and buffers by name.
+void copy_parts(torch::nn::Module& teacher, const torch::nn::Module& student);
 
 }  // namespace eosin::ssl

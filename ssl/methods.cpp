@@ -246,6 +246,16 @@ void check_labels(const config::Choice& method, const RunShape& run, config::Pro
     problems.add("data.labels.column", method.name() + " learns from labels; name the column that holds them, as data.labels.column=class");
 }
 
+/// Masks, and choices of patches, are a vision transformer's.
+template <void (*check)(const config::Choice&, const RunShape&, config::Problems&)>
+void on_tokens(const config::Choice& method, const RunShape& run, config::Problems& problems) {
+  if (run.family != "vit")
+    problems.add("model.name", fmt::format("{} needs a vision transformer (got a {}); choose one of `eosin list backbone`, as vit_small",
+                                           method.name(), run.family));
+  else
+    check(method, run, problems);
+}
+
 const std::vector<Method>& methods() {
   static const std::vector<Method> rows = {
       {{"dino", "self-distillation between crops with a centred teacher", "Caron 2021, arXiv:2104.14294", defaults<DinoConfig>},
@@ -253,16 +263,18 @@ const std::vector<Method>& methods() {
        check_dino},
       {{"ibot", "dino, and masked patches against the teacher's", "Zhou 2022, arXiv:2111.07832", defaults<IbotConfig>},
        make<Ibot, IbotConfig>,
-       check_ibot},
+       on_tokens<check_ibot>},
       {{"dinov2", "dino and ibot with Sinkhorn-Knopp or centring, KoLeo or KDE", "Oquab 2023, arXiv:2304.07193", defaults<Dinov2Config>},
        make<Dinov2, Dinov2Config>,
-       check_dinov2},
-      {{"mae", "pixels of removed patches from the visible ones", "He 2021, arXiv:2111.06377", defaults<MaeConfig>}, make_mae, check_mae},
+       on_tokens<check_dinov2>},
+      {{"mae", "pixels of removed patches from the visible ones", "He 2021, arXiv:2111.06377", defaults<MaeConfig>}, make_mae, on_tokens<check_mae>},
       {{"simclr", "contrast between two views and all other images", "Chen 2020, arXiv:2002.05709", defaults<SimclrConfig>},
        make<Simclr, SimclrConfig>,
        check_pair},
       {{"distill", "features of one or several frozen teachers", "Ma 2024, arXiv:2407.18449", defaults<DistillConfig>}, make_distill, check_distill},
-      {{"gpfm", "dinov2, and the features of frozen experts", "Ma 2024, arXiv:2407.18449", defaults<GpfmConfig>}, make<Gpfm, GpfmConfig>, check_gpfm},
+      {{"gpfm", "dinov2, and the features of frozen experts", "Ma 2024, arXiv:2407.18449", defaults<GpfmConfig>},
+       make<Gpfm, GpfmConfig>,
+       on_tokens<check_gpfm>},
       {{"distill_logits", "a classifier's logits: Hinton's soft labels, DeiT's token", "Touvron 2021, arXiv:2012.12877",
         defaults<DistillLogitsConfig>},
        make_labelled<DistillLogits, DistillLogitsConfig>,
@@ -284,7 +296,7 @@ const std::vector<Method>& methods() {
        check_pair},
       {{"msn", "views without some patches find the whole image's prototypes", "Assran 2022, arXiv:2204.07141", defaults<MsnConfig>},
        make<Msn, MsnConfig>,
-       check_msn},
+       on_tokens<check_msn>},
   };
   return rows;
 }
@@ -310,14 +322,27 @@ std::unique_ptr<ViewObjective> make_objective(const config::Choice& method, cons
   return find(method).make(method, ingredients);
 }
 
+RunShape shape_of(const nn::BackboneConfig& model) {
+  RunShape shape;
+  if (const nn::BackboneRow* row = nn::row_of(model)) shape.family = nn::family_of(row->model);
+  shape.patch_size = nn::size_multiple(model), shape.least_size = nn::least_size(model), shape.image_size_px = model.image_size_px;
+  shape.merges_tokens = model.token_merge.method != "none", shape.rope = model.rope.enabled;
+  shape.drop_path_rate = nn::drop_path_rate(model);
+  return shape;
+}
+
 void check_run(const config::Choice& method, const RunShape& run, config::Problems& problems) {
   std::vector<int64_t> sizes = run.crop_sizes;
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   for (const int64_t size : sizes) {
+    if (run.family != "vit" && size < run.least_size)
+      problems.add("data.crops", fmt::format("a crop of {} px is too small for a {} (need at least {})", size, run.family, run.least_size));
     if (size % run.patch_size == 0) continue;
     const int64_t smaller = std::max(size / run.patch_size, int64_t{1}) * run.patch_size;
-    problems.add("model.patch_size", fmt::format("a crop of {} px is not a multiple of the patch size {}; nearest crop sizes: {} or {}", size,
-                                                 run.patch_size, smaller, (size / run.patch_size + 1) * run.patch_size));
+    problems.add("model.patch_size",
+                 fmt::format("a crop of {} px is not a multiple of {}; nearest crop sizes: {} or {}", size,
+                             run.family == "vit" ? fmt::format("the patch size {}", run.patch_size) : fmt::format("{}", run.patch_size), smaller,
+                             (size / run.patch_size + 1) * run.patch_size));
   }
   const Method& row = find(method);
   row.check(method, run, problems);

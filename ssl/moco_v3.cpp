@@ -30,7 +30,8 @@ void MocoV3Config::visit(config::Visitor& v) {
   v("temperature", temperature, "of the softmax over cosines", Range{0, 10, config::kOpenLow});
   v("momentum", momentum, "of the teacher's moving average at the first step; rises to momentum_end on half a cosine", Range{0, 1});
   v("momentum_end", momentum_end, "of the teacher's moving average at the end", Range{0, 1});
-  v("freeze_patch_embed", freeze_patch_embed, "keep the patch convolution as it starts");
+  v("freeze_patch_embed", freeze_patch_embed,
+    "keep the patch convolution of a transformer as it starts; a ResNet or ConvNeXt has none and is not held");
   LayerRates::visit(v);
 }
 
@@ -51,10 +52,7 @@ MocoV3::MocoV3(const MocoV3Config& config, nn::EncoderSpec encoder, uint64_t see
   copy_student_to_teacher();
 }
 
-void MocoV3::copy_student_to_teacher() {
-  const at::NoGradGuard no_grad;
-  at::_foreach_copy_(teacher_->followed(), student_->followed());
-}
+void MocoV3::copy_student_to_teacher() { copy_parts(*teacher_, *student_); }
 
 double MocoV3::momentum(const train::Progress& progress) const {
   return momentum_at(config_.momentum, config_.momentum_end, progress.steps, progress.step);

@@ -21,7 +21,8 @@ struct MocoV3Config : LayerRates {
 /// Views: two global crops; each is to find the other among the embeddings of all ranks' images. Batch norms see one view at a time over
 /// all ranks. With freeze_patch_embed the patch convolution keeps its initial weights, which steadies training.
 ///
-/// The teacher is the moving average of backbone and projector; its batch norms use the batch's own statistics.
+/// The teacher is the moving average of the parameters of backbone and projector; its batch norms use the batch's own statistics and keep
+/// running averages of their own, as in the original code.
 /// Parts: moco_v3; when a step is logged also embedding_spread (of the teacher).
 /// Errors   Shape if a batch has fewer than two views.
 /// Differs  positions are learned, and the patch convolution starts as torch's default, not by Xavier's rule.

@@ -80,10 +80,7 @@ Msn::Msn(const MsnConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::s
   copy_student_to_teacher();
 }
 
-void Msn::copy_student_to_teacher() {
-  const at::NoGradGuard no_grad;
-  at::_foreach_copy_(teacher_->followed(), student_->followed());
-}
+void Msn::copy_student_to_teacher() { copy_parts(*teacher_, *student_); }
 
 double Msn::momentum(const train::Progress& progress) const {
   return optim::linear(1.0, config_.momentum, config_.momentum_end, progress.steps, progress.step);

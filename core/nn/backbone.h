@@ -42,6 +42,9 @@ class Backbone : public torch::nn::Module {
   Tensor forward(const Tensor& images_BCHW) { return forward_features({images_BCHW}).front(); }
 };
 
+/// Errors   Shape for what is no batch of images of `in_chans` channels, or has a side below `least` or no multiple of `multiple`.
+void check_images(const Tensor& images_BCHW, int64_t in_chans, int64_t multiple, int64_t least);
+
 /// The module that `model` describes. Batch norms see the images of all ranks of `comm`.
 ///
 /// Errors   Config from check(model).

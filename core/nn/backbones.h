@@ -26,7 +26,7 @@ struct BackboneConfig {
   bool qk_norm = false;
   std::optional<double> init_values;
   RopeConfig rope;
-  double drop_path_rate = 0.1;
+  std::optional<double> drop_path_rate;
   bool drop_path_uniform = false;
   bool grad_checkpointing = false;
   TokenMergeConfig token_merge;
@@ -37,6 +37,15 @@ struct BackboneConfig {
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 };
+
+/// The row that a `model` block names; none while its name is none of the table's (an error that the reader of the config reports).
+const BackboneRow* row_of(const BackboneConfig& config);
+/// What the sides of its images must be a multiple of, and how long at least: the patch, or what the family needs.
+int64_t size_multiple(const BackboneConfig& config);
+int64_t least_size(const BackboneConfig& config);
+
+/// Stochastic depth of the model: where none is given 0.1, but 0 where tokens merge and in a ResNet, which has none.
+double drop_path_rate(const BackboneConfig& config);
 
 /// The network of a `model` block. A vision transformer with rope has no learned positions and no bias of the keys, as DINOv3's.
 ModelConfig make_model_config(const BackboneConfig& config);

@@ -7,6 +7,8 @@
 #include <ATen/ATen.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 namespace eosin::nn {
 
 BatchNormImpl::BatchNormImpl(int64_t dim, std::shared_ptr<Comm> comm, const BatchNormOptions& options)
@@ -23,30 +25,38 @@ BatchNormImpl::BatchNormImpl(int64_t dim, std::shared_ptr<Comm> comm, const Batc
 
 /// The ranks' means and variances, joined: the variance of all is the mean variance plus the variance of the means. Their gradients go
 /// back through the gather.
-Tensor BatchNormImpl::normalise_over_ranks(const Tensor& x_ND) {
-  const Tensor mine = at::stack({x_ND.mean(0), x_ND.var(0, false)}).unsqueeze(0);
+Tensor BatchNormImpl::normalise_over_ranks(const Tensor& x_ND, int64_t rows) {
+  const bool images = x_ND.dim() == 4;
+  const std::vector<int64_t> reduced = images ? std::vector<int64_t>{0, 2, 3} : std::vector<int64_t>{0};
+  const auto column = [&](const Tensor& t) { return images ? t.view({-1, 1, 1}) : t; };
+  const Tensor mine = at::stack({x_ND.mean(reduced), x_ND.var(reduced, false)}).unsqueeze(0);
   const Tensor ranks_R2D = gather_rows(mine, comm_);
   const Tensor mean = ranks_R2D.select(1, 0).mean(0);
   const Tensor var = ranks_R2D.select(1, 1).mean(0) + (ranks_R2D.select(1, 0) - mean).square().mean(0);
   {
     const at::NoGradGuard no_grad;
-    const auto rows = static_cast<double>(x_ND.size(0) * comm_->size());
     running_mean.lerp_(mean, options_.momentum);
-    running_var.lerp_(var * (rows / (rows - 1)), options_.momentum);
+    running_var.lerp_(var * (static_cast<double>(rows) / static_cast<double>(rows - 1)), options_.momentum);
   }
-  const Tensor unit = (x_ND - mean) * (var + options_.eps).rsqrt();
-  return weight.defined() ? unit * weight + bias : unit;
+  const Tensor unit = (x_ND - column(mean)) * column((var + options_.eps).rsqrt());
+  return weight.defined() ? unit * column(weight) + column(bias) : unit;
 }
 
 Tensor BatchNormImpl::forward(const Tensor& x_ND) {
-  EOSIN_CHECK(x_ND.dim() == 2 && x_ND.size(1) == dim_, Shape, "[batch_norm] input of [{}] (need [N, {}])", fmt::join(x_ND.sizes().vec(), ", "), dim_);
-  const int64_t rows = x_ND.size(0) * comm_->size();
+  EOSIN_CHECK((x_ND.dim() == 2 || x_ND.dim() == 4) && x_ND.size(1) == dim_, Shape, "[batch_norm] input of [{}] (need [N, {}], or [N, {}, H, W])",
+              fmt::join(x_ND.sizes().vec(), ", "), dim_, dim_);
+  const int64_t rows = x_ND.numel() / dim_ * comm_->size();
   EOSIN_CHECK(!is_training() || rows > 1, Shape, "[batch_norm] a batch of {} row (need at least 2 over all ranks); raise train.batch_size", rows);
   const FullPrecision full;
   const Tensor x = at_least_float(x_ND);
   if (is_training()) num_batches_tracked.add_(1);
-  if (is_training() && comm_->size() > 1) return normalise_over_ranks(x);
+  if (is_training() && comm_->size() > 1) return normalise_over_ranks(x, rows);
   return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), options_.momentum, options_.eps, false);
+}
+
+bool has_batch_norm(const torch::nn::Module& module) {
+  const auto modules = module.modules();
+  return std::any_of(modules.begin(), modules.end(), [](const auto& m) { return m->template as<BatchNormImpl>() != nullptr; });
 }
 
 }  // namespace eosin::nn

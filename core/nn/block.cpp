@@ -3,16 +3,9 @@
 #include <ATen/ATen.h>
 
 namespace eosin::nn {
-namespace {
 
-double rate_at(const VitConfig& config, int64_t index) {
-  if (config.drop_path_uniform || config.depth == 1) return config.drop_path_rate;
-  return config.drop_path_rate * static_cast<double>(index) / static_cast<double>(config.depth - 1);
-}
-
-}  // namespace
-
-BlockImpl::BlockImpl(const VitConfig& config, int64_t index) : index_(index), depth_(config.depth), drop_rate_(rate_at(config, index)) {
+BlockImpl::BlockImpl(const VitConfig& config, int64_t index)
+    : index_(index), depth_(config.depth), drop_rate_(drop_rate_at(config.drop_path_rate, config.drop_path_uniform, index, config.depth)) {
   const auto norm = torch::nn::LayerNormOptions({config.embed_dim}).eps(config.norm_eps);
   norm1 = register_module("norm1", torch::nn::LayerNorm(norm));
   attn = register_module("attn", Attention(config));

@@ -46,4 +46,18 @@ Tensor add_on_subset(const Tensor& tokens_TD, const TokenGroups& groups, const s
   return tokens_TD.index_add(0, index, branch(tokens_TD.index_select(0, index), subset) * at::cat(scales));
 }
 
+Tensor add_branch(const Tensor& x, double rate, const GroupDropPath& drop_path, uint32_t slot, const std::function<Tensor(const Tensor&)>& branch) {
+  if (!drop_path.key || rate <= 0) return x + branch(x);
+  constexpr uint32_t kSlotsOfAGroup = 1 << 16;
+  const std::vector<int64_t> kept = draw_kept(x.size(0), rate, *drop_path.key, drop_path.group * kSlotsOfAGroup + slot);
+  const Tensor index = at::tensor(kept, at::kLong).to(x.device());
+  const double scale = static_cast<double>(x.size(0)) / static_cast<double>(kept.size());
+  return x.index_add(0, index, (branch(x.index_select(0, index)) * scale).to(x.scalar_type()));
+}
+
+double drop_rate_at(double rate, bool uniform, int64_t index, int64_t depth) {
+  if (uniform || depth == 1) return rate;
+  return rate * static_cast<double>(index) / static_cast<double>(depth - 1);
+}
+
 }  // namespace eosin::nn

@@ -4,6 +4,7 @@
 #include "core/nn/token_groups.h"
 
 #include <functional>
+#include <optional>
 
 namespace eosin::nn {
 
@@ -27,5 +28,17 @@ std::vector<int64_t> draw_kept(int64_t sequences, double rate, DropPathKey key, 
 /// Checked  golden nn.drop_path_subset; tests/nn/test_drop_path.cpp.
 Tensor add_on_subset(const Tensor& tokens_TD, const TokenGroups& groups, const std::vector<std::vector<int64_t>>& kept,
                      const std::function<Tensor(const Tensor&, const TokenGroups&)>& branch);
+
+/// Stochastic depth of one group's pass; none without a key.
+struct GroupDropPath {
+  std::optional<DropPathKey> key;
+  uint32_t group = 0;
+};
+/// x + branch(x) for one group of samples of any shape; with a key, the branch sees only the samples that keep it, as add_on_subset has it.
+/// `slot` numbers the branches of a pass.
+Tensor add_branch(const Tensor& x, double rate, const GroupDropPath& drop_path, uint32_t slot, const std::function<Tensor(const Tensor&)>& branch);
+
+/// The rate of block `index` of `depth`: from 0 linearly to `rate`, or the same in all.
+double drop_rate_at(double rate, bool uniform, int64_t index, int64_t depth);
 
 }  // namespace eosin::nn

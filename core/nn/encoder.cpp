@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
+constexpr const char* kOwnKey = "eosin";            // of a config.json that holds an EncoderSpec
 constexpr const char* kHashKey = "weights_sha256";  // in the metadata of model.safetensors
 
 Json read_json(const fs::path& path) {
@@ -48,7 +49,7 @@ ImportTarget merged(const ImportTarget& told, ImportTarget file) {
 
 EncoderWeights with_spec(ImportedWeights imported, EncoderSpec spec, const EncoderSource& source) {
   spec.model = imported.model;
-  if (source.token_merge.method != "none") {
+  if (source.token_merge.method != "none") {  // of a vision transformer, or a Config error
     spec.vit().token_merge = source.token_merge;
     spec.vit().drop_path_rate = 0;
     spec.vit().check();
@@ -82,6 +83,7 @@ TensorMap read_verified(const fs::path& path) {
 /// Weights are real numbers: one that is not would be trained from, or exported, without a word.
 void check_finite(const TensorMap& weights, const std::string& where) {
   for (const auto& [name, tensor] : weights) {
+    if (name.ends_with(".num_batches_tracked")) continue;  // of a batch norm: a count
     EOSIN_CHECK(at::isFloatingType(tensor.scalar_type()), Data, "[encoder] {}: {} holds {} (need floating-point weights)", where, name,
                 c10::toString(tensor.scalar_type()));
     EOSIN_CHECK(at::isfinite(tensor).all().item<bool>(), Data, "[encoder] {}: {} holds NaN or infinite values", where, name);
@@ -106,10 +108,24 @@ Json read_beside(const fs::path& weights, const char* name) {
   return fs::exists(path) ? read_json(path) : Json();
 }
 
+/// What write_encoder wrote in our own words.
+EncoderWeights own_weights(const TensorMap& tensors, const EncoderSpec& spec, const EncoderSource& source, const std::string& where) {
+  EOSIN_CHECK(source.preset.empty(), Config, "[encoder] {} was written by this program, which says what it holds; leave out preset={}", where,
+              source.preset);
+  ImportedWeights imported;
+  imported.weights = tensors;
+  imported.model = spec.model;
+  imported.origin = "eosin";
+  check_finite(imported.weights, where);
+  resize_weights(imported, source.target);
+  return with_spec(std::move(imported), spec, source);
+}
+
 EncoderWeights read_weights(const fs::path& path, const EncoderSource& source) {
   const TensorMap tensors = read_tensors(path, source);
   const Json json = read_beside(path, "config.json");
   const std::string where = (path.parent_path() / "config.json").string();
+  if (json.contains(kOwnKey)) return own_weights(tensors, encoder_spec_from_json(json[kOwnKey], where), source, path.string());
   const bool hf = is_hf_config(json);
   ImportTarget target = json.is_null() ? ImportTarget{} : hf ? import_target_of_hf(json, where) : import_target_of_timm(json, where);
   const PresetRow* row = source.preset.empty() ? nullptr : &preset(source.preset);
@@ -240,25 +256,40 @@ void load_pretrained(Backbone& model, const std::string& path, const std::vector
 }
 
 std::string format_for(const ModelConfig& model) {
+  if (const auto* swin = std::get_if<SwinConfig>(&model); swin && swin->stem == "conv") return "eosin";
   const auto* vit = std::get_if<VitConfig>(&model);
   if (!vit) return "timm";
+  if (vit->attention_pool.dim > 0) return "eosin";
   if (vit->rope.enabled) return "dinov3";
   return vit->norm_eps == 1e-6 ? "timm" : "hf";
 }
 
+namespace {
+
+/// For our own reader: what every EncoderSpec says.
+nlohmann::ordered_json own_config(const EncoderSpec& spec) { return {{kOwnKey, to_json(spec)}}; }
+
+}  // namespace
+
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format) {
   using ConfigOf = nlohmann::ordered_json (*)(const EncoderSpec&);
-  using NamesOf = TensorMap (*)(const TensorMap&, const VitConfig&);
+  using NamesOf = TensorMap (*)(const TensorMap&, const ModelConfig&);
   struct Format {
     const char* name;
     ConfigOf config;
     NamesOf names;
   };
   static const std::vector<Format> formats = {
-      {"timm", timm_config, to_timm}, {"dinov2", dinov2_config, to_dinov2}, {"dinov3", dinov3_config, to_dinov3}, {"hf", hf_config, to_hf}};
+      {"timm", timm_config, [](const TensorMap& w, const ModelConfig&) { return to_timm(w); }},
+      {"dinov2", dinov2_config, [](const TensorMap& w, const ModelConfig& m) { return to_dinov2(w, vit_of(m)); }},
+      {"dinov3", dinov3_config, [](const TensorMap& w, const ModelConfig& m) { return to_dinov3(w, vit_of(m)); }},
+      {"hf", hf_config, [](const TensorMap& w, const ModelConfig& m) { return to_hf(w, vit_of(m)); }},
+      {"eosin", own_config, [](const TensorMap& w, const ModelConfig&) { return w; }}};
   const auto row = std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.name == format; });
-  EOSIN_CHECK(row != formats.end(), Config, "[export] unknown format '{}' (need timm, dinov2, dinov3 or hf)", format);
-  const TensorMap named = row->names(weights, spec.vit());
+  EOSIN_CHECK(row != formats.end(), Config, "[export] unknown format '{}' (need timm, dinov2, dinov3, hf or eosin)", format);
+  EOSIN_CHECK(std::holds_alternative<VitConfig>(spec.model) || format == "timm" || format == "eosin", Config,
+              "[export] format {} is for vision transformers (got a {}); export with format=timm or eosin", format, family_of(spec.model));
+  const TensorMap named = row->names(weights, spec.model);
   const auto config = row->config(spec);
   fs::create_directories(folder);
   write_safetensors((fs::path(folder) / "model.safetensors").string(), named, {{"format", "pt"}, {kHashKey, weights_hash(named)}});

@@ -66,13 +66,15 @@ Encoder load_encoder(const std::string& path, const EncoderSource& source = {});
 void load_pretrained(Backbone& model, const std::string& path, const std::vector<std::string>& allow_missing = {});
 
 /// Writes model.safetensors and config.json into `folder` for "timm" (`timm.create_model('local-dir:FOLDER', pretrained=True)`), "hf"
-/// (`AutoModel.from_pretrained('FOLDER')`), or "dinov2", "dinov3" (names and arguments of their DinoVisionTransformer). Loading it back
+/// (`AutoModel.from_pretrained('FOLDER')`), "dinov2", "dinov3" (names and arguments of their DinoVisionTransformer), or "eosin" (our own names
+/// and EncoderSpec, for models that no other library has). Loading it back
 /// gives the same bits: the metadata of model.safetensors holds `weights_sha256`, the weights_hash() of its tensors.
 ///
 /// Errors   Config for another format, or a model that the format cannot say; Io.
 void write_encoder(const std::string& folder, const EncoderSpec& spec, const TensorMap& weights, const std::string& format = "timm");
 
-/// The format whose library computes the model: timm's where it can, DINOv3's for rotary positions, transformers' for another eps.
+/// The format whose library computes the model: timm's where it can, DINOv3's for rotary positions, transformers' for another eps,
+/// our own for what none has.
 std::string format_for(const ModelConfig& model);
 
 /// SHA-256 over names, shapes, types and bytes: the identity that features files carry.

@@ -37,6 +37,10 @@ const std::vector<int64_t>& image_size(const ModelConfig& model) {
   return std::visit([](const auto& c) -> const std::vector<int64_t>& { return c.img_size; }, model);
 }
 
+void set_image_size(ModelConfig& model, const std::vector<int64_t>& size) {
+  std::visit([&](auto& c) { c.img_size = size; }, model);
+}
+
 int64_t token_dim(const ModelConfig& model) {
   return std::visit([](const auto& c) { return c.token_dim(); }, model);
 }
@@ -45,8 +49,16 @@ int64_t feature_dim(const ModelConfig& model) {
   return std::visit([](const auto& c) { return c.feature_dim(); }, model);
 }
 
+int64_t summary_dim(const ModelConfig& model) {
+  return std::visit([](const auto& c) { return c.summary_dim(); }, model);
+}
+
 int64_t size_multiple(const ModelConfig& model) {
   return std::visit([](const auto& c) { return c.size_multiple(); }, model);
+}
+
+int64_t least_size(const ModelConfig& model) {
+  return std::visit([](const auto& c) { return c.least_size(); }, model);
 }
 
 int64_t blocks(const ModelConfig& model) {

@@ -1,5 +1,8 @@
 #pragma once
 // What a network is: one of the families of backbones, with everything that builds the module that a set of weights fits.
+#include "core/nn/convnext_config.h"
+#include "core/nn/resnet_config.h"
+#include "core/nn/swin_config.h"
 #include "core/nn/vit_config.h"
 
 #include <string>
@@ -8,10 +11,11 @@
 
 namespace eosin::nn {
 
-/// Every family has img_size, in_chans, token_dim(), feature_dim(), size_multiple(), blocks(), layer_name(), kept_elements() and check().
-using ModelConfig = std::variant<VitConfig>;
+/// Every family has img_size, in_chans, token_dim(), feature_dim(), summary_dim(), size_multiple(), least_size(), blocks(), layer_name(),
+/// kept_elements() and check().
+using ModelConfig = std::variant<VitConfig, ResNetConfig, ConvNextConfig, SwinConfig>;
 
-/// The family's name, which is also its key in JSON: vit.
+/// The family's name, which is also its key in JSON: vit, resnet, convnext or swin.
 std::string family_of(const ModelConfig& model);
 /// The model as a vision transformer.
 ///
@@ -21,11 +25,14 @@ const VitConfig& vit_of(const ModelConfig& model);
 
 /// Height and width of the images that it was made for.
 const std::vector<int64_t>& image_size(const ModelConfig& model);
-/// Width of a patch token, and of an image's feature.
+void set_image_size(ModelConfig& model, const std::vector<int64_t>& size);
+/// Width of a patch token, of an image's feature, and of ImageTokens::summary_BD.
 int64_t token_dim(const ModelConfig& model);
 int64_t feature_dim(const ModelConfig& model);
-/// What the sides of an image must be a multiple of.
+int64_t summary_dim(const ModelConfig& model);
+/// What the sides of an image must be a multiple of, and how long at least.
 int64_t size_multiple(const ModelConfig& model);
+int64_t least_size(const ModelConfig& model);
 /// Blocks, for learning rates by layer.
 int64_t blocks(const ModelConfig& model);
 /// The name by which rules on layers know a parameter: "blocks.i." and "patch_embed." as a vision transformer has them.

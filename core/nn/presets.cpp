@@ -15,14 +15,15 @@ struct Pixels {
 };
 const Pixels kImageNet{{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
 const Pixels kHalf{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}};
+const Pixels kClip{{0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}};
 const Pixels kHOptimus{{0.707223, 0.578729, 0.703617}, {0.211883, 0.230117, 0.177517}};
 const Pixels kHibou{{0.7068, 0.5755, 0.722}, {0.195, 0.2316, 0.1816}};
 const Pixels kLunit{{0.70322989, 0.53606487, 0.66096631}, {0.21716536, 0.26081574, 0.20723464}};
 
-EncoderSpec images(VitConfig vit, const Pixels& pixels, const std::string& interpolation = "bicubic", double crop_pct = 1.0) {
+EncoderSpec images(ModelConfig model, const Pixels& pixels, const std::string& interpolation = "bicubic", double crop_pct = 1.0) {
   constexpr int64_t kShown = 224;  // by all of them, also where positions were made for 518
-  const int64_t shown = vit.img_size[0] == kShown ? 0 : kShown;
-  return {std::move(vit), pixels.mean, pixels.std, interpolation, crop_pct, shown};
+  const int64_t shown = image_size(model)[0] == kShown ? 0 : kShown;
+  return {std::move(model), pixels.mean, pixels.std, interpolation, crop_pct, shown};
 }
 
 /// A row of the table of backbones at a patch size.
@@ -58,11 +59,35 @@ VitConfig class_and_mean(VitConfig vit) {
   return vit;
 }
 
-std::string describe(const ModelConfig& model) {
-  const VitConfig& c = vit_of(model);
+VitConfig attention_pooled(VitConfig vit, int64_t dim) {
+  vit.global_pool = "attention";
+  vit.attention_pool.dim = dim;
+  return vit;
+}
+SwinConfig ctranspath() {
+  SwinConfig swin;
+  swin.stem = "conv";
+  return swin;
+}
+
+std::string describe(const SwinConfig& c) {
+  return fmt::format("Swin of width {}, depths {}, heads {}, windows of {}, stem {}", c.embed_dim, fmt::join(c.depths, " "),
+                     fmt::join(c.num_heads, " "), c.window, c.stem);
+}
+std::string describe(const ResNetConfig& c) {
+  return fmt::format("ResNet of width {}, depths {}, {} blocks", c.width, fmt::join(c.depths, " "), c.block);
+}
+std::string describe(const ConvNextConfig& c) {
+  return fmt::format("ConvNeXt of widths {}, depths {}", fmt::join(c.dims, " "), fmt::join(c.depths, " "));
+}
+std::string describe(const VitConfig& c) {
   return fmt::format("width {}, depth {}, {} {}, patch {}, image {}, {} registers, positions of {}, {}", c.embed_dim, c.depth, c.ffn, c.mlp_hidden,
                      c.patch_size, fmt::join(c.img_size, "x"), c.reg_tokens, c.reg_tokens > 0 ? c.pos_embed_covers : "all",
-                     c.init_values ? "LayerScale" : "no LayerScale");
+                     c.init_values ? "LayerScale" : "no LayerScale") +
+         (c.global_pool == "attention" ? fmt::format(", attention pooling to {}", c.attention_pool.dim) : "");
+}
+std::string describe(const ModelConfig& model) {
+  return std::visit([](const auto& c) { return describe(c); }, model);
 }
 
 }  // namespace
@@ -101,6 +126,12 @@ const std::vector<PresetRow>& presets() {
       {"kaiko_b8", "kaiko ViT-B/8, DINO on TCGA; class token, 768", "Aben 2024, arXiv:2404.15217", images(vit("vit_base", 8), kHalf, "bilinear")},
       {"kaiko_l14", "kaiko ViT-L/14 made for 518 px, 4 registers, DINOv2 on TCGA; class token, 1024", "Aben 2024, arXiv:2404.15217",
        images(registers(scaled(vit("vit_large", 14, 518)), 4), kHalf, "bilinear")},
+      {"ctranspath", "CTransPath: Swin-T with a ConvStem, contrast on TCGA and PAIP; mean token, 768", "Wang 2022, Med. Image Anal. 81",
+       images(ctranspath(), kImageNet, "bilinear")},
+      {"conch",
+       "CONCH's image tower: ViT-B/16 at 448 px; attention pooling before the projection, 512",
+       "Lu 2024, Nat. Med. 30",
+       {attention_pooled(vit("vit_base", 16, 448), 512), kClip.mean, kClip.std}},
       {"lunit_s16", "Lunit ViT-S/16, DINO on TCGA and TULIP; class token, 384", "Kang 2023, arXiv:2212.04690", images(vit("vit_small", 16), kLunit)},
       {"lunit_s8", "Lunit ViT-S/8, DINO on TCGA and TULIP; class token, 384", "Kang 2023, arXiv:2212.04690", images(vit("vit_small", 8), kLunit)},
   };
@@ -120,9 +151,11 @@ const PresetRow& preset(const std::string& name) {
 
 ImportTarget import_target_of(const PresetRow& row) {
   ImportTarget target;
-  target.num_heads = row.spec.vit().num_heads;
-  target.source_size = row.spec.vit().img_size;
-  if (row.spec.vit().reg_tokens > 0) target.no_embed_class = row.spec.vit().pos_embed_covers == "patches";
+  target.source_size = image_size(row.spec.model);
+  const auto* vit = std::get_if<VitConfig>(&row.spec.model);
+  if (!vit) return target;
+  target.num_heads = vit->num_heads;
+  if (vit->reg_tokens > 0) target.no_embed_class = vit->pos_embed_covers == "patches";
   return target;
 }
 
@@ -139,8 +172,10 @@ EncoderSpec spec_of(const PresetRow& row, const ModelConfig& found, const std::s
   EOSIN_CHECK(has == wanted, Data, "[preset] {} does not hold {}: {} (need {})", where, row.name, has, wanted);
   EncoderSpec spec = row.spec;
   spec.model = found;
-  spec.vit().global_pool = row.spec.vit().global_pool;
-  spec.vit().dynamic_img_size = true;
+  if (auto* vit = std::get_if<VitConfig>(&spec.model)) {
+    vit->global_pool = row.spec.vit().global_pool;
+    vit->dynamic_img_size = true;
+  }
   return spec;
 }
 

@@ -28,7 +28,7 @@ Dictionaries split(const TensorMap& checkpoint) {
 bool starts_with(const std::string& text, std::string_view start) { return text.compare(0, start.size(), start) == 0; }
 
 bool holds_encoder(const TensorMap& tensors) {
-  return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return is_patch_kernel(item.first); });
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return is_encoder_key(item.first); });
 }
 
 std::string describe(const Dictionaries& dictionaries, const std::vector<std::string>& keys) {
@@ -64,7 +64,8 @@ std::string choose_key(const Dictionaries& dictionaries, const StateDictChoice& 
     return choice.key;
   }
   if (encoders.empty() && all.size() == 1) return all[0];
-  EOSIN_CHECK(!encoders.empty(), Data, "[{}] holds no vision transformer of a known kind (no patch_embed.proj.weight in its {} dictionaries)", where,
+  EOSIN_CHECK(!encoders.empty(), Data,
+              "[{}] holds no encoder of a known kind (no patch_embed.proj.weight, layer1.0.conv1.weight or the like in its {} dictionaries)", where,
               all.size());
   const std::vector<std::string> left = of_network(encoders, choice.network);
   EOSIN_CHECK(left.size() == 1, Config, "[{}] holds several encoders: {}; choose one with `eosin import FILE key=... out=FOLDER`", where,

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace eosin::nn {
@@ -86,7 +87,24 @@ void guarded(const std::string& where, Body body) {
 
 }  // namespace
 
-nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
+namespace {
+
+/// What every config.json says of the images.
+nlohmann::ordered_json pretrained_cfg(const EncoderSpec& spec, int64_t in_chans, bool fixed_size) {
+  return {{"tag", "eosin"},
+          {"custom_load", false},
+          {"input_size", {in_chans, spec.shown_size()[0], spec.shown_size()[1]}},
+          {"fixed_input_size", fixed_size},
+          {"interpolation", spec.interpolation},
+          {"crop_pct", spec.crop_pct},
+          {"crop_mode", "center"},
+          {"mean", spec.mean},
+          {"std", spec.std},
+          {"num_classes", 0},
+          {"pool_size", nullptr}};
+}
+
+nlohmann::ordered_json vit_config(const EncoderSpec& spec) {
   const VitConfig& vit = spec.vit();
   EOSIN_CHECK(!vit.rope.enabled && !vit.prefix_norm, Config,
               "[export] timm's VisionTransformer has no rotary positions and no prefix_norm; export with format=dinov3 or hf");
@@ -94,6 +112,7 @@ nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
   EOSIN_CHECK(vit.pos_embed_covers != "class" || vit.reg_tokens == 0, Config,
               "[export] timm has no positions for class and patches beside registers; export with format=dinov2");
   EOSIN_CHECK(!vit.final_norm || !vit.fc_norm, Config, "[export] timm has one norm, before or after the pooling; this model has both");
+  EOSIN_CHECK(vit.attention_pool.dim == 0, Config, "[export] timm has no pooler like this model's; export with format=eosin");
   nlohmann::ordered_json out;
   out["architecture"] = nearest_row(vit).timm_name;
   out["num_classes"] = 0;
@@ -103,27 +122,60 @@ nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
   out["model_args"] = model_args(vit);
   // timm always resamples by size with antialias; a reader that can do it the weights' own way finds that here.
   out["pos_embed_resample"] = {{"offset", vit.pos_offset}, {"antialias", vit.pos_antialias}};
-  out["pretrained_cfg"] = {{"tag", "eosin"},
-                           {"custom_load", false},
-                           {"input_size", {vit.in_chans, spec.shown_size()[0], spec.shown_size()[1]}},
-                           {"fixed_input_size", !vit.dynamic_img_size},
-                           {"interpolation", spec.interpolation},
-                           {"crop_pct", spec.crop_pct},
-                           {"crop_mode", "center"},
-                           {"mean", spec.mean},
-                           {"std", spec.std},
-                           {"num_classes", 0},
-                           {"pool_size", nullptr},
-                           {"first_conv", "patch_embed.proj"},
-                           {"classifier", "head"}};
+  out["pretrained_cfg"] = pretrained_cfg(spec, vit.in_chans, !vit.dynamic_img_size);
+  out["pretrained_cfg"].update({{"first_conv", "patch_embed.proj"}, {"classifier", "head"}});
   return out;
+}
+
+/// A model's description without what timm is told beside the architecture, or need not be.
+template <class Model>
+nlohmann::ordered_json architecture_of(Model model) {
+  const Model usual;
+  model.img_size = usual.img_size, model.in_chans = usual.in_chans;
+  if constexpr (requires { model.drop_path_rate; }) model.drop_path_rate = usual.drop_path_rate, model.drop_path_uniform = false;
+  if constexpr (std::is_same_v<Model, ConvNextConfig>) model.init_values = usual.init_values;
+  return to_json(ModelConfig(model));
+}
+
+/// A backbone in stages must be one of timm's: its builders take no widths.
+template <class Model>
+nlohmann::ordered_json staged_config(const EncoderSpec& spec, const Model& model) {
+  const auto fits = [&](const BackboneRow& row) {
+    const auto* known = std::get_if<Model>(&row.model);
+    return known && !row.timm_name.empty() && architecture_of(*known) == architecture_of(model);
+  };
+  const auto row = std::find_if(backbones().begin(), backbones().end(), fits);
+  EOSIN_CHECK(row != backbones().end(), Config, "[export] timm has no {} of these sizes; export with format=eosin", Model::kFamily);
+  const bool swin = std::is_same_v<Model, SwinConfig>;
+  nlohmann::ordered_json args = {{"in_chans", model.in_chans}};
+  if (swin) args.update({{"img_size", model.img_size}, {"strict_img_size", false}});
+  nlohmann::ordered_json out = {
+      {"architecture", row->timm_name}, {"num_classes", 0}, {"num_features", model.token_dim()}, {"global_pool", "avg"}, {"model_args", args}};
+  out["pretrained_cfg"] = pretrained_cfg(spec, model.in_chans, false);
+  const char* first = std::is_same_v<Model, ResNetConfig> ? "conv1" : swin ? "patch_embed.proj" : "stem.0";
+  out["pretrained_cfg"].update({{"first_conv", first}, {"classifier", std::is_same_v<Model, ResNetConfig> ? "fc" : "head.fc"}});
+  return out;
+}
+
+}  // namespace
+
+nlohmann::ordered_json timm_config(const EncoderSpec& spec) {
+  return std::visit(
+      [&](const auto& model) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(model)>, VitConfig>)
+          return vit_config(spec);
+        else
+          return staged_config(spec, model);
+      },
+      spec.model);
 }
 
 ImportTarget import_target_of_timm(const nlohmann::json& config, const std::string& where) {
   ImportTarget target;
   guarded(where, [&] {
     const auto architecture = config.at("architecture").get<std::string>();
-    if (const BackboneRow* row = row_of_architecture(architecture)) target.num_heads = vit_of(row->model).num_heads;
+    if (const BackboneRow* row = row_of_architecture(architecture))
+      if (const auto* vit = std::get_if<VitConfig>(&row->model)) target.num_heads = vit->num_heads;
     const Json args = config.value("model_args", Json::object());
     if (args.contains("num_heads")) target.num_heads = args["num_heads"].get<int64_t>();
     if (args.contains("norm_layer")) target.norm_eps = args["norm_layer"] == "layernormbf16" ? 1e-5 : 1e-6;
@@ -144,11 +196,15 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
     const Json args = config.value("model_args", Json::object());
     const Json& pre = preprocessing(config);
     const std::string pool = config.value("feature_pool", args.value("global_pool", config.value("global_pool", std::string())));
-    if (!pool.empty()) spec.vit().global_pool = pool;  // empty: timm gives all tokens
-    spec.vit().dynamic_img_size = args.value("dynamic_img_size", spec.vit().dynamic_img_size);
-    if (config.contains("pos_embed_resample")) {
-      spec.vit().pos_offset = config["pos_embed_resample"].at("offset").get<double>();
-      spec.vit().pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
+    if (auto* vit = std::get_if<VitConfig>(&spec.model)) {
+      if (!pool.empty()) vit->global_pool = pool;  // empty: timm gives all tokens
+      vit->dynamic_img_size = args.value("dynamic_img_size", vit->dynamic_img_size);
+      if (config.contains("pos_embed_resample")) {
+        vit->pos_offset = config["pos_embed_resample"].at("offset").get<double>();
+        vit->pos_antialias = config["pos_embed_resample"].at("antialias").get<bool>();
+      }
+    } else {
+      EOSIN_CHECK(pool.empty() || pool == "avg", Config, "[{}] global_pool '{}' of a {} (need avg)", where, pool, family_of(spec.model));
     }
     spec.mean = pre.value("mean", spec.mean);
     spec.std = pre.value("std", spec.std);
@@ -159,7 +215,7 @@ void apply_timm_config(EncoderSpec& spec, const nlohmann::json& config, const st
     EOSIN_CHECK(spec.mean.size() == 3 && spec.std.size() == 3, Data, "[{}] mean and std have {} and {} numbers (need 3)", where, spec.mean.size(),
                 spec.std.size());
   });
-  spec.vit().check();
+  check(spec.model);
 }
 
 }  // namespace eosin::nn

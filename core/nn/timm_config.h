@@ -5,9 +5,11 @@
 
 namespace eosin::nn {
 
-/// The nearest architecture of timm with every size overridden by model_args, num_classes 0, and the images it expects.
+/// The nearest architecture of timm with every size overridden by model_args, num_classes 0, and the images it expects. Backbones in stages
+/// must have the sizes of one of timm's.
 ///
-/// Errors   Config if timm has no word for a property (layer norm eps other than 1e-6; positions for class and patches beside registers).
+/// Errors   Config if timm has no word for a property (layer norm eps other than 1e-6; positions for class and patches beside registers; a
+///          ConvStem; a pooler).
 /// Checked  tests/python/timm_parity.py: strict loading, equal features.
 nlohmann::ordered_json timm_config(const EncoderSpec& spec);
 

@@ -42,6 +42,9 @@ VitImpl::VitImpl(const VitConfig& config) : config_(config) {
   if (config.final_norm) norm = register_module("norm", torch::nn::LayerNorm(options));
   if (config.prefix_norm) cls_norm = register_module("cls_norm", torch::nn::LayerNorm(options));
   if (config.fc_norm) fc_norm = register_module("fc_norm", torch::nn::LayerNorm(options));
+  if (config.attention_pool.dim == 0) return;
+  attn_pool = register_module("attn_pool", AttentionalPooler(config.attention_pool, dim));
+  pool_norm_ = attn_pool->register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({config.attention_pool.dim})));
 }
 
 void VitImpl::init_weights(uint64_t seed) {
@@ -158,6 +161,7 @@ Tensor VitImpl::normalise(const Tensor& tokens) {
 Tensor VitImpl::forward_tokens(const Tensor& images_BCHW, const VitPass& pass) { return normalise(forward_prenorm({images_BCHW}, pass).front()); }
 
 Tensor VitImpl::pool(const Tensor& tokens_BND, const Tensor& size_BN1) {
+  if (!attn_pool.is_empty()) return pool_norm_(attn_pool(tokens_BND).select(1, 0));
   if (config_.global_pool == "token_avg") return at::cat({class_tokens(tokens_BND), mean_patch(tokens_BND, size_BN1)}, 1);
   const Tensor feature = config_.global_pool == "token" ? class_tokens(tokens_BND) : mean_patch(tokens_BND, size_BN1);
   return fc_norm.is_empty() ? feature : fc_norm(feature);
@@ -174,8 +178,9 @@ std::vector<ImageTokens> VitImpl::encode(const std::vector<Tensor>& groups_BCHW,
   for (const MergedTokens& group : forward_merged(groups_BCHW, pass)) {
     const Tensor tokens = normalise(group.tokens_BND), &images = groups_BCHW[out.size()];
     const Tensor cls = config_.class_token ? class_tokens(tokens) : Tensor();
-    out.push_back({cls, config_.global_pool == "avg" ? pool(tokens, group.size_BN1) : cls, patch_tokens(tokens),
-                   patch_embed->grid(images.size(2), images.size(3)), group.size_BN1.defined() ? patch_tokens(group.size_BN1) : Tensor()});
+    const bool pools = config_.global_pool == "avg" || config_.global_pool == "attention";
+    out.push_back({cls, pools ? pool(tokens, group.size_BN1) : cls, patch_tokens(tokens), patch_embed->grid(images.size(2), images.size(3)),
+                   group.size_BN1.defined() ? patch_tokens(group.size_BN1) : Tensor()});
   }
   return out;
 }

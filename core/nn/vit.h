@@ -48,7 +48,7 @@ class VitImpl : public Backbone {
   Tensor normalise(const Tensor& tokens);
   /// Normalised tokens of one batch of images.
   Tensor forward_tokens(const Tensor& images_BCHW, const VitPass& pass = {});
-  /// The feature of each image from its normalised tokens: class token, mean of patch tokens, or both; then fc_norm.
+  /// The feature of each image from its normalised tokens: class token, mean of patch tokens, or both, then fc_norm; or by attention.
   Tensor pool(const Tensor& tokens_BND, const Tensor& size_BN1 = {});
   std::vector<ImageTokens> encode(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path = {}) override;
   /// Norms only what the pooling needs.
@@ -71,7 +71,8 @@ class VitImpl : public Backbone {
   PatchEmbed patch_embed{nullptr};
   torch::nn::ModuleList blocks{nullptr};
   RopeEmbed rope_embed{nullptr};
-  torch::nn::LayerNorm norm{nullptr}, cls_norm{nullptr}, fc_norm{nullptr};
+  torch::nn::LayerNorm norm{nullptr}, cls_norm{nullptr}, fc_norm{nullptr}, pool_norm_{nullptr};
+  AttentionalPooler attn_pool{nullptr};
 };
 TORCH_MODULE(Vit);
 

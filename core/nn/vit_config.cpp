@@ -26,8 +26,13 @@ void VitConfig::check() const {
                 std::max(side / std::max<int64_t>(patch_size, 1), int64_t{1}) * patch_size,
                 (side / std::max<int64_t>(patch_size, 1) + 1) * patch_size);
   EOSIN_CHECK(num_heads > 0 && embed_dim % num_heads == 0, Config, "[vit] embed_dim {} does not divide among {} heads", embed_dim, num_heads);
-  EOSIN_CHECK(class_token || global_pool == "avg", Config, "[vit] global_pool '{}' needs a class token; use global_pool 'avg'", global_pool);
-  EOSIN_CHECK(!fc_norm || global_pool != "token_avg", Config, "[vit] fc_norm is for one token (got global_pool 'token_avg')");
+  EOSIN_CHECK((global_pool == "attention") == (attention_pool.dim > 0) && attention_pool.dim % attention_pool.num_heads == 0, Config,
+              "[vit] attention_pool of width {} and {} heads beside global_pool '{}' (need a multiple of the heads with 'attention', else 0)",
+              attention_pool.dim, attention_pool.num_heads, global_pool);
+  EOSIN_CHECK(class_token || global_pool == "avg" || global_pool == "attention", Config,
+              "[vit] global_pool '{}' needs a class token; use global_pool 'avg'", global_pool);
+  EOSIN_CHECK(!fc_norm || global_pool == "token" || global_pool == "avg", Config, "[vit] fc_norm is for one token (got global_pool '{}')",
+              global_pool);
   EOSIN_CHECK(depth > 0 && mlp_hidden > 0, Config, "[vit] depth {} and mlp_hidden {} must be positive", depth, mlp_hidden);
   EOSIN_CHECK(!rope.enabled || embed_dim / num_heads % 4 == 0, Config, "[vit] rope needs heads of a multiple of 4 (got {} / {} = {})", embed_dim,
               num_heads, embed_dim / num_heads);

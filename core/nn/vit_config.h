@@ -1,6 +1,7 @@
 #pragma once
 // What a vision transformer is: enough to build the module that a set of weights fits, and to compute the same features.
 #include "core/base/config.h"
+#include "core/nn/attentional_pooler.h"
 #include "core/nn/pos_embed.h"
 #include "core/nn/rope.h"
 #include "core/nn/token_merge.h"
@@ -24,6 +25,7 @@ struct VitConfig {
   RopeConfig rope;
   bool final_norm = true, prefix_norm = false, fc_norm = false;
   std::string global_pool = "token";
+  AttentionPoolConfig attention_pool;
   double norm_eps = 1e-6;
   bool dynamic_img_size = true;
   double pos_offset = 0;
@@ -55,8 +57,9 @@ struct VitConfig {
     v("final_norm", final_norm, "layer norm after the last block");
     v("prefix_norm", prefix_norm, "class and register tokens have a final norm of their own (DINOv3's cls_norm)");
     v("fc_norm", fc_norm, "layer norm after pooling");
-    v("global_pool", global_pool, "feature of an image: its class token, the mean of its patch tokens, or both side by side",
-      config::OneOf{{"token", "avg", "token_avg"}});
+    v("global_pool", global_pool, "feature of an image: its class token, the mean of its patch tokens, both side by side, or attention_pool's",
+      config::OneOf{{"token", "avg", "token_avg", "attention"}});
+    v("attention_pool", attention_pool, "pooling by attention");
     v("norm_eps", norm_eps, "eps of every layer norm", config::Range{0, 1, config::kOpenLow});
     v("dynamic_img_size", dynamic_img_size, "accept other image sizes by resampling the positions");
     v("pos_offset", pos_offset, "offset of the scale factors when positions are resampled (DINO, DINOv2: 0.1)", config::Range{0, 1});
@@ -70,9 +73,11 @@ struct VitConfig {
   PatchGrid grid() const { return {img_size[0] / patch_size, img_size[1] / patch_size}; }
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + reg_tokens; }
   /// Width of an image's feature.
-  int64_t feature_dim() const { return global_pool == "token_avg" ? 2 * embed_dim : embed_dim; }
+  int64_t feature_dim() const { return global_pool == "token_avg" ? 2 * embed_dim : summary_dim(); }
+  int64_t summary_dim() const { return global_pool == "attention" ? attention_pool.dim : embed_dim; }
   int64_t token_dim() const { return embed_dim; }
   int64_t size_multiple() const { return patch_size; }
+  int64_t least_size() const { return patch_size; }
   int64_t blocks() const { return depth; }
   std::string layer_name(const std::string& parameter) const { return parameter; }
   /// Two norms, q, k, v, attention, two residuals, and the feed-forward network's input and activation, of each token and block; with

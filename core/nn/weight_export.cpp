@@ -71,7 +71,7 @@ Words hf_words(const std::string& type, bool gated) {
 
 }  // namespace
 
-TensorMap to_timm(const TensorMap& weights, const VitConfig&) {
+TensorMap to_timm(const TensorMap& weights) {
   TensorMap out = weights;
   out.erase("mask_token");
   return out;

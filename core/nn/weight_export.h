@@ -7,7 +7,7 @@
 namespace eosin::nn {
 
 /// A whole model under timm's names, which are ours; timm has no mask token.
-TensorMap to_timm(const TensorMap& weights, const VitConfig& config);
+TensorMap to_timm(const TensorMap& weights);
 
 /// One of timm's keys in the words of DINOv2's backbone, without chunks; `ffn` as in VitConfig. The inverse of timm_name.
 std::string dinov2_name(const std::string& timm_name, const std::string& ffn);

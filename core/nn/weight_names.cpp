@@ -39,26 +39,8 @@ void descend(TensorMap& weights, const std::string& prefix, std::vector<std::str
 
 bool holds_encoder_below(const TensorMap& weights, const std::string& prefix) {
   for (auto it = weights.lower_bound(prefix); it != weights.end() && starts_with(it->first, prefix); ++it)
-    if (is_patch_kernel(it->first)) return true;
+    if (is_encoder_key(it->first)) return true;
   return false;
-}
-
-/// Takes the backbone out of what checkpoints wrap round it. True if there was a projection head beside it.
-bool unwrap(TensorMap& weights, std::vector<std::string>& dropped) {
-  bool self_supervised = false;
-  for (bool again = true; again;) {
-    again = false;
-    for (const char* prefix : {"state_dict.", "model.", "module.", "_orig_mod.", "teacher.", "student.", "backbone.", "vit.", "dinov2.",
-                               "dinov2_with_registers.", "dinov3_vit."}) {
-      if (!holds_encoder_below(weights, prefix)) continue;
-      const std::string p = prefix;
-      self_supervised |= p == "teacher." || p == "student." || p == "backbone.";
-      descend(weights, p, dropped);
-      again = true;
-      break;
-    }
-  }
-  return self_supervised;
 }
 
 Words dinov2_words() {
@@ -103,6 +85,13 @@ Words hf_words() {
 }
 
 bool is_hf(const TensorMap& weights) { return has(weights, "embeddings.patch_embeddings.projection.weight"); }
+
+/// CONCH's image tower: timm's trunk and the pooler of its contrastive feature.
+Words conch_words() {
+  return {{std::regex(R"(^visual\.trunk\.)"), ""},
+          {std::regex(R"(^visual\.attn_pool_contrast\.)"), "attn_pool."},
+          {std::regex(R"(^visual\.ln_contrast\.)"), "attn_pool.norm."}};
+}
 
 bool is_dinov2(const TensorMap& weights) {
   static const std::regex chunked(R"(^blocks\.\d+\.\d+\.)");
@@ -176,6 +165,13 @@ const std::vector<WeightOrigin>& weight_origins() {
        hf_words(),
        {false, 0},
        1e-12},
+      {"conch",
+       "CONCH's own code, the image tower",
+       "Lu 2024, Nat. Med. 30",
+       [](const TensorMap& w, bool) { return has(w, "visual.attn_pool_contrast.query") && has(w, "visual.trunk.patch_embed.proj.weight"); },
+       conch_words(),
+       {true, 0},
+       1e-6},
       {"dinov3",
        "DINOv3's own code",
        "Simeoni 2025, arXiv:2508.10104",
@@ -228,14 +224,34 @@ const std::vector<WeightOrigin>& weight_origins() {
   return rows;
 }
 
-bool is_patch_kernel(const std::string& key) {
-  for (const char* end : {"patch_embed.proj.weight", "patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight"})
+bool is_encoder_key(const std::string& key) {
+  for (const char* end :
+       {"patch_embed.proj.weight", "patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight", "layer1.0.conv1.weight",
+        "stages.0.blocks.0.conv_dw.weight", "stages.0.0.dwconv.weight", "layers.0.blocks.0.attn.relative_position_bias_table"})
     if (ends_with(key, end)) return true;
   return false;
 }
 
+bool unwrap(TensorMap& weights, std::vector<std::string>& dropped) {
+  bool self_supervised = false;
+  for (bool again = true; again;) {
+    again = false;
+    for (const char* prefix : {"state_dict.", "model.", "module.", "_orig_mod.", "teacher.", "student.", "backbone.", "vit.", "dinov2.",
+                               "dinov2_with_registers.", "dinov3_vit.", "base_encoder.", "encoder_q."}) {
+      if (!holds_encoder_below(weights, prefix)) continue;
+      const std::string p = prefix;
+      self_supervised |= p == "teacher." || p == "student." || p == "backbone.";
+      descend(weights, p, dropped);
+      again = true;
+      break;
+    }
+  }
+  return self_supervised;
+}
+
 NamedWeights to_timm_names(const TensorMap& source, bool mask_token) {
-  static const std::regex no_encoder(R"(^(head|head_dist|pooler|classifier|local_cls_norm|decoder|decoder_\w+)(\.|$))");
+  static const std::regex no_encoder(
+      R"(^(head|head_dist|pooler|classifier|local_cls_norm|decoder|decoder_\w+|visual|text|text_decoder|logit_scale)(\.|$))");
   NamedWeights named;
   TensorMap theirs = source;
   const bool self_supervised = unwrap(theirs, named.dropped);

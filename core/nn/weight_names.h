@@ -35,8 +35,12 @@ struct NamedWeights {
 /// `mask_token`: keep it.
 NamedWeights to_timm_names(const TensorMap& source, bool mask_token);
 
-/// True of the key that every vision transformer has, in any of the words above: "...patch_embed.proj.weight".
-bool is_patch_kernel(const std::string& key);
+/// True of the keys by which encoders are found among other weights: every vision transformer, in any of the words above, has one that ends in
+/// "patch_embed.proj.weight", every backbone in stages one of its first block.
+bool is_encoder_key(const std::string& key);
+
+/// Takes the backbone out of what checkpoints wrap round it. True if there was a projection head beside it.
+bool unwrap(TensorMap& weights, std::vector<std::string>& dropped);
 
 /// One key of DINOv2's backbone in timm's words ("blocks.1.7.mlp.w12.bias" -> "blocks.7.mlp.fc1.bias").
 std::string timm_name(const std::string& dinov2_name);

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "core/nn/patch_embed_resample.h"
+#include "core/nn/staged_weights.h"
 
 #include <ATen/ATen.h>
 
@@ -110,6 +111,15 @@ void infer_mlp(VitConfig& config, const TensorMap& weights) {
   config.ffn = fc1.size(0) == 2 * fc2.size(1) ? "swiglu" : "mlp";
 }
 
+void infer_attention_pool(VitConfig& config, const TensorMap& weights) {
+  const auto query = weights.find("attn_pool.query");
+  if (query == weights.end()) return;
+  EOSIN_CHECK(query->second.dim() == 2 && query->second.numel() > 0, Data, "[import] attn_pool.query of shape [{}] (need [queries, D])",
+              fmt::join(query->second.sizes().vec(), ", "));
+  config.global_pool = "attention";
+  config.attention_pool.queries = query->second.size(0), config.attention_pool.dim = query->second.size(1);
+}
+
 /// Everything that the names and shapes say, and what is known of the origin.
 VitConfig infer_config(const TensorMap& weights, const WeightOrigin& origin, bool zero_k_bias, const ImportTarget& target) {
   VitConfig config;
@@ -131,6 +141,7 @@ VitConfig infer_config(const TensorMap& weights, const WeightOrigin& origin, boo
   config.prefix_norm = weights.count("cls_norm.weight") > 0;
   config.fc_norm = weights.count("fc_norm.weight") > 0;
   config.global_pool = config.class_token && !config.fc_norm ? "token" : "avg";
+  infer_attention_pool(config, weights);
   config.norm_eps = target.norm_eps.value_or(origin.norm_eps);
   config.num_heads = infer_heads(weights, config, target);
   if (origin.rotary)
@@ -162,6 +173,11 @@ bool listed(const std::string& name, const std::vector<std::string>& names) { re
 }  // namespace
 
 void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
+  if (!std::holds_alternative<VitConfig>(imported.model)) {
+    EOSIN_CHECK(!target.patch_size, Config, "[import] a {} has no patch_size; leave it out", family_of(imported.model));
+    if (!target.img_size.empty()) set_image_size(imported.model, target.img_size);
+    return check(imported.model);
+  }
   VitConfig& config = imported.vit();
   const PatchGrid from = config.grid();
   if (target.patch_size) {
@@ -181,6 +197,7 @@ void resize_weights(ImportedWeights& imported, const ImportTarget& target) {
 }
 
 ImportedWeights convert_state_dict(const TensorMap& source, const ImportTarget& target) {
+  if (std::optional<ImportedWeights> staged = convert_staged(source, target)) return *staged;
   NamedWeights named = to_timm_names(source, target.mask_token);
   ImportTarget told = target;
   if (named.origin->folds_class_position) {

@@ -6,6 +6,7 @@
 #include "tests/message_of.h"
 
 #include <gmock/gmock.h>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace eosin::nn {
@@ -154,6 +155,40 @@ TEST(Vit, Gradients) {
   std::vector<std::pair<std::string, Tensor>> leaves = {{"images", global}};
   for (const auto& item : vit->named_parameters()) leaves.emplace_back(item.key(), item.value());
   expect_gradients([&] { return (at::cat(vit->forward_features({global, local}, pass)) * weight).sum(); }, leaves, 2);
+}
+
+VitConfig attention_pooled(int64_t dim) {
+  VitConfig config = small();
+  config.global_pool = "attention";
+  config.attention_pool.dim = dim, config.attention_pool.num_heads = 2, config.attention_pool.queries = 3;
+  return config;
+}
+
+TEST(Vit, PoolsByAttention) {
+  Vit vit = make(attention_pooled(10));
+  const at::NoGradGuard no_grad;
+  for (auto& item : vit->named_parameters()) item.value().add_(at::randn_like(item.value()) * 0.2);
+  const Tensor images = at::randn({2, 3, 21, 14}), tokens = vit->forward_tokens(images);
+  const TensorMap w = named_weights(*vit);
+  const auto norm = [&](const Tensor& x, const std::string& name) {
+    return at::layer_norm(x, {x.size(-1)}, w.at("attn_pool." + name + ".weight"), w.at("attn_pool." + name + ".bias"));
+  };
+  const auto linear = [&](const Tensor& x, const char* part, int64_t i) {
+    return at::linear(x, w.at(std::string("attn_pool.attn.") + part + "_proj_weight"),
+                      w.at("attn_pool.attn.in_proj_bias").slice(0, 10 * i, 10 * i + 10));
+  };
+  const Tensor keys = norm(tokens, "ln_k"), q = linear(norm(w.at("attn_pool.query"), "ln_q").slice(0, 0, 1), "q", 0);
+  std::vector<Tensor> mixed;
+  for (int64_t head = 0; head < 2; ++head) {
+    const auto part = [&](const Tensor& x) { return x.slice(-1, 5 * head, 5 * head + 5); };
+    const Tensor share = (at::matmul(part(q), part(linear(keys, "k", 1)).transpose(1, 2)) / std::sqrt(5.0)).softmax(-1);
+    mixed.push_back(at::matmul(share, part(linear(keys, "v", 2))));
+  }
+  const Tensor pooled = at::linear(at::cat(mixed, -1), w.at("attn_pool.attn.out_proj.weight"), w.at("attn_pool.attn.out_proj.bias")).squeeze(1);
+  EXPECT_TRUE(vit->forward(images).allclose(norm(pooled, "norm"), 1e-4, 1e-5));
+  EXPECT_EQ(vit->encode({images}).front().summary_BD.sizes(), (std::vector<int64_t>{2, 10}));
+  EXPECT_TRUE(named_weights(*make(attention_pooled(small().embed_dim))).count("attn_pool.attn.in_proj_weight"));
+  EXPECT_THAT(message_of([] { make(attention_pooled(9)); }, ErrorKind::Config), HasSubstr("attention_pool of width 9 and 2 heads"));
 }
 
 TEST(Vit, TheKeysBiasWithoutEffectHasNoGradient) {
