@@ -18,6 +18,7 @@
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
 #include "ssl/methods.h"
+#include "train/alarms.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -62,6 +63,7 @@ const std::vector<Kind>& kinds() {
       {"grid", "where tiles lie (grid)", [] { return rows_of(data::tile_grid_rows()); }},
       {"import", "what store import takes (format)", [] { return rows_of(data::import_formats()); }},
       {"slide_reader", "back ends that open slides", [] { return rows_of(data::slide_readers()); }},
+      {"alarm", "what a run does when a measure leaves its bounds (watch.alarms)", [] { return rows_of(train::alarm_actions()); }},
       {"probe", "protocols of eval (protocol.name)", [] { return rows_of(eval::protocols()); }},
       {"metric", "what reports print", [] { return rows_of(eval::metrics()); }},
   };

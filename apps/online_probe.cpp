@@ -45,12 +45,14 @@ std::vector<std::string> group_column(const data::TileStore& store, const std::s
 void ProbeConfig::visit(config::Visitor& v) {
   using config::Range;
   v("every", every, "steps between two measurements of the encoder; 0 = never", Range{0, 1e12});
-  v("store", store, "labelled tile store to measure on; empty: the training store");
+  v("store", store, "labelled tile store to measure on, or a list of them; empty: the training store");
   v("label", label, "its column that holds the class");
   v("group", group, "its column whose values are never on both sides; empty: group, else patient, else the slide");
   v("tiles", tiles, "tiles that are embedded", Range{2, 1e7});
   v("k", k, "neighbours that vote", Range{1, 1e6});
   v("batch_size", batch_size, "tiles embedded at once", Range{1, 1e5});
+  v("linear", linear, "a linear probe beside k-NN");
+  v("best", best, "measure (knn_accuracy, linear_accuracy, ...) at whose largest value the checkpoint is kept in best/; empty: none");
 }
 
 OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::TileStore> store, c10::Device device, int64_t threads,
@@ -68,8 +70,8 @@ OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::
   for (uint64_t i = 0; i < std::min<uint64_t>(n, static_cast<uint64_t>(config_.tiles)); ++i) tiles_.push_back(static_cast<int64_t>(order(i)));
 
   const bool labelled = store_->has_column(config_.label);
-  EOSIN_CHECK(config_.store.empty() || labelled, Config, "[eval.label] {} has no column '{}'; it has: {}", config_.store, config_.label,
-              fmt::join(store_->columns(), ", "));
+  EOSIN_CHECK(config_.store.empty() || labelled, Config, "[eval.label] {} has no column '{}'; it has: {}", fmt::join(config_.store, ", "),
+              config_.label, fmt::join(store_->columns(), ", "));
   if (labelled)
     label_tiles();
   else
@@ -126,7 +128,7 @@ train::NamedValues OnlineProbe::measure() {
   probe.keys_ND = at::stack(keys);
   if (!queries.empty()) probe.queries_MD = at::stack(queries);
   probe.num_classes = num_classes_;
-  return eval::online_probe(probe, config_.k);
+  return eval::online_probe(probe, config_.k, config_.linear);
 }
 
 }  // namespace eosin::apps

@@ -20,9 +20,11 @@ namespace eosin::apps {
 /// The `eval` block of a pretraining run.
 struct ProbeConfig {
   int64_t every = 0;
-  std::string store;
+  std::vector<std::string> store;
   std::string label = "class", group;
   int64_t tiles = 1000, k = 20, batch_size = 64;
+  bool linear = true;
+  std::string best;
   void visit(config::Visitor& v);
 };
 

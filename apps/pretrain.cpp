@@ -1,10 +1,12 @@
 #include "apps/pretrain_config.h"
 #include "apps/pretrain_plan.h"
+#include "apps/replay.h"
 #include "apps/verb.h"
 #include "apps/wiring.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/tensor/device.h"
+#include "core/tensor/shared_text.h"
 #include "eval/report.h"
 
 #include <ATen/Parallel.h>
@@ -45,6 +47,7 @@ void settle_threads(const PretrainConfig& config, const RunPlace& place) {
 int train(const Invocation& in, const PretrainConfig& config, const RunPlace& place) {
   settle_threads(config, place);
   Pretraining run(config, place);
+  run.resume();
   const int64_t begun = run.steps_done();
   const train::Outcome outcome = run.run();
   if (place.folder) {
@@ -66,6 +69,8 @@ int train(const Invocation& in, const PretrainConfig& config, const RunPlace& pl
 }
 
 int pretrain(const Invocation& in) {
+  for (const std::string& flag : in.flags)
+    if (flag.starts_with("--replay=")) return replay(in, flag.substr(flag.find('=') + 1));
   PretrainConfig config = read_pretrain_config(in.source());
   RunPlace place;
   place.env = read_launch_env();
@@ -95,7 +100,7 @@ Verb pretrain_verb() {
           "pretrain [CONFIG.yaml] [key=value ...]",
           "trains an encoder on the tiles of a store without labels",
           "eosin pretrain data.store=tiles model.name=vit_tiny model.image_size_px=96 train.steps=300 train.batch_size=32 run.dir=runs/dino",
-          {},
+          {"--replay=FILE runs one step of a run again from its last checkpoint (FILE: RUN/replays/step-*.json) and says what is not finite"},
           pretrain,
           make_config<PretrainConfig>()};
 }

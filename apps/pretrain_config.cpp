@@ -22,6 +22,8 @@ void PretrainConfig::visit(config::Visitor& v) {
   v("schedule", schedule, "the learning rate's course");
   v("train", train, "length, batch, precision, checkpoints");
   v("eval", eval, "the online probe");
+  v("watch", watch, "alarms on what is measured");
+  v("pictures", pictures, "what the report and TensorBoard show of tiles");
   v("run", run, "where and how");
 }
 
@@ -41,6 +43,7 @@ void PretrainConfig::validate(config::Problems& p) const {
   }
   if (data.from_slides() && eval.every > 0 && eval.store.empty())
     p.add("eval.store", "need a tile store to measure on: data.slides has none (or eval.every=0)");
+  if (!eval.best.empty() && eval.every == 0) p.add("eval.best", "nothing is measured: eval.every is 0");
   if (data.augment == "gpu") {
     if (run.device == "cpu") p.add("data.augment", "gpu needs a CUDA device, but run.device is cpu; choose cpu or auto");
     for (const data::DeviceLack& lack : data::device_lacks(crops)) p.add("data.crops." + lack.key, lack.why + "; choose data.augment=cpu");

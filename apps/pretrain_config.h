@@ -1,5 +1,6 @@
 #pragma once
 #include "apps/online_probe.h"
+#include "apps/pictures.h"
 #include "core/base/run_config.h"
 #include "core/nn/backbones.h"
 #include "data/labelled_source.h"
@@ -8,6 +9,7 @@
 #include "data/view_presets.h"
 #include "optim/optimizers.h"
 #include "ssl/methods.h"
+#include "train/alarms.h"
 #include "train/config.h"
 
 namespace eosin::apps {
@@ -43,6 +45,8 @@ struct PretrainConfig {
   config::Choice schedule{optim::schedule_table(), "warmup_cosine"};
   train::TrainConfig train;
   ProbeConfig eval;
+  train::WatchConfig watch;
+  PictureConfig pictures;
   RunConfig run;
 
   void visit(config::Visitor& v);

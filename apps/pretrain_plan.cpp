@@ -7,6 +7,11 @@
 #include "data/tile_order.h"
 #include "data/tiler.h"
 
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+
 namespace eosin::apps {
 namespace {
 
@@ -23,6 +28,7 @@ MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch, con
   MemoryPlan plan;
   for (const auto& group : objective->param_groups())
     for (const auto& param : group.params) plan.parameters += param.numel();
+  for (const auto& item : objective->named_parameters()) plan.has_teacher |= item.key().starts_with("teacher.");
   int64_t stored = 0;
   for (const auto& list : {objective->parameters(), objective->buffers()})  // frozen teachers, too
     for (const Tensor& tensor : list) stored += static_cast<int64_t>(tensor.nbytes());
@@ -34,7 +40,42 @@ MemoryPlan predict_memory(const PretrainConfig& config, int64_t micro_batch, con
   return plan;
 }
 
+std::optional<double> encoder_flops(const PretrainConfig& config, bool has_teacher) {
+  const nn::ModelConfig model = nn::make_model_config(config.model);
+  if (!std::holds_alternative<nn::VitConfig>(model)) return {};
+  const auto& vit = std::get<nn::VitConfig>(model);
+  const data::MultiCropConfig views = config.views();
+  const auto dim = static_cast<double>(vit.embed_dim), hidden = static_cast<double>(vit.mlp_hidden);
+  const double of_mlp = vit.ffn == "swiglu" ? 3 * dim * hidden : 2 * dim * hidden;
+  const auto forward = [&](int64_t size) {
+    const int64_t side = size / vit.patch_size;
+    const auto patches = static_cast<double>(side * side), t = patches + static_cast<double>(vit.prefix_tokens());
+    const double embed = patches * static_cast<double>(vit.in_chans * vit.patch_size * vit.patch_size) * dim;
+    return 2 * (embed + static_cast<double>(vit.depth) * (t * (4 * dim * dim + of_mlp) + 2 * t * t * dim));
+  };
+  const double global = static_cast<double>(views.n_global) * forward(views.global_size());
+  const double local = views.n_local > 0 ? static_cast<double>(views.n_local) * forward(views.local_size()) : 0;
+  return 3 * (global + local) + (has_teacher ? global : 0);
+}
+
 namespace {
+
+/// Floating-point operations a second of a matrix product in the run's precision, the best of a few.
+double matmul_rate(const PretrainConfig& config) {
+  const bool on_gpu = config.run.device != "cpu" && device::cuda().available;
+  const c10::Device device(on_gpu ? c10::kCUDA : c10::kCPU);
+  const int64_t n = on_gpu ? 8192 : 1024;
+  const auto type = config.train.precision == "bf16" && on_gpu ? at::kBFloat16 : at::kFloat;
+  const Tensor a = at::ones({n, n}, at::TensorOptions(device).dtype(type));
+  double best = 0;
+  for (int repeat = 0; repeat < 4; ++repeat) {
+    const auto start = std::chrono::steady_clock::now();
+    at::matmul(a, a)[0][0].item();  // waits for the device
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, 2.0 * static_cast<double>(n * n * n) / seconds);
+  }
+  return best;
+}
 
 /// What is known of slides before any is looked at closely.
 void plan_slides(const PretrainConfig& config, nlohmann::ordered_json& plan) {
@@ -95,6 +136,11 @@ nlohmann::ordered_json plan_of(const PretrainConfig& config, int world) {
   plan["samples"] = steps * config.train.batch_size;
   plan["ranks"] = world;
   plan["micro_batch"] = micro_batch;
+  if (const auto of_tile = encoder_flops(config, memory.has_teacher)) {
+    const double flops = *of_tile * static_cast<double>(steps * config.train.batch_size), rate = matmul_rate(config);
+    plan["predicted_time"] = {
+        {"encoder_flops", flops}, {"matmul_flops_per_second_here", rate}, {"hours_at_least", flops / rate / 3600 / static_cast<double>(world)}};
+  }
   plan["views"] = data::describe(config.views());
   plan["parameters"] = memory.parameters;
   const int64_t needed = memory.weights_bytes + memory.activation_bytes;

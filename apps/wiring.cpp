@@ -1,6 +1,8 @@
 #include "apps/wiring.h"
 
 #include "apps/online_probe.h"
+#include "apps/pictures.h"
+#include "apps/replay.h"
 #include "core/base/atomic_file.h"
 #include "core/base/csv.h"
 #include "core/base/error.h"
@@ -9,12 +11,14 @@
 #include "core/base/progress_line.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/device.h"
+#include "core/tensor/shared_text.h"
 #include "data/contact_sheet.h"
 #include "data/device_feeder.h"
 #include "data/jpeg.h"
 #include "data/slide_source.h"
 #include "data/store_source.h"
 #include "data/view_record.h"
+#include "train/alarms.h"
 #include "train/checkpoint_hook.h"
 #include "train/probe_hook.h"
 
@@ -31,27 +35,63 @@ namespace {
 using train::NamedValues;
 using train::StepReport;
 
-/// Writes the tiles that the loader found bad to failures.jsonl, each once.
+/// Writes the tiles that the loaders found bad to failures.jsonl, each once a process; those of other ranks than 0 at log steps.
 class QuarantineHook final : public train::Hook {
  public:
-  QuarantineHook(std::shared_ptr<data::ViewLoader> loader, RunFolder& folder) : loader_(std::move(loader)), folder_(folder) {}
-  void start(const train::Progress&) override { known_ = loader_->quarantine().size(); }
-  void after(StepReport&) override {
-    const auto& bad = loader_->quarantine();
-    if (bad.size() == known_) return;
-    for (const auto& [index, tile] : bad) {
-      if (tile.reason.empty() || !written_.insert(index).second) continue;
-      folder_.add_failure({std::to_string(index), "read", tile.reason});
-      log::warn("[data] tile {} is left out: {}", index, tile.reason);
+  /// `folder` on rank 0 alone.
+  QuarantineHook(std::shared_ptr<data::ViewLoader> loader, RunFolder* folder, Comm& comm)
+      : loader_(std::move(loader)), folder_(folder), comm_(comm) {}
+
+  void after(StepReport& report) override {
+    if (folder_) write(newly_found());
+    if (comm_.size() == 1 || (!report.progress.log_step && !report.stopping)) return;
+    const nlohmann::json mine = folder_ ? nlohmann::json::array() : newly_found();
+    Tensor found = at::full({1}, static_cast<int64_t>(mine.size()), at::kLong);
+    comm_.all_reduce_sum(found);
+    if (found.item<int64_t>() == 0) return;
+    const std::string text = mine.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    for (int rank = 1; rank < comm_.size(); ++rank) {
+      const std::string theirs = shared_text(comm_, text, rank);
+      if (folder_) write(nlohmann::json::parse(theirs));
     }
-    known_ = bad.size();
   }
 
  private:
+  /// Pairs of a tile's index and the reason.
+  nlohmann::json newly_found() {
+    auto tiles = nlohmann::json::array();
+    if (loader_->quarantine().size() == known_) return tiles;
+    known_ = loader_->quarantine().size();
+    for (const auto& [index, tile] : loader_->quarantine())
+      if (!tile.reason.empty() && written_.insert(index).second) tiles.push_back({std::to_string(index), tile.reason});
+    return tiles;
+  }
+  void write(const nlohmann::json& tiles) const {
+    for (const auto& tile : tiles) {
+      folder_->add_failure({tile[0], "read", tile[1]});
+      log::warn("[data] tile {} is left out: {}", tile[0].get<std::string>(), tile[1].get<std::string>());
+    }
+  }
+
   std::shared_ptr<data::ViewLoader> loader_;
-  RunFolder& folder_;
+  RunFolder* folder_;
+  Comm& comm_;
   std::set<uint64_t> written_;
   size_t known_ = 0;
+};
+
+/// Writes the steps that were skipped, and the ends and turns of the run, to failures.jsonl.
+class IncidentHook final : public train::Hook {
+ public:
+  explicit IncidentHook(RunFolder& folder) : folder_(folder) {}
+  void after(StepReport& report) override {
+    const std::string what = !report.reason.empty() ? report.reason : report.finite ? "" : "loss or gradient not finite: skipped";
+    if (!what.empty())
+      folder_.add_failure({fmt::format("step {}", report.done()), "train", report.fault.empty() ? what : what + "; " + report.fault});
+  }
+
+ private:
+  RunFolder& folder_;
 };
 
 int64_t loader_threads(const PretrainConfig& config, const LaunchEnv& env) {
@@ -150,15 +190,6 @@ data::ViewForm choose_view_form(const PretrainConfig& config, const LaunchEnv& e
   return on_gpu ? data::ViewForm::kDrawn : data::ViewForm::kBfloat16;
 }
 
-std::string shared_text(Comm& comm, const std::string& text) {
-  Tensor length = at::full({1}, static_cast<int64_t>(text.size()), at::kLong);
-  comm.broadcast(length, 0);
-  Tensor bytes = at::zeros({length.item<int64_t>()}, at::kByte);
-  if (comm.rank() == 0) std::copy(text.begin(), text.end(), bytes.mutable_data_ptr<uint8_t>());
-  comm.broadcast(bytes, 0);
-  return {reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()), static_cast<size_t>(bytes.numel())};
-}
-
 Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : config_(config), place_(place) {
   open_source();
   take_labels();
@@ -167,10 +198,13 @@ Pretraining::Pretraining(const PretrainConfig& config, const RunPlace& place) : 
   const auto feeder = std::make_shared<data::DeviceFeeder>(loader_, place_.device);
   task_ = std::make_unique<train::TypedTask<data::ViewBatch>>(feeder, objective_, place_.device);
   optimizer_ = optim::make_optimizer(config_.optim, task_->param_groups());
+  const auto last_checkpoint = [this]() -> std::optional<State> {
+    auto found = train::newest_checkpoint(place_.dir + "/checkpoints", *place_.comm);
+    if (!found) return {};
+    return std::move(found->state);
+  };
   trainer_ = std::make_unique<train::Trainer>(
-      config_.train, train::TrainerParts{*task_, *optimizer_, *place_.comm, config_.lr_schedule(), config_.weight_decay_schedule()});
-  resume();
-  add_hooks();
+      config_.train, train::TrainerParts{*task_, *optimizer_, *place_.comm, config_.lr_schedule(), config_.weight_decay_schedule(), last_checkpoint});
 }
 
 Pretraining::~Pretraining() = default;
@@ -203,19 +237,23 @@ void Pretraining::take_labels() {
   for (size_t c = 0; c < classes_.names.size(); ++c) log::info("[data] class {}: '{}', {} tiles", c, classes_.names[c], classes_.tiles[c]);
 }
 
-/// Rank 0 says from where, so that every rank goes on from the same checkpoint.
 void Pretraining::resume() {
-  const std::string folder = place_.dir + "/checkpoints";
-  std::optional<Checkpoint> found;
-  if (place_.folder) found = load_latest(folder);
-  Tensor step = at::full({1}, found ? found->step : -1, at::kLong);
-  place_.comm->broadcast(step, 0);
-  const auto from = step.item<int64_t>();
-  if (place_.folder) place_.folder->truncate_metrics_after(std::max<int64_t>(from, 0));
-  if (from < 0) return;
-  if (!found) found = load_checkpoint(checkpoint_path(folder, from));
-  trainer_->load_state(found->state);
-  log::info("[pretrain] goes on after step {} from {}", from, found->path);
+  const auto found = train::newest_checkpoint(place_.dir + "/checkpoints", *place_.comm);
+  if (place_.folder) place_.folder->truncate_metrics_after(found ? found->step : 0);
+  if (found) {
+    trainer_->load_state(found->state);
+    log::info("[pretrain] goes on after step {} from {}", found->step, found->path);
+  }
+  add_hooks();
+}
+
+train::Trainer::Examined Pretraining::replay(int64_t checkpoint, int64_t step, int64_t first_position) {
+  State state = checkpoint > 0 ? load_checkpoint(checkpoint_path(place_.dir + "/checkpoints", checkpoint)).state : trainer_->state();
+  // Where the run went back to this checkpoint later, it was saved anew with other tiles before it.
+  state.values["task"]["data"]["position"] = first_position - (step - 1 - checkpoint) * config_.train.batch_size;
+  trainer_->load_state(state);
+  trainer_->run_until(step - 1);
+  return trainer_->examine();
 }
 
 void Pretraining::note_data() {
@@ -227,31 +265,74 @@ void Pretraining::note_data() {
   show_quotas(loader_->order().quotas(), *place_.folder);
 }
 
-void Pretraining::add_hooks() {
+/// One for each labelled store; their numbers carry the store's name where there are several.
+std::function<NamedValues()> Pretraining::probes() const {
+  std::vector<std::pair<std::string, std::shared_ptr<OnlineProbe>>> probes;
+  if (!place_.folder) return [] { return NamedValues(); };
+  const auto add = [&](const std::string& name, std::shared_ptr<const data::TileStore> store) {
+    probes.emplace_back(name, std::make_shared<OnlineProbe>(config_.eval, std::move(store), place_.device, loader_threads(config_, place_.env),
+                                                            [objective = objective_] { return objective->state(); }));
+  };
+  for (const std::string& path : config_.eval.store) {
+    const std::string name = config_.eval.store.size() > 1 ? std::filesystem::path(path).lexically_normal().filename().string() + "/" : "";
+    add(name, std::make_shared<const data::TileStore>(path));
+  }
+  if (probes.empty()) add("", store_);
+  return [probes] {
+    NamedValues all;
+    for (const auto& [name, probe] : probes)
+      for (auto& [measure, value] : probe->measure()) all.emplace_back(name + measure, value);
+    return all;
+  };
+}
+
+/// Rank 0 alone records and draws.
+train::LogSinks Pretraining::sinks() {
   train::LogSinks sinks;
+  if (!place_.folder) return sinks;
+  note_data();
+  sinks.row = [this](nlohmann::ordered_json row) {
+    if (const auto left = stain_left()) row["stain_left"] = *left;
+    place_.folder->add_metrics(row);
+  };
+  sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
+  sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);
+  sinks.rolled_back = [this](int64_t step) { place_.folder->truncate_metrics_after(step); };
+  return sinks;
+}
+
+void Pretraining::add_pictures(const std::shared_ptr<train::EventWriter>& events) {
+  draw_views(config_, *source_, loader_->order(), *place_.folder, *events);
+  if (config_.pictures.every == 0) return;
+  try {
+    ShownTiles tiles = shown_tiles(*source_, loader_->order(), config_.views(), static_cast<uint64_t>(config_.run.seed), config_.pictures.tiles,
+                                   config_.model.image_size_px);
+    trainer_->add(std::make_shared<PictureHook>(config_.pictures.every, std::move(tiles), objective_, place_.device, *place_.folder, events));
+  } catch (const Error& e) {
+    log::warn("[pictures] none will be drawn: {}", e.what());
+  }
+}
+
+/// In this order: what measures, what judges, what records, what saves.
+void Pretraining::add_hooks() {
+  const train::LogSinks sinks = this->sinks();
+  const auto state = [this] { return trainer_->state(); };
+  trainer_->add(std::make_shared<QuarantineHook>(loader_, place_.folder, *place_.comm));
+  if (config_.eval.every > 0) trainer_->add(std::make_shared<train::ProbeHook>(config_.eval.every, probes(), *place_.comm));
+  trainer_->add(std::make_shared<train::AlarmHook>(config_.watch, *trainer_, config_.eval.every));
   if (place_.folder) {
-    note_data();
-    sinks.row = [this](nlohmann::ordered_json row) {
-      if (const auto left = stain_left()) row["stain_left"] = *left;
-      place_.folder->add_metrics(row);
-    };
-    sinks.events = std::make_shared<train::EventWriter>(place_.folder->path("tensorboard"), steps_done() + 1);
-    draw_views(config_, *source_, loader_->order(), *place_.folder, *sinks.events);
-    sinks.progress = live_line(trainer_->progress(), trainer_->progress().steps);
-    trainer_->add(std::make_shared<QuarantineHook>(loader_, *place_.folder));
-    if (config_.eval.every > 0) {
-      const auto store = config_.eval.store.empty() ? store_ : std::make_shared<const data::TileStore>(config_.eval.store);
-      const auto probe = std::make_shared<OnlineProbe>(config_.eval, store, place_.device, loader_threads(config_, place_.env),
-                                                       [objective = objective_] { return objective->state(); });
-      trainer_->add(std::make_shared<train::ProbeHook>(config_.eval.every, [probe] { return probe->measure(); }));
-    }
+    add_pictures(sinks.events);
+    trainer_->add(std::make_shared<IncidentHook>(*place_.folder));
+    const auto position = [this] { return task_->state().part("data").values.at("position").get<uint64_t>(); };
+    trainer_->add(std::make_shared<ReplayHook>(ReplayHook::Run{config_, *place_.folder, source_, loader_->order(), position, place_.env.world}));
   }
   log_ = std::make_shared<train::LogHook>(sinks, config_.train.batch_size, static_cast<int64_t>(source_->n_tiles()),
                                           [this] { return task_->data_wait_seconds(); });
   trainer_->add(log_);
+  if (!config_.eval.best.empty())
+    trainer_->add(std::make_shared<train::BestCheckpointHook>(place_.dir + "/best/checkpoints", config_.eval.best, *trainer_, *place_.comm));
   train::CheckpointHook::Plan plan{place_.dir + "/checkpoints", config_.train.checkpoint_every, config_.train.keep};
-  trainer_->add(std::make_shared<train::CheckpointHook>(
-      plan, [this] { return trainer_->state(); }, *place_.comm));
+  trainer_->add(std::make_shared<train::CheckpointHook>(plan, state, *place_.comm));
 }
 
 }  // namespace eosin::apps

@@ -29,17 +29,20 @@ struct RunPlace {
 /// Errors   Config if the GPU is to render and there is none.
 data::ViewForm choose_view_form(const PretrainConfig& config, const LaunchEnv& env, c10::Device device);
 
-/// Rank 0's text on every rank.
-std::string shared_text(Comm& comm, const std::string& text);
-
-/// The parts of `eosin pretrain`, resumed from the newest checkpoint where there is one.
+/// The parts of `eosin pretrain`.
 class Pretraining {
  public:
   /// Errors   Io, Data: store or checkpoints; those of the parts.
   Pretraining(const PretrainConfig& config, const RunPlace& place);
   ~Pretraining();
 
+  /// Takes up the newest checkpoint where there is one, and whatever measures and records the run.
+  void resume();
   train::Outcome run() { return trainer_->run(); }
+  /// Instead of both: what every module makes of a step, from a checkpoint (0: the beginning) before it. `first_position`: of the step's tiles.
+  /// Errors   those of load_checkpoint: it may have been removed since.
+  train::Trainer::Examined replay(int64_t checkpoint, int64_t step, int64_t first_position);
+
   int64_t steps_done() const { return trainer_->progress().step; }
   /// Of the steps that this process did.
   double loss() const { return log_->last_loss(); }
@@ -51,7 +54,9 @@ class Pretraining {
   void open_source();
   void take_labels();
   void add_hooks();
-  void resume();
+  void add_pictures(const std::shared_ptr<train::EventWriter>& events);
+  train::LogSinks sinks();
+  std::function<train::NamedValues()> probes() const;
   void note_data();
 
   PretrainConfig config_;

@@ -4,16 +4,15 @@
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "core/base/version.h"
+#include "eval/curves.h"
 #include "eval/html.h"
 #include "eval/matrix.h"
 #include "eval/svg.h"
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
 #include <optional>
-#include <set>
 
 namespace eosin::eval {
 namespace {
@@ -22,8 +21,7 @@ using Json = nlohmann::ordered_json;
 using html::Row;
 using svg::number;
 
-constexpr size_t kMostPoints = 300;  // of a curve; longer ones are averaged in equal stretches
-constexpr size_t kMostRows = 200;    // of a table of slides or failures
+constexpr size_t kMostRows = 200;  // of a table of slides or failures
 
 // ----------------------------------------------------------------------------------------------- JSON as text
 std::string text_of(const Json& v) {
@@ -80,55 +78,6 @@ std::string table_of(const std::vector<Json>& objects) {
   std::string s = html::table(head, rows);
   if (objects.size() > kMostRows) s += html::paragraph("note", fmt::format("{} of {} rows are shown.", kMostRows, objects.size()));
   return s;
-}
-
-// ----------------------------------------------------------------------------------------------- curves
-/// Series of every number in metrics.jsonl, by dotted key, in order of first appearance.
-std::vector<svg::Series> series_of(const std::vector<Json>& rows) {
-  static const std::set<std::string> kNotPlotted = {"step", "epoch", "samples", "time"};
-  std::vector<svg::Series> all;
-  std::map<std::string, size_t> position;
-  const std::function<void(const Json&, const std::string&, double)> visit = [&](const Json& v, const std::string& prefix, double step) {
-    for (const auto& [key, x] : v.items()) {
-      const std::string name = prefix.empty() ? key : prefix + "." + key;
-      if (x.is_object()) visit(x, name, step);
-      if (!x.is_number() || kNotPlotted.count(name) != 0) continue;
-      const auto [it, fresh] = position.emplace(name, all.size());
-      if (fresh) all.push_back({name, {}, {}});
-      all[it->second].x.push_back(step);
-      all[it->second].y.push_back(x.get<double>());
-    }
-  };
-  for (const Json& row : rows) visit(row, "", row.at("step").get<double>());
-  return all;
-}
-
-svg::Series thinned(const svg::Series& s) {
-  if (s.x.size() <= kMostPoints) return s;
-  svg::Series t{s.name, {}, {}};
-  for (size_t k = 0; k < kMostPoints; ++k) {
-    const size_t begin = k * s.x.size() / kMostPoints, end = (k + 1) * s.x.size() / kMostPoints;
-    double x = 0, y = 0;
-    for (size_t i = begin; i < end; ++i) x += s.x[i], y += s.y[i];
-    t.x.push_back(x / static_cast<double>(end - begin)), t.y.push_back(y / static_cast<double>(end - begin));
-  }
-  return t;
-}
-
-std::string curve_figure(const svg::Series& full, const std::string& x_label) {
-  const svg::Series s = thinned(full);
-  std::vector<Row> rows;
-  for (size_t i = 0; i < s.x.size(); ++i) rows.push_back({number(s.x[i]), number(s.y[i])});
-  const std::string means = s.x.size() < full.x.size() ? fmt::format("; means of {} logged values", full.x.size()) : "";
-  return html::figure(svg::line_chart({s.name, s.name + " against " + x_label, x_label, s.name, {s}, {}, true, false}),
-                      fmt::format("{}: first {}, last {}{}", s.name, number(full.y.front()), number(full.y.back()), means), {x_label, s.name}, rows);
-}
-
-std::string training_section(const RunRecord& run) {
-  if (run.metrics.empty()) return {};
-  std::vector<std::string> figures;
-  for (const auto& s : series_of(run.metrics)) figures.push_back(curve_figure(s, "step"));
-  return html::section("Training curves", html::grid(figures));
 }
 
 // ----------------------------------------------------------------------------------------------- results of eval
@@ -284,8 +233,8 @@ std::vector<html::Card> cards_of(const RunRecord& run) {
   if (!run.metrics.empty()) {
     cards.push_back({"steps", text(run.metrics.back(), "step"), ""});
     for (const auto& s : series_of(run.metrics)) {
-      const std::string leaf = s.name.substr(s.name.rfind('.') + 1);
-      if (leaf == "loss" || leaf == "knn_accuracy" || leaf == "rankme" || leaf == "effective_rank" || leaf == "images_per_second")
+      const std::string leaf = s.name.substr(s.name.rfind('.') + 1), measure = leaf.substr(leaf.rfind('/') + 1);
+      if (s.name == "loss" || measure == "knn_accuracy" || measure == "linear_accuracy" || measure == "rankme" || leaf == "images_per_second")
         cards.push_back({leaf, number(s.y.back()), "first " + number(s.y.front())});
     }
   }
@@ -320,7 +269,7 @@ std::string failures_section(const RunRecord& run) {
 std::string run_body(const RunRecord& run) {
   std::string s = verdict(run) + violations(run);
   if (const auto cards = cards_of(run); !cards.empty()) s += html::cards(cards);
-  s += results_sections(run) + training_section(run) + pictures_section(run);
+  s += results_sections(run) + pictures_section(run) + curve_sections(run);
   if (!run.slides.empty()) s += html::section("Slides", table_of(run.slides));
   if (!run.config_yaml.empty())
     s += html::section("Config", html::details("config.yaml, every default explicit", html::preformatted(run.config_yaml)));

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kPictureBudget = size_t{4} << 20;
+constexpr size_t kPictureBudget = size_t{8} << 20;
 
 std::optional<std::string> file_text(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -73,6 +73,7 @@ void read_pictures(const fs::path& folder, RunRecord& run, size_t& budget) {
   for (const auto& e : fs::directory_iterator(folder))
     if (e.is_regular_file()) files.push_back(e.path());
   std::sort(files.begin(), files.end());
+  const Json captions = read_json(folder / "captions.json", run.notes);
   for (const fs::path& file : files) {
     const std::string extension = file.extension().string();
     const std::string mime = extension == ".png" ? "image/png" : extension == ".jpg" || extension == ".jpeg" ? "image/jpeg" : "";
@@ -83,7 +84,10 @@ void read_pictures(const fs::path& folder, RunRecord& run, size_t& budget) {
       continue;
     }
     budget -= size;
-    run.pictures.push_back({file.filename().string(), readable(file.stem().string()), mime, file_text(file).value_or("")});
+    const std::string name = file.filename().string();
+    const bool captioned = captions.is_object() && captions.contains(name) && captions[name].is_string();
+    run.pictures.push_back(
+        {name, captioned ? captions[name].get<std::string>() : readable(file.stem().string()), mime, file_text(file).value_or("")});
   }
 }
 

@@ -8,7 +8,7 @@
 namespace eosin::eval {
 
 struct Picture {
-  std::string name, caption;  // file name, and the name made readable
+  std::string name, caption;  // file name; what captions.json beside it says, else the name made readable
   std::string mime, bytes;
 };
 

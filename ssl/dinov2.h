@@ -6,6 +6,7 @@
 #include "data/batch.h"
 #include "ssl/dino_head.h"
 #include "ssl/dino_loss.h"
+#include "ssl/illustrated.h"
 #include "ssl/patch_masks.h"
 #include "ssl/reconstruction.h"
 #include "ssl/soft_targets.h"
@@ -94,7 +95,7 @@ struct FrozenDinov2;
 /// Differs  from the released code: KoLeo and KDE see all ranks' rows, not one's; the displayed parts are not halved. From FlexiViT: DINOv2's
 ///          teacher and student share the size that was drawn.
 /// Checked  golden ssl.dinov2_step; tests/ssl/test_dinov2.cpp: two ranks equal one process, closed-form average, resume.
-class Dinov2 final : public train::Objective<data::ViewBatch> {
+class Dinov2 final : public train::Objective<data::ViewBatch>, public Illustrated {
  public:
   Dinov2(const Dinov2Config& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
@@ -111,6 +112,11 @@ class Dinov2 final : public train::Objective<data::ViewBatch> {
     nn::ImageTokens student;
   };
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress, Seen& seen);
+  /// Of masks that are drawn: without a teacher of its own (a frozen one) the student sees everything, and there is nothing to show.
+  Illustration illustrate(const data::ViewBatch& batch) override {
+    if (frozen_) return {};
+    return illustrate_masks(batch, masks(batch, encoder_.vit().patch_size).masks_BN, encoder_.vit().patch_size);
+  }
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
   std::vector<train::MovingAverage> averages() override;

@@ -1,6 +1,7 @@
 #pragma once
 // iBOT: image BERT with an online tokenizer (Zhou et al. 2022, arXiv:2111.07832), in its original form.
 #include "ssl/dino.h"
+#include "ssl/illustrated.h"
 #include "ssl/layer_rates.h"
 #include "ssl/patch_masks.h"
 
@@ -30,7 +31,7 @@ struct IbotConfig : LayerRates {
 /// collapse measures of the class targets. The patches' centre is the moving average over all patches, masked or not.
 /// Errors   Shape if a batch has fewer than two views, the first two differ in size, or given masks do not fit.
 /// Checked  golden ssl.ibot_v1_loss (its losses); tests/ssl/test_ibot.cpp.
-class Ibot final : public train::Objective<data::ViewBatch> {
+class Ibot final : public train::Objective<data::ViewBatch>, public Illustrated {
  public:
   Ibot(const IbotConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
 
@@ -39,6 +40,7 @@ class Ibot final : public train::Objective<data::ViewBatch> {
   void copy_student_to_teacher();
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
+  Illustration illustrate(const data::ViewBatch& batch) override { return illustrate_masks(batch, masks(batch).masks_BN, encoder_.vit().patch_size); }
   void after_update(const train::Progress& progress) override;
   std::vector<train::ParamGroup> param_groups() override;
   std::vector<train::MovingAverage> averages() override;

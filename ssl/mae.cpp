@@ -116,6 +116,18 @@ train::Loss Mae::forward(const data::ViewBatch& batch, const train::Progress&) {
   return loss;
 }
 
+Illustration Mae::illustrate(const data::ViewBatch& batch) {
+  const at::NoGradGuard no_grad;
+  const Tensor& images = batch.views_BCHW.front();
+  const int64_t patch = encoder_.vit().patch_size;
+  const VisiblePatches chosen = choose_visible(patch_noise(batch, 1, encoder_.vit().grid().count(), seed_), config_.mask_ratio).to(images.device());
+  const Tensor pred = student_->decode(student_->encode(images, chosen.visible_BK), chosen.restore_BN);
+  const Tensor rebuilt = completed_images(images, pred, chosen.mask_BN, patch, config_.norm_pix);
+  return {"mae_reconstruction",
+          "image, what the encoder sees, reconstruction (visible patches as they are)",
+          {images, hide_patches(images, chosen.mask_BN, patch), rebuilt}};
+}
+
 std::vector<train::ParamGroup> Mae::param_groups() {
   return student_groups(*student_, [](const std::string&) { return optim::no_decay_rule({}); });
 }

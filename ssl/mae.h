@@ -3,6 +3,7 @@
 #include "core/nn/encoder_spec.h"
 #include "core/nn/vit.h"
 #include "data/batch.h"
+#include "ssl/illustrated.h"
 #include "ssl/mae_decoder.h"
 #include "ssl/visible_patches.h"
 #include "train/objective.h"
@@ -46,13 +47,15 @@ TORCH_MODULE(MaeNet);
 /// branch, arXiv:2203.04614): the mean squared error of the removed patches' gradient map, which is not normalised.
 /// Errors   Shape if views differ in size from the model's; Config if nothing stays or nothing is removed.
 /// Checked  golden ssl.mae; tests/ssl/test_mae.cpp; tests/python/mae_parity.py.
-class Mae final : public train::Objective<data::ViewBatch> {
+class Mae final : public train::Objective<data::ViewBatch>, public Illustrated {
  public:
   Mae(const MaeConfig& config, nn::EncoderSpec encoder, uint64_t seed);
 
   nn::Backbone& student_backbone() { return *student_->backbone; }
 
   train::Loss forward(const data::ViewBatch& batch, const train::Progress& progress) override;
+  /// Of the first view: the image, its visible patches, the image with the others as predicted (norm_pix undone).
+  Illustration illustrate(const data::ViewBatch& batch) override;
   std::vector<train::ParamGroup> param_groups() override;
   /// Tensors student.backbone.*, student.decoder.*; value "encoder": the EncoderSpec.
   State state() override;

@@ -9,16 +9,6 @@
 namespace eosin::ssl {
 namespace {
 
-/// The images with their removed patches as predicted.
-Tensor completed(const Tensor& patches_BNP, const Tensor& pred_BNP, const Tensor& mask_BN, bool norm_pix) {
-  Tensor pixels = pred_BNP.to(patches_BNP.scalar_type());
-  if (norm_pix) {
-    const PatchNorm norm = patch_norm(patches_BNP);
-    pixels = pixels * norm.deviation_BN1 + norm.mean_BN1;
-  }
-  return at::where(mask_BN.unsqueeze(-1) > 0, pixels, patches_BNP);
-}
-
 void add_part(train::Loss& loss, const char* name, const Tensor& term) {
   loss.total = loss.total.defined() ? loss.total + term : term;
   loss.parts.emplace_back(name, term.detach());
@@ -26,13 +16,23 @@ void add_part(train::Loss& loss, const char* name, const Tensor& term) {
 
 }  // namespace
 
+Tensor completed_images(const Tensor& images_BCHW, const Tensor& pred_BNP, const Tensor& mask_BN, int64_t patch_size, bool norm_pix) {
+  const Tensor patches_BNP = patchify(images_BCHW, patch_size);
+  Tensor pixels = pred_BNP.to(patches_BNP.scalar_type());
+  if (norm_pix) {
+    const PatchNorm norm = patch_norm(patches_BNP);
+    pixels = pixels * norm.deviation_BN1 + norm.mean_BN1;
+  }
+  const int64_t rows = images_BCHW.size(2) / patch_size, cols = images_BCHW.size(3) / patch_size;
+  return unpatchify(at::where(mask_BN.unsqueeze(-1) > 0, pixels, patches_BNP), patch_size, rows, cols);
+}
+
 void add_reconstruction(train::Loss& loss, const Tensor& pred_BNP, const Tensor& images_BCHW, int64_t patch_size, const Tensor& mask_BN,
                         const ReconstructionLoss& options) {
   const Tensor patches = patchify(images_BCHW, patch_size);
   add_part(loss, "mae", mae_loss(pred_BNP, patches, mask_BN, options.norm_pix) * options.weight);
   if (options.fourier_weight == 0) return;
-  const int64_t rows = images_BCHW.size(2) / patch_size, cols = images_BCHW.size(3) / patch_size;
-  const Tensor rebuilt = unpatchify(completed(patches, pred_BNP, mask_BN, options.norm_pix), patch_size, rows, cols);
+  const Tensor rebuilt = completed_images(images_BCHW, pred_BNP, mask_BN, patch_size, options.norm_pix);
   add_part(loss, "fourier", fourier_loss(rebuilt, images_BCHW, options.fourier_norm) * options.fourier_weight);
 }
 

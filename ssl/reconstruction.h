@@ -16,6 +16,9 @@ struct ReconstructionLoss {
   double weight = 1, fourier_weight = 0;
   std::string fourier_norm = "l1";
 };
+/// The images with their removed patches as predicted; norm_pix is undone.
+Tensor completed_images(const Tensor& images_BCHW, const Tensor& pred_BNP, const Tensor& mask_BN, int64_t patch_size, bool norm_pix);
+
 /// Adds to `loss` the parts mae (ssl/mae_loss.h) and, with fourier_weight, fourier (ssl/fourier_loss.h): that of the image and the image with
 /// its removed patches as predicted.
 ///

@@ -23,6 +23,7 @@ class GivenViews final : public train::Task {
   train::NamedValues schedule_values(const train::Progress& progress) const override { return method_.schedule_values(progress); }
   State state() override { return method_.state(); }
   void load_state(const State& state) override { method_.load_state(state); }
+  void load_objective(const State& state) override { method_.load_state(state); }
   double data_wait_seconds() const override { return 0; }
   std::string describe_batch() const override { return "given views"; }
 

@@ -29,7 +29,12 @@ void TrainConfig::visit(config::Visitor& v) {
   v("clip_mode", clip_mode, "what shares a norm: each parameter, each module (backbone, head), or all",
     config::OneOf{{"per_parameter", "per_module", "global"}});
   v("freeze_last_layer_steps", freeze_last_layer_steps, "leading steps in which the head's last layer is left out", Range{0, kMany});
-  v("max_nonfinite", max_nonfinite, "end the run after so many steps in a row whose loss or gradient was not finite", Range{1, 1e6});
+  v("on_nan", on_nan,
+    "a step whose loss or gradient is not finite: skip it; rollback: skip, and after max_nonfinite of them in a row go back to the last checkpoint "
+    "and on with other tiles; abort: end the run at once",
+    config::OneOf{{"skip", "rollback", "abort"}});
+  v("max_nonfinite", max_nonfinite, "so many such steps in a row end the run, or with on_nan=rollback take it back", Range{1, 1e6});
+  v("max_rollbacks", max_rollbacks, "times that a run may go back to its last checkpoint before it ends", Range{0, 1e6});
   v("log_every", log_every, "steps between two rows of metrics.jsonl", Range{1, kMany});
   v("checkpoint_every", checkpoint_every, "steps between two checkpoints; one is always written at the end and at a stop", Range{1, kMany});
   v("keep", keep, "newest checkpoints that stay; 0 = all", Range{0, 1e6});

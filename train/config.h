@@ -16,7 +16,8 @@ struct TrainConfig {
   double clip_grad = 3.0;
   std::string clip_mode = "per_parameter";
   int64_t freeze_last_layer_steps = 0;
-  int64_t max_nonfinite = 5;
+  std::string on_nan = "skip";
+  int64_t max_nonfinite = 5, max_rollbacks = 3;
   int64_t log_every = 10;
   int64_t checkpoint_every = 500;
   int64_t keep = 3;

@@ -29,6 +29,13 @@ void LogHook::after(StepReport& report) {
   previous_ = newest_;
 }
 
+/// What was done counts as done: the marks move along.
+void LogHook::rolled_back(const Progress& progress, int64_t steps) {
+  for (Mark* mark : {&begin_, &previous_, &newest_}) mark->step -= steps;
+  if (sinks_.rolled_back) sinks_.rolled_back(progress.step);
+  if (sinks_.events) sinks_.events->restart(progress.step + 1);
+}
+
 double LogHook::rate(const Mark& from, const Mark& to) const {
   const double time = seconds(to.time - from.time);
   return time > 0.0 ? static_cast<double>((to.step - from.step) * batch_size_) / time : 0.0;

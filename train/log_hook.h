@@ -14,6 +14,7 @@ struct LogSinks {
   std::function<void(const nlohmann::ordered_json&)> row;  // a line of metrics.jsonl
   std::shared_ptr<EventWriter> events;                     // the same scalars for TensorBoard
   std::function<void(const StepReport&)> progress;         // every step: the live line
+  std::function<void(int64_t step)> rolled_back;           // rows beyond that step are void
 };
 
 /// Writes a row at every log step and at every step that a probe measured:
@@ -26,6 +27,7 @@ class LogHook final : public Hook {
 
   void start(const Progress& progress) override;
   void after(StepReport& report) override;
+  void rolled_back(const Progress& progress, int64_t steps) override;
 
   /// Of the steps that this process did.
   double images_per_second() const;

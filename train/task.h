@@ -24,6 +24,8 @@ class Task {
   /// Objective's state and the cursor of the data.
   virtual State state() = 0;
   virtual void load_state(const State& state) = 0;
+  /// Of such a state the objective alone: the data go on from where they are.
+  virtual void load_objective(const State& state) = 0;
   /// Seconds that load() has waited for data since the start.
   virtual double data_wait_seconds() const = 0;
   /// Names the tiles of the current batch for messages (a non-finite loss).

@@ -79,6 +79,10 @@ EventWriter::EventWriter(const std::string& folder, int64_t first_step) {
   out_.open(path_, std::ios::binary | std::ios::app);
   if (!out_) fail_errno("[tensorboard] cannot write " + path_, errno);
   write(event(0, kFileVersion, "brain.Event:2"));
+  restart(first_step);
+}
+
+void EventWriter::restart(int64_t first_step) {
   std::string session;
   put_int(session, 1, 1);  // SessionLog{1 status: START}
   write(event(first_step, kSessionLog, session));

@@ -22,6 +22,8 @@ class EventWriter {
   void scalar(std::string_view tag, int64_t step, double value);
   /// `bytes`: a PNG or JPEG file.
   void image(std::string_view tag, int64_t step, std::string_view bytes, int64_t height, int64_t width, int64_t channels);
+  /// Steps from `first_step` on that were written are dropped by the reader.
+  void restart(int64_t first_step);
   void flush();
   const std::string& path() const { return path_; }
 

@@ -49,6 +49,7 @@ class TypedTask final : public Task {
     objective_->load_state(state.part("objective"));
     source_->load_state(state.part("data"));
   }
+  void load_objective(const State& state) override { objective_->load_state(state.part("objective")); }
   double data_wait_seconds() const override { return source_->wait_seconds(); }
   std::string describe_batch() const override { return batch_ ? describe(batch_->ids) : "no batch"; }
 

@@ -94,14 +94,16 @@ TEST_F(OnlineProbeTest, TellsDarkFromBrightAcrossPatientsAndLeavesTheModelAlone)
   for (const auto& [name, tensor] : live) before.emplace(name, tensor.clone());
   const auto measured = p.measure();
   EXPECT_EQ(value(measured, "knn_accuracy"), 1.0);
+  EXPECT_EQ(value(measured, "linear_accuracy"), 1.0);
   EXPECT_GT(value(measured, "rankme"), 1.0);
+  EXPECT_GT(value(measured, "nearest_distance"), 0.0);
   for (const auto& [name, tensor] : objective->state().tensors) EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
   EXPECT_EQ(p.measure(), measured);
 }
 
 TEST_F(OnlineProbeTest, WithoutLabelsOnlyTheSignsOfCollapse) {
   ProbeConfig config;
-  config.label = "diagnosis";
+  config.label = "diagnosis", config.linear = true;
   const auto measured = probe(config).measure();
   EXPECT_TRUE(std::isnan(value(measured, "knn_accuracy")));
   EXPECT_FALSE(std::isnan(value(measured, "effective_rank")));
@@ -109,7 +111,7 @@ TEST_F(OnlineProbeTest, WithoutLabelsOnlyTheSignsOfCollapse) {
 
 TEST_F(OnlineProbeTest, AMissingColumnOfANamedStoreIsAConfigError) {
   ProbeConfig config;
-  config.store = path, config.label = "diagnosis";
+  config.store = {path}, config.label = "diagnosis";
   try {
     probe(config);
     FAIL();

@@ -1,5 +1,6 @@
 #include "apps/pretrain_config.h"
 
+#include "apps/pretrain_plan.h"
 #include "apps/wiring.h"
 #include "core/base/error.h"
 #include "tests/message_of.h"
@@ -27,6 +28,15 @@ TEST(PretrainConfig, CropSizesLeftOpenFollowTheModel) {
   EXPECT_EQ(read({"model.image_size_px=96", "data.crops.local_size_px=48"}).views().local_size(), 48);
 }
 
+TEST(PretrainPlan, CountsTheEncodersOperations) {
+  // DINOv2's crops, 2 x 224 + 8 x 96: 1.52 TFLOP an image for ViT-L/16, 0.11 for S/16, teacher included.
+  EXPECT_NEAR(*encoder_flops(read({"model.name=vit_large"}), true), 1.52e12, 0.01e12);
+  EXPECT_NEAR(*encoder_flops(read({"model.name=vit_small"}), true), 0.11e12, 0.005e12);
+  const double with = *encoder_flops(read({}), true), without = *encoder_flops(read({}), false);
+  const double globals = *encoder_flops(read({"data.crops.n_local=0"}), false);
+  EXPECT_NEAR(with - without, globals / 3, 1);
+}
+
 struct Mistake {
   std::vector<std::string> overrides;
   std::string message;
@@ -46,6 +56,10 @@ TEST(PretrainConfig, MistakesAreNamedBeforeAnyDataIsOpened) {
       {{"data.augment=gpu", "data.crops.name=rudolfv"}, "data.crops.macenko_p"},
       {{"data.augment=gpu", "data.crops.randstainna_p=0.5"}, "data.crops.randstainna_p"},
       {{"data.augment=gpu", "data.crops.arithmetic=exact"}, "data.crops.arithmetic"},
+      {{"eval.best=knn_accuracy"}, "nothing is measured: eval.every is 0"},
+      {{"watch.alarms=[rankme 5]"}, "'rankme 5' cannot be read"},
+      {{"watch.alarms=['rankme < 5: stop']"}, "unknown action 'stop' (need one of: warn, halve_lr, rollback, abort)"},
+      {{"train.on_nan=ignore"}, "train.on_nan"},
       {{"data.store="}, "no tile store is given"},
       {{"data.store=[]"}, "no tile store is given"},
       {{"data.slides=a.svs"}, "from a store or from slides, not from both"},

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -130,6 +131,49 @@ TEST_F(Report, SeveralRunsAreComparedWithTheDifferencesOfTheirConfigs) {
   const std::string page = read_file((root_ / "both.html").string());
   EXPECT_NE(page.find("Runs side by side"), std::string::npos);
   EXPECT_NE(page.find("protocol.k"), std::string::npos);
+}
+
+TEST_F(Report, GroupsTheCurvesOfARunByWhatIsAskedOfThem) {
+  const std::string dir = run("curves");
+  std::string rows;
+  for (int step = 1; step <= 3; ++step)
+    rows += nlohmann::json{{"step", step},
+                           {"loss", 3.0 / step},
+                           {"parts", {{"teacher_entropy", 4.0}, {"dino", 2.0}}},
+                           {"lr", 0.1},
+                           {"grad_norm", 1.0},
+                           {"grad_norms", {{"backbone", 0.5}, {"head", 0.25}}},
+                           {"images_per_second", 10.0},
+                           {"eval", {{"crc/knn_accuracy", 0.5}, {"crc/linear_accuracy", 0.6}, {"lung/knn_accuracy", 0.7}, {"crc/rankme", 9.0}}}}
+                .dump() +
+            "\n";
+  put(dir, "metrics.jsonl", rows);
+  const std::string page = report_html({read_run(dir)});
+  std::vector<size_t> places;
+  for (const char* heading :
+       {"Loss", "Probes on labelled tiles", "Is it collapsing?", "Gradients", "Throughput", "Parts of the loss", "Schedules and counts"}) {
+    places.push_back(page.find(std::string(">") + heading + "<"));
+    EXPECT_NE(places.back(), std::string::npos) << heading;
+  }
+  EXPECT_TRUE(std::is_sorted(places.begin(), places.end()));
+  // loss; accuracies of crc, of lung; entropy, rank; norms of all, of modules; throughput; dino; lr.
+  EXPECT_EQ(count(page, "<svg"), 10U);
+  EXPECT_EQ(count(page, "Probes, other"), 0U);
+  EXPECT_LT(page.find("teacher_entropy"), page.find("Gradients"));
+  EXPECT_NE(page.find("directions in use"), std::string::npos);
+}
+
+TEST_F(Report, PicturesHaveTheCaptionsBesideThem) {
+  const std::string dir = run("pictures");
+  put(dir, "metrics.jsonl", "{\"step\":1,\"loss\":3}\n");
+  put(dir, "pictures/attention.png", "\x89PNG");
+  put(dir, "pictures/first_views.png", "\x89PNG");
+  put(dir, "pictures/captions.json", "{\"attention.png\": \"heads <of> the last block\"}");
+  const RunRecord r = read_run(dir);
+  ASSERT_EQ(r.pictures.size(), 2U);
+  EXPECT_EQ(r.pictures[0].caption, "heads <of> the last block");
+  EXPECT_EQ(r.pictures[1].caption, "first views");
+  EXPECT_NE(report_html({r}).find("heads &lt;of&gt; the last block"), std::string::npos);
 }
 
 TEST_F(Report, RefusesAFolderThatIsNoRun) {

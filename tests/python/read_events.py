@@ -2,6 +2,7 @@
 
 usage: read_events.py BIN_DIR
 """
+import io
 import json
 import math
 import pathlib
@@ -12,9 +13,10 @@ import tempfile
 import time
 
 try:
+    from PIL import Image
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 except ImportError:
-    print("skipped: tensorboard is not installed")
+    print("skipped: tensorboard or Pillow is not installed")
     sys.exit(77)
 
 
@@ -41,7 +43,7 @@ def train(program, run):
 def compare(run):
     files = list((run / "tensorboard").iterdir())
     assert len(files) == 2, f"one event file per start, got {len(files)}"
-    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
     events.Reload()
     found = {tag: {e.step: e.value for e in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -53,6 +55,17 @@ def compare(run):
             compared += 1
     assert sorted(found["train/loss"]) == [row["step"] for row in rows] == list(range(1, 61))
     print(f"{compared} scalars of {len(rows)} rows agree")
+    compare_pictures(events)
+
+
+def compare_pictures(events):
+    pictures = events.Images("picture")
+    assert [p.step for p in pictures] == list(range(10, 61, 10)), [p.step for p in pictures]
+    for p in pictures:
+        assert (p.height, p.width) == (4, 6)
+        with Image.open(io.BytesIO(p.encoded_image_string)) as image:
+            assert image.size == (6, 4) and image.convert("RGB").getcolors() == [(24, (p.step,) * 3)]
+    print(f"{len(pictures)} pictures agree")
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 namespace eosin::system_test {
 namespace {
 
@@ -87,6 +90,67 @@ TEST_F(MainLine, PretrainEmbedEvalReport) {
     EXPECT_TRUE(scored.json()["metrics"].contains("balanced_accuracy")) << scored.out;
     EXPECT_THAT(read_text(features + "-knn/report.html"), HasSubstr("<svg"));
   }
+}
+
+TEST_F(MainLine, PicturesAndProbesLeaveTheParametersAsTheyAre) {
+  const std::vector<std::string> plain = {"pictures.every=0"};
+  const std::vector<std::string> watched = {"pictures.every=4", "pictures.tiles=3", "eval.every=5", "eval.tiles=40", "watch.alarms=[loss > 0: warn]"};
+  const std::map<std::string, std::string> sheets = {{"dino", ""}, {"mae", "mae_reconstruction"}, {"ibot", "masks"}, {"dinov2", "masks"}};
+  for (const auto& [method, sheet] : sheets) {
+    const auto run = [&](const std::string& name, std::vector<std::string> more) {
+      std::vector<std::string> a = pretrain(name);
+      std::erase_if(a, [&](const std::string& word) { return word.starts_with("method.") || word.starts_with("train.steps"); });
+      more.insert(more.end(), {"method.name=" + method, "train.steps=6", "data.crops=" + std::string(method == "mae" ? "mae" : "dino")});
+      if (method != "mae") more.insert(more.end(), {"method.n_prototypes=64", "method.hidden_dim=64"});
+      if (method == "mae") more.insert(more.end(), {"method.decoder_dim=32", "method.decoder_depth=1", "method.decoder_num_heads=2"});
+      a.insert(a.end(), more.begin(), more.end());
+      const Outcome o = eosin(a);
+      EXPECT_EQ(o.code, 0) << method << ": " << o.err;
+    };
+    run(method + "-plain", plain);
+    run(method + "-watched", watched);
+    EXPECT_EQ(weights(method + "-plain"), weights(method + "-watched")) << method;
+    const std::string pictures = in(method + "-watched") + "/pictures/";
+    for (const std::string& name : {std::string("patch_components"), std::string("attention"), sheet})
+      if (!name.empty()) EXPECT_TRUE(read_text(pictures + name + ".png").starts_with("\x89PNG")) << method << " " << name;
+    EXPECT_THAT(read_text(in(method + "-watched") + "/report.html"), HasSubstr("first three principal components of its patch tokens"));
+    EXPECT_FALSE(fs::exists(in(method + "-plain") + "/pictures/attention.png"));
+  }
+}
+
+TEST_F(MainLine, ARunThatBlowsUpEndsWithItsStepKeptForReplay) {
+  const Outcome blown = eosin(pretrain("blown", {"optim.lr=1e38", "schedule.warmup_steps=0", "train.max_nonfinite=3"}));
+  EXPECT_EQ(blown.code, 6) << blown.err;
+  EXPECT_THAT(blown.last_error_line(), HasSubstr("3 steps in a row"));
+  EXPECT_THAT(read_text(in("blown") + "/failures.jsonl"), HasSubstr("is not finite"));
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(in("blown") + "/replays")) files.push_back(entry.path().string());
+  ASSERT_EQ(files.size(), 3u);
+  std::sort(files.begin(), files.end());
+  const auto file = nlohmann::json::parse(read_text(files[0]));
+  EXPECT_EQ(file["tiles"].size(), 8u);
+  EXPECT_EQ(file["first_position"], 8 * (file["step"].get<int>() - 1));
+  EXPECT_TRUE(fs::exists(file["tiles"][0]["file"].get<std::string>()));
+
+  const Outcome again = eosin({"pretrain", "--replay=" + files[0], "--json", "--quiet"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.json()["fault"], file["fault"]);
+  EXPECT_THAT(again.json()["fault"].get<std::string>(), HasSubstr("finite"));
+  EXPECT_GT(again.json()["modules"].size(), 50u);
+  EXPECT_EQ(eosin({"pretrain", "--replay=" + in("blown") + "/config.yaml"}).code, 3);
+  EXPECT_EQ(eosin({"pretrain", "--replay=" + in("nothing.json")}).code, 4);
+}
+
+TEST_F(MainLine, ASpikeIsReplayedWithTheSameLossAsTheRunHad) {
+  // Every step is a "spike" above a bound this low, once ten losses are known.
+  ASSERT_EQ(eosin(pretrain("spike", {"watch.loss_spike=0.5"})).code, 0);
+  const std::string file = in("spike") + "/replays/step-00000011.json";
+  ASSERT_TRUE(fs::exists(file));
+  const Outcome again = eosin({"pretrain", "--replay=" + file, "--json", "--quiet"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.json()["fault"], "");
+  EXPECT_EQ(again.json()["checkpoint"], 9);
+  EXPECT_EQ(again.json()["loss"], nlohmann::json::parse(read_text(file))["loss"]);
 }
 
 TEST_F(MainLine, AKilledRunEndsWithTheParametersOfAnUndisturbedOne) {

@@ -163,24 +163,23 @@ TEST_F(TrainerTest, ClipsWhatTheModeNames) {
   for (const char* name : {"body.weight", "body.bias", "last_layer.weight", "last_layer.bias"}) EXPECT_NEAR(each->norm(name), bound, 1e-5) << name;
 }
 
-TEST_F(TrainerTest, ReportsTheNormOfEachModuleItClips) {
-  TrainConfig config = toy::config(2);
-  config.clip_mode = "per_module", config.clip_grad = 0.01, config.log_every = 2;
-  toy::Run run(config);
-  const auto seen = std::make_shared<Recorder>();
-  run.trainer.add(seen);
-  run.trainer.run();
-  const NamedValues& norms = seen->reports.at(0).grad_norms;
-  ASSERT_EQ(norms.size(), 2u);
-  EXPECT_EQ(norms[0].first, "body");
-  EXPECT_EQ(norms[1].first, "head");
-  EXPECT_NEAR(std::hypot(norms[0].second, norms[1].second), seen->reports[0].grad_norm, 1e-6);
-  config.clip_mode = "global";
-  toy::Run other(config);
-  const auto none = std::make_shared<Recorder>();
-  other.trainer.add(none);
-  other.trainer.run();
-  EXPECT_TRUE(none->reports.at(0).grad_norms.empty());
+TEST_F(TrainerTest, ReportsTheNormOfEachModuleBeforeClipping) {
+  for (const char* mode : {"per_parameter", "per_module", "global"})
+    for (const double bound : {0.0, 0.01}) {
+      TrainConfig config = toy::config(3);
+      config.clip_mode = mode, config.clip_grad = bound, config.log_every = 3;
+      toy::Run run(config);
+      const auto seen = std::make_shared<Recorder>();
+      run.trainer.add(seen);
+      run.trainer.run();
+      const NamedValues& norms = seen->reports.at(0).grad_norms;
+      ASSERT_EQ(norms.size(), 2u) << mode;
+      EXPECT_EQ(norms[0].first, "body");
+      EXPECT_EQ(norms[1].first, "head");
+      EXPECT_GT(norms[1].second, 0.0);
+      EXPECT_NEAR(std::hypot(norms[0].second, norms[1].second), seen->reports[0].grad_norm, 1e-6) << mode;
+      EXPECT_TRUE(seen->reports.at(1).grad_norms.empty()) << "no log step";
+    }
 }
 
 TEST_F(TrainerTest, SaysWhichLossesMicroStepsChange) {

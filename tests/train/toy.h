@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/linear.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
@@ -56,6 +57,7 @@ class Source final : public data::BatchSource<Batch> {
 class Net final : public Objective<Batch> {
  public:
   std::set<int64_t> poisoned_steps;             // the loss of these is not a number
+  std::set<int64_t> poisoned_samples;           // nor that of a batch with one of these
   std::vector<std::string> whole_batch_losses;  // what it says that they are
 
   Net() {
@@ -69,7 +71,8 @@ class Net final : public Objective<Batch> {
   Loss forward(const Batch& batch, const Progress& progress) override {
     const Tensor y_N = last_layer_->forward(body_->forward(batch.x_NI).tanh()).squeeze(1);
     Tensor total = (y_N - batch.y_N).square().mean();
-    if (poisoned_steps.count(progress.step)) total = total * NAN;
+    const bool bad_sample = std::any_of(batch.ids.begin(), batch.ids.end(), [&](const auto& id) { return poisoned_samples.contains(id.x); });
+    if (poisoned_steps.contains(progress.step) || bad_sample) total = total * NAN;
     return {total, {{"error", (y_N - batch.y_N).abs().mean()}}};
   }
   std::vector<ParamGroup> param_groups() override {
@@ -118,11 +121,12 @@ struct Run {
   optim::AdamW optimizer;
   Trainer trainer;
 
-  explicit Run(const TrainConfig& c, std::shared_ptr<Comm> ranks = make_single_comm())
+  explicit Run(const TrainConfig& c, std::shared_ptr<Comm> ranks = make_single_comm(), std::function<std::optional<State>()> last_checkpoint = {})
       : comm(std::move(ranks)),
         task(std::make_shared<Source>(c.micro_batch(comm->size()), comm->rank(), comm->size()), net, at::kCPU),
         optimizer({}, task.param_groups()),
-        trainer(c, {task, optimizer, *comm, [](int64_t step) { return 0.02 / (1.0 + static_cast<double>(step)); }, [](int64_t) { return 0.1; }}) {}
+        trainer(c, {task, optimizer, *comm, [](int64_t step) { return 0.02 / (1.0 + static_cast<double>(step)); }, [](int64_t) { return 0.1; },
+                    std::move(last_checkpoint)}) {}
 };
 
 /// A state that later steps do not touch.

@@ -4,12 +4,14 @@
 #include "core/base/stop.h"
 #include "core/tensor/checkpoint.h"
 #include "core/tensor/safetensors.h"
+#include "data/png.h"
 #include "tests/train/toy.h"
 #include "train/checkpoint_hook.h"
 #include "train/log_hook.h"
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -37,6 +39,19 @@ struct Pause final : Hook {
   std::chrono::milliseconds time;
 };
 
+/// Every ten steps a picture of 4 x 6 pixels whose grey is the step.
+struct Draw final : Hook {
+  explicit Draw(std::shared_ptr<EventWriter> writer) : events(std::move(writer)) {}
+  void after(StepReport& report) override {
+    if (report.done() % 10 != 0) return;
+    data::Image image(4, 6);
+    std::fill(image.rgb.begin(), image.rgb.end(), static_cast<uint8_t>(report.done()));
+    const auto png = data::encode_png(image);
+    events->image("picture", report.done(), {reinterpret_cast<const char*>(png.data()), png.size()}, 4, 6, 3);
+  }
+  std::shared_ptr<EventWriter> events;
+};
+
 int run(Config& config) {
   LaunchEnv env;
   env.rank = env.local_rank = static_cast<int>(config.rank), env.world = env.local_world = static_cast<int>(config.world);
@@ -55,6 +70,7 @@ int run(Config& config) {
     sinks.row = [&](const nlohmann::ordered_json& row) { folder->add_metrics(row); };
     sinks.events = std::make_shared<EventWriter>(config.dir + "/tensorboard", run.trainer.progress().step + 1);
   }
+  if (sinks.events) run.trainer.add(std::make_shared<Draw>(sinks.events));
   run.trainer.add(std::make_shared<LogHook>(sinks, config.train.batch_size, 0, [&] { return run.task.data_wait_seconds(); }));
   run.trainer.add(std::make_shared<CheckpointHook>(
       CheckpointHook::Plan{config.dir + "/checkpoints", config.train.checkpoint_every, config.train.keep}, [&] { return run.trainer.state(); },
