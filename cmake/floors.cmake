@@ -1,10 +1,10 @@
-# eosin_floor(folder [TORCH] [NO_PCH] [LIBS ...] [PRIVATE_LIBS ...]): the static library eosin_<folder> of every source in
+# eosin_floor(folder [TORCH] [LIBS ...] [PRIVATE_LIBS ...]): the static library eosin_<folder> of every source in
 # the folder, linked to the folders that docs/floors.txt lets it include.
 set(_floors_file ${CMAKE_SOURCE_DIR}/docs/floors.txt)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_floors_file})
 
 function(eosin_floor folder)
-  cmake_parse_arguments(ARG "TORCH;NO_PCH" "" "LIBS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "" "LIBS;PRIVATE_LIBS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   set(target eosin_${name})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
@@ -25,12 +25,6 @@ function(eosin_floor folder)
   target_link_libraries(${target} PUBLIC ${ARG_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
   if(ARG_TORCH)
     target_link_libraries(${target} PUBLIC eosin::torch)
-    if(NOT ARG_NO_PCH)
-      if(folder STREQUAL "core/tensor")
-        target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/core/tensor/precompiled.h)
-      else()
-        target_precompile_headers(${target} REUSE_FROM eosin_core_tensor)
-      endif()
-    endif()
+    eosin_precompile(${target})
   endif()
 endfunction()

@@ -23,5 +23,5 @@ find_program(EOSIN_CCACHE ccache)
 if(EOSIN_CCACHE)
   # Objects are shared between checkouts: paths relative to this source tree, and a precompiled header may be cached.
   set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_DIR=${EOSIN_CACHE_DIR}/ccache CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${EOSIN_CCACHE})
+      CCACHE_DIR=${EOSIN_CACHE_DIR}/ccache CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1 ${EOSIN_CCACHE})
 endif()
