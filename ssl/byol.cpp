@@ -4,6 +4,7 @@
 #include "core/nn/weights.h"
 #include "ssl/byol_loss.h"
 #include "ssl/collapse.h"
+#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"

@@ -5,6 +5,7 @@
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
+#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 #include "ssl/teacher_schedule.h"

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
+#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/moco_v3_loss.h"
 #include "ssl/student_groups.h"

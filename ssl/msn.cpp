@@ -8,6 +8,7 @@
 #include "optim/curves.h"
 #include "ssl/collapse.h"
 #include "ssl/crop_groups.h"
+#include "ssl/ema.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
 

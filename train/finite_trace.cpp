@@ -14,13 +14,15 @@ namespace eosin::train {
 struct TraceAccess {
   static thread_local FiniteTrace* trace;
   static void begin(const std::string& operation, const std::vector<Tensor>& inputs) { trace->begin(operation, inputs); }
-  static void end(const std::string& operation, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
-    trace->end(operation, inputs, outputs);
+  static void end(const std::string& operation, const std::vector<Tensor>& inputs, bool inputs_sound, const std::vector<Tensor>& outputs) {
+    trace->end(operation, inputs, inputs_sound, outputs);
   }
 };
 thread_local FiniteTrace* TraceAccess::trace = nullptr;
 
 namespace {
+
+constexpr const char* kInput = "(input)";  // what comes before the first module
 
 bool is_number(const Tensor& t) { return t.defined() && t.numel() > 0 && t.is_floating_point() && t.has_storage(); }
 bool all_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
@@ -38,6 +40,7 @@ void collect(const c10::IValue& value, std::vector<Tensor>& out) {
 /// Inputs are known at the beginning of an operation only, outputs at its end.
 struct Operation final : at::ObserverContext {
   std::vector<Tensor> inputs;
+  bool inputs_sound = true;  // before an operation in place writes to them
 };
 
 std::unique_ptr<at::ObserverContext> on_begin(const at::RecordFunction& fn) {
@@ -46,6 +49,7 @@ std::unique_ptr<at::ObserverContext> on_begin(const at::RecordFunction& fn) {
   for (const auto& value : fn.inputs()) collect(value, operation->inputs);
   const at::DisableRecordFunctionGuard quiet;
   const at::NoGradGuard no_grad;
+  operation->inputs_sound = std::all_of(operation->inputs.begin(), operation->inputs.end(), is_sound);
   TraceAccess::begin(fn.name(), operation->inputs);
   return operation;
 }
@@ -56,12 +60,13 @@ void on_end(const at::RecordFunction& fn, at::ObserverContext* context) {
   for (const auto& value : fn.outputs()) collect(value, outputs);
   const at::DisableRecordFunctionGuard quiet;
   const at::NoGradGuard no_grad;
-  TraceAccess::end(fn.name(), static_cast<Operation*>(context)->inputs, outputs);
+  const auto& operation = *static_cast<Operation*>(context);
+  TraceAccess::end(fn.name(), operation.inputs, operation.inputs_sound, outputs);
 }
 
 /// Reserves or fills memory: what is in it says nothing.
 bool makes_no_value(const std::string& operation) {
-  static constexpr std::array kWords = {"empty", "full", "fill", "resize", "new_", "where"};
+  static constexpr std::array kWords = {"empty", "full", "fill", "zero", "resize", "new_", "where"};
   return std::any_of(kWords.begin(), kWords.end(), [&](const char* word) { return operation.find(word) != std::string::npos; });
 }
 
@@ -115,20 +120,22 @@ void FiniteTrace::begin(const std::string& operation, const std::vector<Tensor>&
   for (const Tensor& t : inputs) (weights_at(t) ? values.weights_finite : values.input_finite) &= all_finite(t);
 }
 
-void FiniteTrace::end(const std::string& operation, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+void FiniteTrace::end(const std::string& operation, const std::vector<Tensor>& inputs, bool inputs_sound, const std::vector<Tensor>& outputs) {
   if (inputs.empty() || makes_no_value(operation)) return;
   for (const Tensor& output : outputs) {
     if (is_view(operation, inputs, output)) continue;
+    const bool sound = is_sound(output);
+    if (sound && current_ == kInput) continue;  // no module yet: worth a row only if it went wrong
     ModuleValues& values = row(current_);
     values.largest_output = std::max(values.largest_output, finite_part(output).abs().max().item<double>());
-    if (is_sound(output)) continue;
-    if (values.output_finite) values.operation = operation;
+    if (sound) continue;
+    if (values.output_finite || (inputs_sound && !values.operation_made_it)) values.operation = operation, values.operation_made_it = inputs_sound;
     values.output_finite = false;
   }
 }
 
 void FiniteTrace::watch(const std::function<void()>& pass) {
-  current_ = "(input)";
+  current_ = kInput;
   const auto handle = at::addThreadLocalCallback(
       at::RecordFunctionCallback(on_begin, on_end).needsInputs(true).needsOutputs(true).scopes({at::RecordScope::FUNCTION}));
   struct Guard {

@@ -13,11 +13,12 @@ namespace eosin::train {
 
 /// Of one module, over all operations from the first use of its weights to that of the next module's.
 struct ModuleValues {
-  std::string module;           // "student.backbone.blocks.0.attn.qkv"
-  bool weights_finite = true;   // and buffers
-  bool input_finite = true;     // of the operations that use them
-  bool output_finite = true;    // of all
-  std::string operation;        // the first whose output is not finite: "aten::addmm"
+  std::string module;          // "student.backbone.blocks.0.attn.qkv"
+  bool weights_finite = true;  // and buffers
+  bool input_finite = true;    // of the operations that use them
+  bool output_finite = true;   // of all
+  std::string operation;       // the first that makes what is not finite of what is, else the first that hands it on: "aten::addmm"
+  bool operation_made_it = false;
   double largest_output = 0.0;  // absolute, of the finite ones
   bool gradient_finite = true;
   double gradient_norm = 0.0;  // of the finite elements
@@ -53,12 +54,12 @@ class FiniteTrace {
   ModuleValues& row(const std::string& module);
   const Weights* weights_at(const Tensor& t) const;
   void begin(const std::string& operation, const std::vector<Tensor>& inputs);
-  void end(const std::string& operation, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs);
+  void end(const std::string& operation, const std::vector<Tensor>& inputs, bool inputs_sound, const std::vector<Tensor>& outputs);
 
   std::map<const char*, Weights> weights_;  // by their first byte
   std::vector<ModuleValues> modules_;
   std::map<std::string, size_t> place_;
-  std::string current_ = "(input)";  // the module whose weights were used last
+  std::string current_;  // the module whose weights were used last
 };
 
 }  // namespace eosin::train

@@ -70,10 +70,10 @@ TEST(OnlineProbe, NamesItsMeasuresAndTellsClassesApart) {
   const std::map<std::string, double> by_name(values.begin(), values.end());
   EXPECT_EQ(by_name.at("knn_accuracy"), 1);
   EXPECT_EQ(by_name.at("knn_balanced_accuracy"), 1);
-  for (const char* name : {"rankme", "effective_rank", "stable_rank", "mean_cosine", "collapsed_dims"})
+  for (const char* name : {"rankme", "effective_rank", "stable_rank", "mean_cosine", "collapsed_dims", "nearest_distance"})
     EXPECT_TRUE(std::isfinite(by_name.at(name))) << name;
   f.key_labels.clear();
-  EXPECT_EQ(online_probe(f).size(), 5U);
+  EXPECT_EQ(online_probe(f).size(), 6U);
 }
 
 }  // namespace

@@ -272,7 +272,7 @@ TEST_F(EncoderFiles, TorchCheckpointsAreSearchedForTheEncoder) {
   other.add("head", {{"weight", at::ones({3})}});
   other.write(path("other.pth"));
   source.key.clear();
-  EXPECT_THAT(message_of([&] { read_encoder(path("other.pth"), source); }, ErrorKind::Data), HasSubstr("no vision transformer"));
+  EXPECT_THAT(message_of([&] { read_encoder(path("other.pth"), source); }, ErrorKind::Data), HasSubstr("holds no encoder of a known kind"));
 }
 
 TEST_F(EncoderFiles, BadPathsAndFilesAreNamed) {

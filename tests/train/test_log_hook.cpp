@@ -39,7 +39,7 @@ TEST(LogHook, WritesARowAtTheFirstStepEveryFewAndTheLast) {
   for (const auto& row : rows) steps.push_back(row["step"]);
   EXPECT_THAT(steps, testing::ElementsAre(1, 3, 6, 7));
   EXPECT_THAT(keys(rows[1]), testing::ElementsAre("step", "epoch", "samples", "loss", "parts", "lr", "weight_decay", "momentum", "grad_norm",
-                                                  "skipped", "images_per_second", "data_wait_fraction", "time"));
+                                                  "grad_norms", "skipped", "images_per_second", "data_wait_fraction", "time"));
   EXPECT_EQ(rows[1]["samples"], 36);
   EXPECT_DOUBLE_EQ(rows[1]["epoch"].get<double>(), 1.5);
   EXPECT_THAT(keys(rows[1]["parts"]), testing::ElementsAre("error"));
@@ -49,7 +49,13 @@ TEST(LogHook, AProbesNumbersJoinTheRowOfTheirStep) {
   TrainConfig config = toy::config(7);
   config.log_every = 3;
   int calls = 0;
-  const auto probe = std::make_shared<ProbeHook>(5, [&]() -> NamedValues { return {{"knn_accuracy", 0.1 * ++calls}}; });
+  const auto alone = make_single_comm();
+  const auto probe = std::make_shared<ProbeHook>(
+      5,
+      [&]() -> NamedValues {
+        return {{"knn_accuracy", 0.1 * ++calls}};
+      },
+      *alone);
   const auto rows = rows_of(config, probe, 0);
   EXPECT_EQ(calls, 2);
   ASSERT_EQ(rows.size(), 5u);
