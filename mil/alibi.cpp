@@ -2,8 +2,8 @@
 
 #include "core/base/error.h"
 #include "core/nn/init.h"
+#include "core/nn/recompute.h"
 #include "mil/dropout.h"
-#include "mil/recompute.h"
 
 #include <ATen/ATen.h>
 
@@ -48,7 +48,7 @@ Tensor alibi_attention(const Tensor& q_HNd, const Tensor& k_HNd, const Tensor& v
       return std::vector<Tensor>{at::scaled_dot_product_attention(in[0].unsqueeze(0), in[1].unsqueeze(0), in[2].unsqueeze(0), bias.unsqueeze(0))[0]};
     };
     const std::vector<Tensor> in = {q_HNd.narrow(1, first, count), k_HNd, v_HNd};
-    parts.push_back(count == n ? attend(in)[0] : recompute(attend, in, {})[0]);
+    parts.push_back(count == n ? attend(in)[0] : nn::recomputed(in, {}, attend)[0]);
   }
   return at::cat(parts, 1);
 }

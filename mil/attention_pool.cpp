@@ -1,9 +1,9 @@
 #include "mil/attention_pool.h"
 
 #include "core/base/error.h"
+#include "core/nn/recompute.h"
 #include "core/tensor/precision.h"
 #include "mil/bags.h"
-#include "mil/recompute.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -41,7 +41,7 @@ Pooled attention_pool_chunked(const Tensor& x_ND, const ScoreRows& score, const 
       const Tensor s = at_least_float(scores_nK);
       return {s.logsumexp(0), s.softmax(0).t().matmul(at_least_float(values_nE)), s.detach()};
     };
-    const auto out = recompute(part, {x_ND.narrow(0, first, std::min(chunk_rows, x_ND.size(0) - first))}, parameters);
+    const auto out = nn::recomputed(std::vector<Tensor>{x_ND.narrow(0, first, std::min(chunk_rows, x_ND.size(0) - first))}, parameters, part);
     lse.push_back(out[0]), means.push_back(out[1]), scores.push_back(out[2].detach());
   }
   const Tensor share_PK = at::stack(lse).softmax(0);  // of each chunk

@@ -2,8 +2,8 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/nn/recompute.h"
 #include "mil/attention_pool.h"
-#include "mil/recompute.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -79,7 +79,7 @@ Tensor Wikg::messages(const Tensor& h_NE, const Tensor& t_NE) {
   std::vector<Tensor> parts;
   for (const Tensor& rows : h_NE.split(kChunkRows)) {
     const auto part = [variant](const std::vector<Tensor>& in) { return std::vector<Tensor>{gathered(in[0], in[1], variant)}; };
-    parts.push_back(recompute(part, {rows, t_NE}, {})[0]);
+    parts.push_back(nn::recomputed({rows, t_NE}, {}, part)[0]);
   }
   return at::cat(parts);
 }

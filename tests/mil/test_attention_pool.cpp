@@ -1,5 +1,4 @@
 #include "mil/attention_pool.h"
-#include "mil/recompute.h"
 #include "tests/gradcheck.h"
 #include "tests/mil/make_head.h"
 
@@ -57,15 +56,6 @@ TEST(AttentionPool, AbmilInChunksIsAbmil) {
     const auto grads = b->named_parameters();
     for (const auto& p : a->named_parameters()) EXPECT_TRUE(at::allclose(p.value().grad(), grads[p.key()].grad(), 1e-9, 1e-12)) << p.key();
   }
-}
-
-/// Bags without a gradient of their own: the parameters still learn.
-TEST(Recompute, GivesParametersTheirGradientsAlone) {
-  const Tensor x = at::randn({4, 3}, at::kDouble), w = at::randn({3, 2}, at::kDouble).requires_grad_(),
-               unused = at::ones({1}, at::kDouble).requires_grad_();
-  const auto f = [&](const std::vector<Tensor>& in) { return std::vector<Tensor>{in[0].matmul(w).sin()}; };
-  expect_gradients([&] { return recompute(f, {x}, {w, unused})[0].sum(); }, {{"w", w}});
-  EXPECT_FALSE(unused.grad().defined());
 }
 
 }  // namespace

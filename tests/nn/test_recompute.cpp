@@ -45,6 +45,27 @@ TEST(Recomputed, TrainsItsParametersWhereItsInputNeedsNoGradient) {
   EXPECT_TRUE(found.equal(w.grad()));
 }
 
+/// Of several inputs some need no gradient, of the outputs not all are used, of the parameters not all are read.
+TEST(Recomputed, PassesSeveralTensorsInAndOut) {
+  const Tensor x = leaf(1, {7, 5}), frozen = leaf(2, {7, 5}).detach(), w = leaf(3, {11, 5}), unused = leaf(4, {1});
+  int64_t runs = 0;
+  const TensorFunction part = [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    ++runs;
+    return {at::linear(in[0] * in[1], w), in[0].sin(), in[1].detach() + 1};
+  };
+  const auto loss = [](const std::vector<Tensor>& out) { return out[0].square().sum() + out[2].detach().sum(); };
+  loss(part({x, frozen})).backward();
+  const Tensor to_x = x.grad().clone(), to_w = w.grad().clone();
+  x.mutable_grad() = Tensor(), w.mutable_grad() = Tensor();
+
+  runs = 0;
+  loss(recomputed({x, frozen}, {w, unused}, part)).backward();
+  EXPECT_EQ(runs, 2);
+  EXPECT_TRUE(x.grad().equal(to_x));
+  EXPECT_TRUE(w.grad().equal(to_w));
+  EXPECT_FALSE(unused.grad().defined());
+}
+
 TEST(Recomputed, IsThePartItselfWithoutGradient) {
   const Tensor x = leaf(1, {3, 5});
   const at::NoGradGuard no_grad;
