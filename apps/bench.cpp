@@ -171,68 +171,59 @@ Cases tile_cases(const TileBench& c, bool peers) {
 }
 
 // ------------------------------------------------------------------------------------------------ the verb
+/// Prints the config and, unless that is all that was asked for, the machine and what `rows` measures.
 template <class Config>
-int measure(const Invocation& in, Cases make(const Config&, bool)) {
+int measure(const Invocation& in, const std::string& name, const std::function<Json(const Config&)>& rows) {
   Config c;
-  config::read(in.source(), c, "bench");
-  const Json keys = config::to_json(config::visit_of(c));
-  if (in.dry_run) {
-    print_result(in, {{"config", keys}});
-    return 0;
-  }
-  Json result = {{"machine", machine()}, {"config", keys}};
-  result["rows"] = compare(make(c, in.has_flag("--peer")), c.repeats);
+  config::read(in.source(), c, "bench " + name);
+  Json result = {{"config", config::to_json(config::visit_of(c))}};
+  if (!in.dry_run) result = {{"machine", machine()}, {"config", result["config"]}, {"rows", rows(c)}};
   print_result(in, result);
   return 0;
 }
 
-int measure_list(const Invocation& in) {
-  ListBench c;
-  config::read(in.source(), c, "bench");
-  const Json keys = config::to_json(config::visit_of(c));
-  Json result = {{"config", keys}};
-  if (!in.dry_run) result = {{"machine", machine()}, {"config", keys}, {"rows", bench_list(c)}};
-  print_result(in, result);
-  return 0;
-}
+const char* const kPeer = "--peer also runs the Python side, in turns, and prints the ratio";
 
-struct Bench {
-  std::string name;
-  std::function<int(const Invocation&)> run;
-};
-const std::vector<Bench>& benches() {
-  static const std::vector<Bench> table = {
-      {"loader", [](const Invocation& in) { return measure<LoaderBench>(in, loader_cases); }},
-      {"store", [](const Invocation& in) { return measure<StoreBench>(in, store_cases); }},
-      {"list", measure_list},
-      {"tile", [](const Invocation& in) { return measure<TileBench>(in, tile_cases); }},
-      {"step", [](const Invocation& in) { return measure<StepBench>(in, step_cases); }},
-      {"loss", [](const Invocation& in) { return measure<LossBench>(in, loss_cases); }},
+/// A bench whose cases are repeated in turn.
+template <class Config>
+Verb bench(const std::string& name, const std::string& one_line, const std::string& keys, Cases (*make)(const Config&, bool)) {
+  const auto run = [name, make](const Invocation& in) {
+    return measure<Config>(in, name, [&](const Config& c) { return compare(make(c, in.has_flag("--peer")), c.repeats); });
   };
-  return table;
+  return {name,
+          fmt::format("bench {} [CONFIG.yaml] [key=value ...] [--peer]", name),
+          one_line,
+          fmt::format("eosin bench {} {} --peer", name, keys),
+          {kPeer},
+          run,
+          make_config<Config>()};
 }
 
-int run(const Invocation& in) {
-  std::vector<std::string> names;
-  for (const Bench& b : benches()) names.push_back(b.name);
-  EOSIN_CHECK(!in.words.empty(), Config, "[bench] name what to time: {}", fmt::join(names, ", "));
-  Invocation rest = in;
-  rest.words.erase(rest.words.begin());
-  for (const Bench& b : benches())
-    if (b.name == in.words.front()) return b.run(rest);
-  fail(ErrorKind::Config, "[bench] unknown piece '{}'; need one of {}", in.words.front(), fmt::join(names, ", "));
-}
+int run_list(const Invocation& in) { return measure<ListBench>(in, "list", bench_list); }
 
 }  // namespace
 
 Verb bench_verb() {
-  return {"bench",
-          "bench loader|store|list|tile|step|loss [CONFIG.yaml] [key=value ...] [--peer]",
-          "timed pieces; --peer runs the Python side too",
-          "eosin bench loader data.store=tiles views=dinov2 --peer",
-          {"--peer also runs the Python side, in turns, and prints the ratio"},
-          run,
-          make_config<LoaderBench>()};
+  Verb verb;
+  verb.name = "bench";
+  verb.usage = "bench loader|store|list|tile|step|loss [CONFIG.yaml] [key=value ...] [--peer]";
+  verb.one_line = "timed pieces; --peer runs the Python side too";
+  verb.example = "eosin bench loader data.store=tiles views=dinov2 --peer";
+  verb.actions = {
+      bench("loader", "images from a store to augmented views", "data.store=tiles views=dinov2", loader_cases),
+      bench("store", "records of a store in random order, beside a bare read", "data.store=tiles", store_cases),
+      {"list",
+       "bench list [CONFIG.yaml] [key=value ...]",
+       "opening a list of very many tiles, its first batch, and one far on",
+       "eosin bench list",
+       {},
+       run_list,
+       make_config<ListBench>()},
+      bench("tile", "slides to tiles in a store", "slides=slide.svs tile.mpp=0.5", tile_cases),
+      bench("step", "the training step of a method and an encoder", "method.name=dino model.name=vit_small", step_cases),
+      bench("loss", "the loss over prototypes: time and memory", "rows=1024 n_prototypes=131072", loss_cases),
+  };
+  return verb;
 }
 
 }  // namespace eosin::apps

@@ -9,10 +9,8 @@ namespace {
 data::CohortConfig read_config(const Invocation& invocation) {
   EOSIN_CHECK(invocation.words.size() == 1, Config, "[demo] needs one folder to write to (got {}); eosin demo DIR [key=value ...]",
               invocation.words.size());
-  config::Source source;
-  for (const auto& o : invocation.overrides) source.override_with(o);
   data::CohortConfig config;
-  config::read(source, config);
+  config::read(invocation.settings(), config);
   return config;
 }
 

@@ -21,16 +21,6 @@ struct ExportConfig {
   }
 };
 
-ExportConfig read_config(const Invocation& in) {
-  config::Source source;
-  for (const auto& assignment : in.overrides) source.override_with(assignment);
-  for (const std::string& flag : in.flags)  // --format=dinov2 is format=dinov2
-    source.override_with(flag.substr(2));
-  ExportConfig config;
-  config::read(source, config, "export");
-  return config;
-}
-
 std::string folder_for(const ExportConfig& config, const std::string& path) {
   if (!config.out.empty()) return config.out;
   EOSIN_CHECK(std::filesystem::is_directory(path), Config, "[export] {} is a file; say where to write with out=FOLDER", path);
@@ -40,7 +30,8 @@ std::string folder_for(const ExportConfig& config, const std::string& path) {
 int run(const Invocation& in) {
   EOSIN_CHECK(in.words.size() == 1, Config,
               "[export] got {} paths (need 1: a run folder, checkpoint, exported folder, safetensors or torch.save file)", in.words.size());
-  const ExportConfig config = read_config(in);
+  ExportConfig config;
+  config::read(in.settings(), config, "export");
   nn::EncoderSource source;
   source.network = config.network;
   const nn::EncoderWeights encoder = nn::read_encoder(in.words.front(), source);

@@ -83,12 +83,8 @@ nlohmann::ordered_json describe(const std::vector<nn::ResizedTensor>& resized) {
 int run(const Invocation& in) {
   EOSIN_CHECK(in.words.size() == 1, Config, "[import] got {} paths (need 1: a safetensors or torch.save file, or a folder with one)",
               in.words.size());
-  config::Source settings;
-  for (const auto& assignment : in.overrides) settings.override_with(assignment);
-  for (const std::string& flag : in.flags)  // --preset=uni is preset=uni
-    settings.override_with(flag.substr(2));
   ImportConfig config;
-  config::read(settings, config, "import");
+  config::read(in.settings(), config, "import");
 
   nn::EncoderWeights found = nn::read_encoder(in.words.front(), source_of(config));
   found.spec.model = wanted(found.spec.model, config.model.name);

@@ -40,6 +40,7 @@ std::string version_text() {
 }
 
 std::string keys_text(const Verb& verb) {
+  if (!verb.actions.empty()) return fmt::format("\nEach has its own keys: eosin {} {} --help\n", verb.name, verb.actions.front().name);
   if (!verb.make_config) return {};
   const auto defaults = verb.make_config();
   std::string text = "\nKeys (in CONFIG.yaml or as key=value):\n";
@@ -60,19 +61,29 @@ void check_verb(const std::string& word) {
                         CLI::ExitCodes::ExtrasError);
 }
 
+/// The verb that was asked for, or its action.
+const Verb* chosen_of(const std::vector<Verb>& table, const CLI::App& app) {
+  for (const Verb& verb : table) {
+    if (!app.got_subcommand(verb.name)) continue;
+    const Verb* action = chosen_of(verb.actions, *app.get_subcommand(verb.name));
+    return action ? action : &verb;
+  }
+  return nullptr;
+}
+
 struct Parsed {
   const Verb* verb = nullptr;
   Invocation invocation;
 };
 
-/// One CLI11 subcommand a verb; what it shares is declared once.
+/// One CLI11 subcommand a verb, and below it one an action; what they share is declared once.
 class CommandLine {
  public:
   CommandLine() {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", version_text);
     app_.footer("\nExit codes: 0 done, 2 config or usage, 3 data, 4 I/O, 5 shape, 6 numeric, 7 internal, 75 stopped after a checkpoint.");
-    for (const Verb& verb : verbs()) add(verb);
+    for (const Verb& verb : verbs()) add(app_, verb);
   }
 
   /// Throws CLI::ParseError (also for --help and --version, which are a success).
@@ -86,8 +97,7 @@ class CommandLine {
     std::reverse(args.begin(), args.end());
     app_.parse(args);
     Parsed parsed;
-    for (const Verb& verb : verbs())
-      if (app_.got_subcommand(verb.name)) parsed.verb = &verb;
+    parsed.verb = chosen_of(verbs(), app_);
     parsed.invocation = std::move(invocation_);
     Invocation& in = parsed.invocation;
     for (auto& word : words_) (is_override(word) ? in.overrides : in.words).push_back(word);
@@ -105,11 +115,14 @@ class CommandLine {
   std::string usage_hint() const { return "eosin --help"; }
 
  private:
-  void add(const Verb& verb) {
-    CLI::App* sub = app_.add_subcommand(verb.name, verb.one_line);
+  void add(CLI::App& above, const Verb& verb) {
+    CLI::App* sub = above.add_subcommand(verb.name, verb.one_line);
+    if (!verb.actions.empty()) sub->require_subcommand(0, 1);  // a word that names no action is left for perform(), which knows the nearest
+    for (const Verb& action : verb.actions) add(*sub, action);
     sub->description(verb.one_line + "\n  eosin " + verb.usage);
     sub->footer([&verb] { return "\nExample:\n  " + verb.example + "\n" + keys_text(verb); });
-    sub->add_option("words", words_, "CONFIG.yaml and key=value overrides");
+    const auto take_words = [this](const std::vector<std::string>& words) { words_.insert(words_.end(), words.begin(), words.end()); };
+    sub->add_option_function<std::vector<std::string>>("words", take_words, "what the usage says, and key=value overrides");
     sub->add_flag("--json", invocation_.json, "stdout is one JSON object (or JSON lines) and nothing else");
     sub->add_flag("--quiet", invocation_.quiet, "warnings and errors only, no progress");
     sub->add_flag("--verbose", invocation_.verbose, "debug messages; stacks of internal errors");
@@ -148,7 +161,7 @@ int finish_with(ErrorKind kind, std::string message) {
 int guarded(const Parsed& parsed) {
   const bool verbose = parsed.invocation.verbose;
   try {
-    return parsed.verb->run(parsed.invocation);
+    return perform(*parsed.verb, parsed.invocation);
   } catch (const Error& e) {
     return finish_with(e.kind(), e.what());
   } catch (const c10::Error& e) {

@@ -1,8 +1,6 @@
 #include "apps/verb.h"
 #include "core/base/error.h"
 
-#include <algorithm>
-
 namespace eosin::apps {
 namespace {
 
@@ -10,11 +8,8 @@ int run(const Invocation& in) {
   const config::Source source = in.source();
   const auto name = source.peek("verb");
   EOSIN_CHECK(name, Config, "[run] the config does not name its job; add a line such as 'verb: pretrain' at the top");
-  std::vector<std::string> names;
-  for (const Verb& verb : verbs()) {
-    if (verb.name == *name && verb.name != "run") return verb.run(in);
-    if (verb.make_config) names.push_back(verb.name);
-  }
+  if (const Verb* job = find_job(*name)) return job->run(in);
+  const auto names = job_names();
   const auto near = config::nearest(*name, names);
   fail(ErrorKind::Config, "[run] unknown verb '{}'{}; need one of {}", *name, near ? fmt::format("; did you mean '{}'?", *near) : "",
        fmt::join(names, ", "));

@@ -10,7 +10,6 @@
 #include "data/store_merge.h"
 #include "data/store_verify.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -25,7 +24,7 @@ struct ThreadsConfig {
   void visit(config::Visitor& v) { v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096}); }
 };
 
-struct InfoConfig {
+struct NoConfig {
   void visit(config::Visitor&) {}
 };
 struct VerifyConfig {
@@ -62,19 +61,16 @@ struct ExportConfig {
   }
 };
 
-/// The words behind the action, and a config read from the overrides alone.
 template <class Config>
 Config read_config(const Invocation& in) {
-  config::Source source;
-  for (const auto& assignment : in.overrides) source.override_with(assignment);
   Config config;
-  config::read(source, config);
+  config::read(in.settings(), config);
   return config;
 }
 
 std::string one_path(const Invocation& in, const char* action) {
-  EOSIN_CHECK(in.words.size() == 2, Config, "[store {0}] need one path (got {1}): eosin store {0} PATH", action, in.words.size() - 1);
-  return in.words[1];
+  EOSIN_CHECK(in.words.size() == 1, Config, "[store {0}] need one path (got {1}): eosin store {0} PATH", action, in.words.size());
+  return in.words[0];
 }
 
 Json tile_size(const data::TileFormat& f) {
@@ -94,7 +90,7 @@ Json describe_slides(const data::TileStore& store) {
 
 int info(const Invocation& in) {
   const std::string path = one_path(in, "info");
-  read_config<InfoConfig>(in);
+  read_config<NoConfig>(in);
   const data::TileStore store(path);
   const data::TileFormat& f = store.format();
   const data::ShardHeader& header = store.shard(0).header();
@@ -149,11 +145,11 @@ int verify(const Invocation& in) {
 }
 
 int merge(const Invocation& in) {
-  EOSIN_CHECK(in.words.size() >= 2, Config, "[store merge] need what to merge: eosin store merge PATH... out=NEW");
+  EOSIN_CHECK(!in.words.empty(), Config, "[store merge] need what to merge: eosin store merge PATH... out=NEW");
   const MergeConfig config = read_config<MergeConfig>(in);
   std::vector<std::string> shards;
-  for (size_t i = 1; i < in.words.size(); ++i) {
-    const data::TileStore store(in.words[i]);
+  for (const std::string& path : in.words) {
+    const data::TileStore store(path);
     for (size_t k = 0; k < store.n_shards(); ++k) shards.push_back(store.shard(k).path());
   }
   const bool one_file = fs::path(config.out).extension() == ".h5";
@@ -244,40 +240,52 @@ int stain_fit(const Invocation& in) {
   return 0;
 }
 
-struct Action {
-  const char* name;
-  int (*run)(const Invocation&);
-};
-constexpr Action kActions[] = {
-    {"info", info}, {"verify", verify}, {"merge", merge}, {"export", export_pictures}, {"import", import_pictures}, {"stain-fit", stain_fit}};
-
-int run(const Invocation& in) {
-  const std::string wanted = in.words.empty() ? "" : in.words[0];
-  for (const Action& action : kActions)
-    if (wanted == action.name) return action.run(in);
-  std::vector<std::string> names;
-  for (const Action& action : kActions) names.emplace_back(action.name);
-  const auto near = config::nearest(wanted, names);
-  fail(ErrorKind::Config, "[store] need one of {} (got '{}'){}", fmt::join(names, ", "), wanted,
-       near ? fmt::format("; did you mean '{}'?", *near) : "");
-}
-
 }  // namespace
 
 Verb store_verb() {
   Verb verb;
   verb.name = "store";
-  verb.usage =
-      "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]\n"
-      "  merge: out= shuffle_seed=    export: out= format=jpeg|png|webdataset shard_tiles= shard_mib=    stain-fit: out= ...    import: the keys "
-      "below; eosin list import";
-  verb.one_line =
-      "looks into tile stores, checks every record, merges shards, exports and imports pictures and coordinates, fits stain references (keys below: "
-      "those of import)";
+  verb.usage = "store info|verify|merge|export|import|stain-fit PATH... [key=value ...]";
+  verb.one_line = "looks into tile stores, checks every record, merges shards, exports and imports pictures and coordinates, fits stain references";
   verb.example = "eosin store import patches/manifest.csv images=patches/images out=patches-store";
-  verb.flags = {"--decode verify: decodes every tile as well"};
-  verb.run = run;
-  verb.make_config = make_config<data::ImportConfig>();
+  verb.actions = {
+      {"info", "store info PATH", "what a store holds, a line a slide", "eosin store info tiles", {}, info, nullptr},
+      {"verify",
+       "store verify PATH [--decode] [run.threads=N]",
+       "reads every record and column and names those that are damaged",
+       "eosin store verify tiles --decode",
+       {"--decode decodes every tile as well"},
+       verify,
+       make_config<VerifyConfig>()},
+      {"merge",
+       "store merge PATH... out=NEW [shuffle_seed=N]",
+       "stores and shards into one",
+       "eosin store merge tiles-a tiles-b out=tiles",
+       {},
+       merge,
+       make_config<MergeConfig>()},
+      {"export",
+       "store export PATH out=FOLDER [format=jpeg|png|webdataset] [key=value ...]",
+       "tiles as picture files or WebDataset tars",
+       "eosin store export tiles out=pictures format=png",
+       {},
+       export_pictures,
+       make_config<ExportConfig>()},
+      {"import",
+       "store import PATH out=STORE [key=value ...]",
+       "pictures or coordinates of other programs into a store; eosin list import names what it takes",
+       "eosin store import patches/manifest.csv images=patches/images out=patches-store",
+       {},
+       import_pictures,
+       make_config<data::ImportConfig>()},
+      {"stain-fit",
+       "store stain-fit PATH out=FILE.yaml [key=value ...]",
+       "a stain reference from a store, or from one picture",
+       "eosin store stain-fit tiles out=reference.yaml",
+       {},
+       stain_fit,
+       make_config<data::StainFitConfig>()},
+  };
   return verb;
 }
 

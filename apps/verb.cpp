@@ -32,6 +32,51 @@ config::Source Invocation::source() const {
   return source;
 }
 
+config::Source Invocation::settings() const {
+  config::Source source;
+  for (const auto& assignment : overrides) source.override_with(assignment);
+  for (const std::string& flag : flags)
+    if (flag.find('=') != std::string::npos) source.override_with(flag.substr(flag.find_first_not_of('-')));
+  return source;
+}
+
+int perform(const Verb& verb, Invocation invocation) {
+  if (verb.actions.empty()) return verb.run(invocation);
+  const std::string word = invocation.words.empty() ? "" : invocation.words.front();
+  std::vector<std::string> names;
+  for (const Verb& action : verb.actions) {
+    names.push_back(action.name);
+    if (action.name != word) continue;
+    invocation.words.erase(invocation.words.begin());
+    return perform(action, std::move(invocation));
+  }
+  const auto near = config::nearest(word, names);
+  fail(ErrorKind::Config, "[{}] need one of {} (got '{}'){}", verb.name, fmt::join(names, ", "), word,
+       near ? fmt::format("; did you mean '{}'?", *near) : "");
+}
+
+std::vector<Job> jobs() {
+  std::vector<Job> all;
+  for (const Verb& verb : verbs()) {
+    if (verb.make_config) all.push_back({verb.name, &verb});
+    for (const Verb& action : verb.actions)
+      if (action.make_config) all.push_back({verb.name + " " + action.name, &action});
+  }
+  return all;
+}
+
+std::vector<std::string> job_names() {
+  std::vector<std::string> names;
+  for (const Job& job : jobs()) names.push_back(job.name);
+  return names;
+}
+
+const Verb* find_job(std::string_view name) {
+  for (const Job& job : jobs())
+    if (job.name == name) return job.verb;
+  return nullptr;
+}
+
 void print_result(const Invocation& invocation, const nlohmann::ordered_json& result) {
   log::set_status({});  // a terminal shows both streams
   if (invocation.json)

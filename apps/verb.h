@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace eosin::apps {
@@ -23,6 +24,8 @@ struct Invocation {
   /// The source of a verb that takes one optional CONFIG.yaml: the file, if any, with the overrides applied.
   /// Usage error (Config) when there are more words.
   config::Source source() const;
+  /// The source of a verb whose words are paths: the overrides, and flags with a value ("--format=hf" is format=hf).
+  config::Source settings() const;
 };
 
 struct Verb {
@@ -34,6 +37,8 @@ struct Verb {
   std::function<int(const Invocation&)> run;
   /// The verb's config with its defaults, for --help and `config`: make_config<TileConfig>(); null if it has none.
   std::function<std::unique_ptr<config::AnyConfig>()> make_config;
+  /// What the verb does by the word behind its name ("bench store"), each with usage, example and keys of its own; then the verb has no `run`.
+  std::vector<Verb> actions = {};
 };
 
 template <config::Struct T>
@@ -58,6 +63,21 @@ Verb list_verb();
 Verb doctor_verb();
 Verb run_verb();
 Verb launch_verb();
+
+/// Runs a verb, or its action that the first word names; an action gets the words behind its name.
+/// Errors   Config with the actions, and the nearest, if the word names none; those of the verb.
+int perform(const Verb& verb, Invocation invocation);
+
+/// What a config can be of, by its full name: "tile", "bench store".
+struct Job {
+  std::string name;
+  const Verb* verb;
+};
+/// All verbs and actions that have a config.
+std::vector<Job> jobs();
+std::vector<std::string> job_names();
+/// The job of that full name; null if there is none.
+const Verb* find_job(std::string_view name);
 
 /// Prints the result on stdout: one JSON object with --json, else "key: value" lines (nested objects indented).
 void print_result(const Invocation& invocation, const nlohmann::ordered_json& result);

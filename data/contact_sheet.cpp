@@ -91,17 +91,4 @@ Image view_sheet(const TileSource& source, const TileOrder& order, const MultiCr
   return contact_sheet(rows);
 }
 
-Image tile_sheet(const TileStore& store, int64_t n_tiles, int64_t columns) {
-  const uint64_t n = std::min(static_cast<uint64_t>(n_tiles), store.n_tiles());
-  std::vector<std::vector<Image>> rows;
-  for (uint64_t i = 0; i < n; ++i) {
-    auto tile = readable_tile([&](auto& buffer, Image& out) { store.read_image(store.n_tiles() * i / n, buffer, out); });
-    if (!tile) continue;
-    if (rows.empty() || static_cast<int64_t>(rows.back().size()) == columns) rows.emplace_back();
-    rows.back().push_back(*std::move(tile));
-  }
-  EOSIN_CHECK(!rows.empty(), Data, "[contact sheet] no tile can be read");
-  return contact_sheet(rows);
-}
-
 }  // namespace eosin::data

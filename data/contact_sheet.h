@@ -6,7 +6,6 @@
 #include "data/image.h"
 #include "data/tile_order.h"
 #include "data/tile_source.h"
-#include "data/tile_store.h"
 #include "data/view_presets.h"
 
 namespace eosin::data {
@@ -19,9 +18,5 @@ Image contact_sheet(const std::vector<std::vector<Image>>& rows, int64_t gap = 4
 /// normalising. Tiles that cannot be read are left out.
 /// Errors   Data if none can be read.
 Image view_sheet(const TileSource& source, const TileOrder& order, const MultiCropConfig& views, uint64_t seed, int64_t n_tiles);
-
-/// Tiles of a store, `columns` a row, evenly spread over it; tiles that cannot be read are left out.
-/// Errors   Data if none can be read.
-Image tile_sheet(const TileStore& store, int64_t n_tiles, int64_t columns);
 
 }  // namespace eosin::data

@@ -1,7 +1,6 @@
 #include "data/coords_import.h"
 
 #include "core/base/error.h"
-#include "core/base/log.h"
 #include "core/base/sha256.h"
 #include "data/slide_coords.h"
 #include "data/tiler.h"
@@ -19,15 +18,24 @@ namespace {
 constexpr double kSameScale = 0.02;
 constexpr int64_t kLargestTile = 8192;  // edge of a tile, and of the square that is read for it
 
-/// Files of coordinates by slide, and the slides that the user named.
+/// Files of coordinates, and slides. One that lacks the other is a slide that fails.
 struct Job {
-  std::map<std::string, std::string> files;
-  std::vector<SlideEntry> slides;  // one a file; without a path where the user named none
+  std::string path;                          // of the files
+  std::map<std::string, std::string> files;  // by slide
+  std::vector<SlideEntry> slides;            // one a file, without a path where the user named none; then those without a file
+
+  const std::string& file_of(const std::string& slide) const {
+    const auto at = files.find(slide);
+    EOSIN_CHECK(at != files.end(), Data, "[{}] there is no file of coordinates of slide '{}' (need {}.h5 or {}_patches.h5)", path, slide, slide,
+                slide);
+    return at->second;
+  }
 };
 
 Job find_job(const std::string& path, const ImportConfig& config) {
   EOSIN_CHECK(!config.slides.empty(), Config, "[store import] coordinates have no pixels; name the slides that they belong to with slides=");
   Job job;
+  job.path = path;
   std::map<std::string, SlideEntry> named;
   for (SlideEntry& entry : list_slides(config.slides)) named.emplace(entry.id, std::move(entry));
   for (const auto& [id, file] : list_slide_coords(path)) {
@@ -36,8 +44,8 @@ Job find_job(const std::string& path, const ImportConfig& config) {
     slide.id = id;
     if (const auto at = named.find(id); at != named.end()) slide = at->second;
   }
-  const auto unused = std::count_if(named.begin(), named.end(), [&](const auto& slide) { return !job.files.contains(slide.first); });
-  if (unused > 0) log::warn("[store import] {} of {} slides have no file of coordinates in '{}'", unused, named.size(), path);
+  for (const auto& [id, entry] : named)
+    if (!job.files.contains(id)) job.slides.push_back(entry);
   return job;
 }
 
@@ -104,7 +112,7 @@ TileScale find_scale(const Job& job, const ImportConfig& config) {
   for (const SlideEntry& entry : job.slides) {
     if (scale.size_px > 0 && scale.mpp > 0) break;
     try {
-      const SlideCoords coords = read_slide_coords(job.files.at(entry.id));
+      const SlideCoords coords = read_slide_coords(job.file_of(entry.id));
       if (scale.size_px == 0 && coords.patch_size <= kLargestTile) scale.size_px = coords.patch_size;
       if (scale.size_px > 0 && scale.mpp == 0 && !entry.path.empty())
         scale.mpp = mpp_of_tiles(scale_of(open_slide(entry.path)->info(), entry), coords.patch_size_level0, scale.size_px);
@@ -118,7 +126,8 @@ TileScale find_scale(const Job& job, const ImportConfig& config) {
 
 /// All that is checked before a pixel is read.
 SlidePlan plan_from_coords(const SlideEntry& entry, const std::string& file, const TileConfig& config, bool resize) {
-  EOSIN_CHECK(!entry.path.empty(), Data, "[{}] there is no slide '{}' among the slides that were named", file, entry.id);
+  EOSIN_CHECK(!entry.path.empty(), Data, "[{}] there is no slide '{}' among those of slides=; name its file too, or give it that id in a cohort CSV",
+              file, entry.id);
   const SlideCoords coords = read_slide_coords(file);
   EOSIN_CHECK(resize || coords.patch_size == config.tile.size_px, Data,
               "[{}] has tiles of {} pixels, the store's have {}; set resize: true, or tile_size_px", file, coords.patch_size, config.tile.size_px);
@@ -148,7 +157,7 @@ TileConfig tile_config(const ImportConfig& config, const TileScale& scale) {
   c.encoding.quality = config.encoding.quality;
   c.encoding.subsampling = config.encoding.subsampling;
   c.encoding.shard_mib = config.shard_mib;
-  c.max_failed_fraction = config.max_bad_fraction;
+  c.max_failed_fraction = config.max_failed_fraction;
   c.run.threads = config.run.threads;
   return c;
 }
@@ -162,14 +171,14 @@ ImportResult import_coords(const std::string& path, const ImportConfig& config, 
   work.slides = job.slides;
   work.identity = sha256(tiling_identity(tiles, nullptr) + fs::absolute(path).string());
   work.plan = [&](const SlideEntry& entry) {
-    SlidePlan plan = plan_from_coords(entry, job.files.at(entry.id), tiles, config.resize);
+    SlidePlan plan = plan_from_coords(entry, job.file_of(entry.id), tiles, config.resize);
     plan.overview = read_overview(*plan.slide, kOverviewEdge);
     return plan;
   };
   const TilingResult r = tile_slides(tiles, work, [&](const TilingProgress& p) {
     if (progress) progress(p.slides_done, p.slides);
   });
-  EOSIN_CHECK(!r.too_many_failed, Data, "[store import] {} of {} slides failed, more than max_bad_fraction allows; the first: {}", r.slides_failed,
+  EOSIN_CHECK(!r.too_many_failed, Data, "[store import] {} of {} slides failed, more than max_failed_fraction allows; the first: {}", r.slides_failed,
               r.slides, r.failures.begin()->second);
   ImportResult result;
   result.tiles = r.tiles;
@@ -189,7 +198,7 @@ ImportAmounts measure_coords(const std::string& path, const ImportConfig& config
   ImportAmounts amounts{"coords", 0, static_cast<int64_t>(job.slides.size()), {}, {}};
   for (const SlideEntry& entry : job.slides) {
     try {
-      amounts.pictures += plan_from_coords(entry, job.files.at(entry.id), tiles, config.resize).grid.candidates;
+      amounts.pictures += plan_from_coords(entry, job.file_of(entry.id), tiles, config.resize).grid.candidates;
     } catch (const Error& e) {
       amounts.failures[entry.id] = e.what();
     }

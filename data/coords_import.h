@@ -13,10 +13,9 @@ namespace eosin::data {
 /// `config.mpp`, else what the first file and slide make it. A file of CLAM is read as CLAM reads it, patch_size pixels of patch_level; one of
 /// TRIDENT from the level that serves its level-0 edge.
 ///
-/// A slide fails, with its reason, if it is missing or unreadable, or its file: damaged, without the attributes, for a slide of another size,
-/// with tiles outside the slide or twice, of another patch_size (unless `config.resize`).
-/// Errors   Config: no slides; Data: too many failed; Io.
-/// Checked  tests/data/test_slide_coords.cpp.
+/// A slide fails, with its reason, if it is missing or unreadable, or its file: missing, damaged, without the attributes, for a slide of another
+/// size, with tiles outside the slide or twice, of another patch_size (unless `config.resize`). Errors   Config: no slides; Data: too many failed;
+/// Io. Checked  tests/data/test_slide_coords.cpp.
 ImportResult import_coords(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress = nullptr);
 
 /// As measure_import(), from the slides' headers and the files of coordinates.

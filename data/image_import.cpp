@@ -33,7 +33,7 @@ std::string identity_of(const ImportConfig& config, const std::string& path) {
   ImportConfig copy = config;
   copy.out.clear();
   copy.run = {};
-  copy.max_bad_fraction = 0;
+  copy.max_bad_fraction = copy.max_failed_fraction = 0;
   const bool small = !fs::is_directory(path) && fs::file_size(path) <= kLargestHashed;
   const std::string size = fs::is_directory(path) ? "" : std::to_string(fs::file_size(path));
   return sha256(config::to_yaml(config::visit_of(copy)) + (small ? sha256_file(path) : fs::absolute(path).string() + size));

@@ -17,8 +17,8 @@ struct ImportColumns {
     v("file", file, "path of the picture, relative to `images`; empty: file, path, image, filename or id; of HDF5: the data set of JPEG streams");
     v("label", label, "class of the picture; empty: label or class");
     v("group", group, "pictures of one group must not be split; empty: group");
-    v("patient", patient, "empty: patient or case");
-    v("slide", slide, "slide id; empty: slide; without such a column: the group, else the patient, else the picture's folder");
+    v("patient", patient, "empty: patient, patient_id, case or case_id");
+    v("slide", slide, "slide id; empty: slide or slide_id; without such a column: the group, else the patient, else the picture's folder");
     v("split", split, "train, val, test...; empty: split");
     v("x", x, "level-0 pixels of the top-left corner; empty: x; without x and y the tiles of a slide are put side by side");
     v("y", y, "empty: y");
@@ -58,7 +58,7 @@ struct ImportConfig {
   int64_t tile_size_px = 0;
   bool resize = false;
   double mpp = 0;
-  double max_bad_fraction = 0.01;
+  double max_bad_fraction = 0.01, max_failed_fraction = 0.1;
   int64_t shard_mib = 8192;
   ImportRunConfig run;
   void visit(config::Visitor& v) {
@@ -72,7 +72,8 @@ struct ImportConfig {
     v("tile_size_px", tile_size_px, "0: the first picture's size", config::Range{0, 1024});
     v("resize", resize, "resize pictures of another size (bicubic, antialiased) instead of refusing them");
     v("mpp", mpp, "micrometres a pixel where the table has none; 0: unknown", config::Range{0, 50});
-    v("max_bad_fraction", max_bad_fraction, "more bad pictures (of coordinates: failed slides) than this share end the import with exit code 3",
+    v("max_bad_fraction", max_bad_fraction, "more bad pictures than this share end the import with exit code 3", config::Range{0, 1});
+    v("max_failed_fraction", max_failed_fraction, "of coordinates: more failed slides than this share end the import with exit code 3",
       config::Range{0, 1});
     v("shard_mib", shard_mib, "a shard is closed by the slide that reaches it", config::Range{64, 65536});
     v("run", run, "threads");
@@ -89,7 +90,7 @@ struct ImportResult {
   std::vector<std::string> shards;
 };
 
-/// Imports `path` in the format that `config.format` names, or that it shows: a CSV table, a folder (every JPEG and PNG below it, its folder
+/// Imports `path` in the format that `config.format` names, or that it shows: a CSV table, a folder (every JPEG, PNG and TIFF below it, its folder
 /// being its class), WebDataset tars, CLAM's bags or JPEG streams in HDF5, an IDX file, or coordinates of TRIDENT or CLAM (import_coords()).
 ///
 /// The store gets the text columns id (the path as the table gives it, a tar's key...), class, group, patient, split, caption: those that are
@@ -98,8 +99,8 @@ struct ImportResult {
 /// `progress` is called with the pictures (slides) done and their number.
 /// Errors   Config: no `out`; Io; Data naming table and line or file: no such column, a picture twice, two pictures at one place, two
 ///          patients or scales in one slide, not a number or an impossible one, a name that is not UTF-8, a tar's labels apart from their
-///          picture, a finished store of other files; too many bad pictures (neither JPEG nor PNG, a PNG of 16 bits, damaged, missing, another size
-///          than the store's without `resize`), with the last one's reason.
+///          picture, a finished store of other files; too many bad pictures (neither JPEG, PNG nor TIFF, one of 16 bits, damaged, missing, another
+///          size than the store's without `resize`), with the last one's reason.
 /// Checked  tests/data/test_image_import.cpp, test_webdataset.cpp, test_picture_hdf5.cpp, test_slide_coords.cpp.
 ImportResult import_images(const std::string& path, const ImportConfig& config, const std::function<void(int64_t, int64_t)>& progress = nullptr);
 

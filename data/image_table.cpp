@@ -38,8 +38,8 @@ struct Columns {
         id(table.find("id")),
         label(table.choose(names.label, {"label", "class"})),
         group(table.choose(names.group, {"group"})),
-        patient(table.choose(names.patient, {"patient", "case"})),
-        slide(table.choose(names.slide, {"slide"})),
+        patient(table.choose(names.patient, {"patient", "patient_id", "case", "case_id"})),
+        slide(table.choose(names.slide, {"slide", "slide_id"})),
         split(table.choose(names.split, {"split"})),
         x(table.choose(names.x, {"x"})),
         y(table.choose(names.y, {"y"})),
@@ -84,14 +84,14 @@ Picture read_picture_file(const ImageEntry& entry) { return read_file(entry.file
 bool is_picture(const fs::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".tif" || extension == ".tiff";
 }
 
 /// Somebody who names a folder with a table in it may have meant the table.
 void point_to_tables(const std::string& folder) {
   std::vector<std::string> tables;
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().extension() == ".csv") tables.push_back(entry.path().string());
+    if (entry.is_regular_file() && CsvTable::is_named(entry.path().string())) tables.push_back(entry.path().string());
   std::sort(tables.begin(), tables.end());
   for (const auto& table : tables)
     log::warn("[store import] '{}' is not used when its folder is imported (classes are the folders' names); to use it: eosin store import {}", table,
@@ -152,7 +152,7 @@ ImageTable read_image_folder(const std::string& path, const ImportConfig& config
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(path))
     if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
-  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG or PNG files", path);
+  EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG, PNG or TIFF files", path);
   point_to_tables(path);
   std::sort(files.begin(), files.end());
   ImageTable table;

@@ -42,7 +42,7 @@ struct ImageTable {
 
 /// A CSV table. Errors   as import_images.
 ImageTable read_image_csv(const std::string& path, const ImportConfig& config);
-/// Every JPEG and PNG below a folder in name order, whose folder is its class. Errors   as import_images.
+/// Every JPEG, PNG and TIFF below a folder in name order, whose folder is its class. Errors   as import_images.
 ImageTable read_image_folder(const std::string& path, const ImportConfig& config);
 
 /// Takes the columns that at least one entry fills, refuses a picture or a place that is there twice and a slide of two patients, and sorts

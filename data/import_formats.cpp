@@ -1,5 +1,6 @@
 #include "data/import_formats.h"
 
+#include "core/base/csv.h"
 #include "core/base/error.h"
 #include "data/idx.h"
 #include "data/picture_hdf5.h"
@@ -16,7 +17,12 @@ namespace {
 
 constexpr uint64_t kLargestIdx = uint64_t{8} << 30;
 
-bool is_csv(const std::string& path) { return fs::is_regular_file(path) && fs::path(path).extension() == ".csv"; }
+bool is_table(const std::string& path) { return fs::is_regular_file(path) && CsvTable::is_named(path); }
+
+bool is_packed(const std::string& path) {
+  const auto ends = [&](const char* ending) { return path.ends_with(ending); };
+  return ends(".tgz") || ends(".tar.gz") || ends(".tar.bz2") || ends(".tar.xz") || ends(".tar.zst") || ends(".zip");
+}
 
 bool is_webdataset(const std::string& path) {
   const auto is_tar = [](const fs::directory_entry& e) { return e.is_regular_file() && e.path().extension() == ".tar"; };
@@ -67,7 +73,7 @@ ImageTable read_idx_table(const std::string& path, const ImportConfig& config) {
 
 const std::vector<ImportFormat>& import_formats() {
   static const std::vector<ImportFormat> table = {
-      {"table", "a CSV with a row a picture (columns.*)", "-", is_csv, read_image_csv},
+      {"table", "a CSV or TSV with a row a picture (columns.*)", "-", is_table, read_image_csv},
       {"webdataset", "a tar, or a folder of tars: key.jpg or key.png with key.cls, key.txt, key.json", "github.com/webdataset/webdataset",
        is_webdataset, read_webdataset},
       {"clam_bags", "HDF5 with /imgs and /coords, one slide a file", "Lu et al. 2021 (CLAM, create_patches)",
@@ -76,8 +82,8 @@ const std::vector<ImportFormat>& import_formats() {
        [](const std::string& path) { return is_hdf5_of(path, PictureHdf5::kJpegStreams); }, read_jpeg_hdf5},
       {"coords", "coordinates of TRIDENT or CLAM, one file a slide; tiles are cut again from the slides (slides)",
        "Lu et al. 2021 (CLAM); Zhang et al. 2025 (TRIDENT)", [](const std::string& path) { return is_hdf5_of(path, PictureHdf5::kCoords); }, nullptr},
-      {"folder", "every JPEG and PNG below a folder; its folder is its class", "-", [](const std::string& path) { return fs::is_directory(path); },
-       read_image_folder},
+      {"folder", "every JPEG, PNG and TIFF below a folder; its folder is its class", "-",
+       [](const std::string& path) { return fs::is_directory(path); }, read_image_folder},
       {"idx", "a file of pictures as MNIST's, labels in a file of its own (labels)", "LeCun et al. 1998 (MNIST)",
        [](const std::string& path) { return hdf5_files(path).empty(); }, read_idx_table},
   };
@@ -91,6 +97,7 @@ std::vector<std::string> import_format_names() {
 }
 
 const ImportFormat& import_format(const std::string& path, const std::string& name) {
+  EOSIN_CHECK(!is_packed(path), Data, "[{}] is packed; unpack it (WebDataset tars are read where they lie, so they must be plain .tar files)", path);
   for (const ImportFormat& format : import_formats())
     if (name == format.name || (name == "auto" && format.accepts(path))) return format;
   const auto names = import_format_names();

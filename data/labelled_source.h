@@ -38,6 +38,7 @@ class LabelledSource final : public TileSource {
 
   uint64_t n_tiles() const override { return kept_.size(); }
   Size tile_size() const override { return source_->tile_size(); }
+  bool has_one_size() const override { return source_->has_one_size(); }
   std::string digest() const override { return digest_; }
   SampleId id(const TileDraw& draw) const override { return source_->id({kept_[draw.index], draw.position}); }
   void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const override {

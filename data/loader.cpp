@@ -44,6 +44,11 @@ void check_fit(const MultiCropConfig& views, const TileSource& source) {
 const MultiCropConfig& renderable(const MultiCropConfig& views, const TileSource& source, const LoaderPlace& place) {
   check_fit(views, source);
   if (place.form != ViewForm::kDrawn) return views;
+  EOSIN_CHECK(
+      source.has_one_size(), Config,
+      "[data.store] the stores differ in the size of their tiles (the least is {}x{}), of which a GPU renders one; render the views on the CPU "
+      "(data.augment=cpu), or cut the stores alike",
+      source.tile_size().height, source.tile_size().width);
   for (const DeviceLack& lack : device_lacks(views)) fail(ErrorKind::Config, "[{}] {}; render the views on the CPU", lack.key, lack.why);
   return views;
 }

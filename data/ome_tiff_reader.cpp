@@ -50,7 +50,7 @@ SlideInfo info_of(const std::string& path, const std::vector<TiffLevel>& levels)
 }  // namespace
 
 bool ome_tiff_accepts(const std::string& path) {
-  if (!begins_as_tiff(path)) return false;
+  if (!file_begins_as_tiff(path)) return false;
   const auto properties = read_properties(path);
   const auto description = properties.find("tiff.ImageDescription");
   return description != properties.end() && description->second.find("<OME") != std::string::npos;

@@ -10,7 +10,7 @@ namespace eosin::data {
 
 bool is_jpeg(std::span<const uint8_t> bytes);
 
-/// A JPEG or PNG file's pixels. Data error naming `where` if it is neither, or damaged.
+/// The pixels of a JPEG, PNG or TIFF file. Data error naming `where` if it is none, or damaged.
 Image decode_picture(std::span<const uint8_t> bytes, const std::string& where);
 
 }  // namespace eosin::data

@@ -145,7 +145,8 @@ void list_jpeg_hdf5(const std::string& path, const ImportConfig& config, const s
   const uint64_t n = info.shape[0];
   const ImportColumns& names = config.columns;
   const auto id = text_column(file, "", {"id", "ids", "key", "keys"}, n), label = text_column(file, names.label, {"label", "labels", "class"}, n);
-  const auto group = text_column(file, names.group, {"group"}, n), patient = text_column(file, names.patient, {"patient", "case"}, n);
+  const auto group = text_column(file, names.group, {"group"}, n),
+             patient = text_column(file, names.patient, {"patient", "patient_id", "case", "case_id"}, n);
   const auto slide = text_column(file, names.slide, {"slide"}, n), split = text_column(file, names.split, {"split"}, n);
   const auto caption = text_column(file, "", {"caption", "captions"}, n);
   const auto coords = read_coords(file, n);

@@ -22,15 +22,6 @@ struct Png {
   Png& operator=(const Png&) = delete;
 };
 
-void write(const std::string& path, int64_t height, int64_t width, png_uint_32 format, const void* pixels, int64_t stride) {
-  Png png;
-  png.image.height = static_cast<png_uint_32>(height);
-  png.image.width = static_cast<png_uint_32>(width);
-  png.image.format = format;
-  const int ok = png_image_write_to_file(&png.image, path.c_str(), 0, pixels, static_cast<png_int_32>(stride), nullptr);
-  EOSIN_CHECK(ok, Io, "[png] cannot write '{}': {}", path, png.image.message);
-}
-
 }  // namespace
 
 Mask read_mask_png(const std::string& path) {
@@ -65,10 +56,13 @@ Image decode_png(std::span<const uint8_t> bytes, const std::string& where) {
 void write_mask_png(const std::string& path, const Mask& mask) {
   std::vector<uint8_t> grey(mask.cells.size());
   std::transform(mask.cells.begin(), mask.cells.end(), grey.begin(), [](uint8_t c) { return static_cast<uint8_t>(c ? 255 : 0); });
-  write(path, mask.height, mask.width, PNG_FORMAT_GRAY, grey.data(), mask.width);
+  Png png;
+  png.image.height = static_cast<png_uint_32>(mask.height);
+  png.image.width = static_cast<png_uint_32>(mask.width);
+  png.image.format = PNG_FORMAT_GRAY;
+  const int ok = png_image_write_to_file(&png.image, path.c_str(), 0, grey.data(), static_cast<png_int_32>(mask.width), nullptr);
+  EOSIN_CHECK(ok, Io, "[png] cannot write '{}': {}", path, png.image.message);
 }
-
-void write_png(const std::string& path, const ImageView& image) { write(path, image.height, image.width, PNG_FORMAT_RGB, image.rgb, image.stride); }
 
 std::vector<uint8_t> encode_png(const ImageView& image) {
   Png png;

@@ -18,9 +18,7 @@ Mask read_mask_png(const std::string& path);
 Image decode_png(std::span<const uint8_t> bytes, const std::string& where);
 /// 8-bit grey, 0 and 255. Io error if it cannot be written.
 void write_mask_png(const std::string& path, const Mask& mask);
-/// 8-bit RGB. Io error if it cannot be written.
-void write_png(const std::string& path, const ImageView& image);
-/// The same as bytes of a file, for pages and event files.
+/// 8-bit RGB, as bytes of a file. Io error if it cannot be encoded.
 std::vector<uint8_t> encode_png(const ImageView& image);
 
 }  // namespace eosin::data

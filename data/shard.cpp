@@ -350,6 +350,7 @@ void Shard::read_image(uint64_t index, std::vector<uint8_t>& buffer, Image& out)
 
 std::vector<std::string> Shard::column(const std::string& name) const {
   const h5::File h5 = h5::File::open(impl_->path);
+  if (read_header(h5).uuid != header().uuid) refuse(impl_->path, "another shard was put in its place after it was opened");
   const std::string labels = kLabelPrefix + name;
   const std::string dataset = name == kClusterColumn && !h5.has(labels) ? name : labels;
   if (!h5.has(dataset)) refuse(impl_->path, "has no column '{}' (columns: {})", dataset, fmt::join(impl_->columns, ", "));

@@ -135,14 +135,13 @@ void check_id(const SlideEntry& e) {
 }
 
 void expand(const std::string& word, std::vector<SlideEntry>& out) {
-  const std::string extension = fs::path(word).extension().string();
   const auto add = [&](const std::vector<std::string>& paths) {
     for (const auto& p : paths) out.push_back(entry_of(p));
   };
-  if (extension == ".csv") {
+  if (CsvTable::is_named(word)) {
     const auto rows = cohort(word);
     out.insert(out.end(), rows.begin(), rows.end());
-  } else if (extension == ".txt") {
+  } else if (fs::path(word).extension() == ".txt") {
     add(lines_of(word));
   } else if (fs::is_directory(word)) {
     add(slides_in(word));

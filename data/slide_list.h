@@ -13,8 +13,8 @@ struct SlideEntry {
   std::optional<double> mpp;         // given by the user: comes before all that the slide says
 };
 
-/// Expands every word: a `.csv` is a cohort table (columns path, file, filename or wsi; optional slide, slide_id or id, else the file's name;
-/// patient or case, centre or site, stain, mpp; a relative path is looked for in the working directory, then beside the table), a `.txt` one
+/// Expands every word: a `.csv` or `.tsv` is a cohort table (columns path, file, filename or wsi; optional slide, slide_id or id, else the file's
+/// name; patient or case, centre or site, stain, mpp; a relative path is looked for in the working directory, then beside the table), a `.txt` one
 /// path a line, a folder all its files that a reader accepts (one line of the log counts the others and names the first), a word with * ? [ a
 /// glob (sorted), anything else one slide, existing or not (a missing slide is that slide's failure).
 /// Errors   Config if nothing is named, or a glob or folder yields nothing; Data with file and line for a bad table (an empty id or path, an

@@ -20,6 +20,8 @@ constexpr SlideText kSlideTexts[] = {{"slide", &SlideRow::id},
                                      {"stain", &SlideRow::stain},
                                      {"scanner", &SlideRow::scanner}};
 
+Size size_of(const TileStore& store) { return {store.format().tile_width, store.format().tile_height}; }
+
 void add_slides(const TileStore& store, uint64_t base, std::string SlideRow::*field, TileGroups& groups) {
   for (size_t k = 0; k < store.n_shards(); ++k) {
     const uint64_t first = base + store.shard_first(k);
@@ -43,8 +45,13 @@ void add_column(const TileStore& store, uint64_t base, const std::string& name, 
 }  // namespace
 
 Size StoreSource::tile_size() const {
-  const TileFormat& format = first_store()->format();
-  return {format.tile_width, format.tile_height};
+  Size least = size_of(*first_store());
+  for (const auto& store : stores_) least = {std::min(least.width, size_of(*store).width), std::min(least.height, size_of(*store).height)};
+  return least;
+}
+
+bool StoreSource::has_one_size() const {
+  return std::all_of(stores_.begin(), stores_.end(), [&](const auto& store) { return size_of(*store) == size_of(*first_store()); });
 }
 
 StoreSource::StoreSource(const std::vector<std::string>& paths) {

@@ -9,7 +9,8 @@
 
 namespace eosin::data {
 
-/// The stores one after another; they may differ in the size of their tiles. Slides are numbered through all stores.
+/// The stores one after another; they may differ in the size of their tiles, unless a device renders the views. Slides are numbered through all
+/// stores.
 ///
 /// Groups by `store` (named by path), `slide`, `patient`, `site`, `stain`, `scanner` are ranges that the manifests tell: no shard is opened, and
 /// a group costs 16 bytes for each stretch of neighbours. Groups by a column of the tiles (`class`, `cluster`, ...) read that column of every
@@ -23,6 +24,7 @@ class StoreSource final : public TileSource {
 
   uint64_t n_tiles() const override { return firsts_.back(); }
   Size tile_size() const override;
+  bool has_one_size() const override;
   std::string digest() const override;
   SampleId id(const TileDraw& draw) const override;
   void read_image(const TileDraw& draw, std::vector<uint8_t>& buffer, Image& out) const override;

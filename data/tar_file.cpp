@@ -2,6 +2,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "core/base/file_kind.h"
 #include "core/base/text.h"
 
 #include <fcntl.h>
@@ -121,7 +122,7 @@ void check_end(const std::string& path) {
   const Descriptor file(path);
   const ssize_t got = bytes < kBlock ? -1 : ::pread(file.fd, last.data(), kBlock, static_cast<off_t>(bytes - kBlock));
   const bool ends = got == static_cast<ssize_t>(kBlock) && std::all_of(last.begin(), last.end(), [](char c) { return c == 0; });
-  EOSIN_CHECK(ends, Data, "[{}] is no whole tar archive: its end mark is missing", path);
+  EOSIN_CHECK(ends, Data, "[{}] is no whole tar archive: its end mark is missing{}", path, kind_remark(path));
 }
 
 }  // namespace

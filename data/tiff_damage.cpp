@@ -5,7 +5,7 @@
 namespace eosin::data {
 
 std::optional<std::string> tiff_damage(const std::string& path) {
-  if (!begins_as_tiff(path)) return std::nullopt;
+  if (!file_begins_as_tiff(path)) return std::nullopt;
   std::string message;
   const TiffHandle tiff = open_tiff(path, message);
   while (tiff && TIFFReadDirectory(tiff.get())) {

@@ -109,7 +109,7 @@ class TiffReader final : public SlideReader {
 
 }  // namespace
 
-bool tiff_reader_accepts(const std::string& path) { return begins_as_tiff(path) && openslide_accepts(path); }
+bool tiff_reader_accepts(const std::string& path) { return file_begins_as_tiff(path) && openslide_accepts(path); }
 
 std::unique_ptr<SlideReader> make_tiff_reader(SlideInfo info, TiffTiles tiles) {
   return std::make_unique<TiffReader>(std::move(info), std::move(tiles), nullptr);

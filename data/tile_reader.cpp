@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -158,14 +157,6 @@ EvalBatch TileReader::finish(Pending& pending) {
       unread_.size(), indices_.size(), max_bad_fraction_, unread_.back().reason);
   if (good.size() < pending.ids.size()) batch.images_BCHW = batch.images_BCHW.index_select(0, at::tensor(good, at::kLong));
   return batch;
-}
-
-std::vector<int64_t> rank_part(int64_t n, int64_t rank, int64_t world) {
-  EOSIN_ASSERT(world > 0 && rank >= 0 && rank < world && n >= 0);
-  const int64_t begin = n / world * rank + std::min(rank, n % world), end = begin + n / world + (rank < n % world ? 1 : 0);
-  std::vector<int64_t> part(static_cast<size_t>(end - begin));
-  std::iota(part.begin(), part.end(), begin);
-  return part;
 }
 
 }  // namespace eosin::data

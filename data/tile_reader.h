@@ -83,7 +83,4 @@ class TileReader {
   std::unique_ptr<SlotPipeline> pipeline_;  // last: its threads use everything above
 };
 
-/// The rank's part of 0..n-1: contiguous, sizes differ by one at most, nothing padded, nothing dropped.
-std::vector<int64_t> rank_part(int64_t n, int64_t rank, int64_t world);
-
 }  // namespace eosin::data

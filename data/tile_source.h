@@ -49,8 +49,10 @@ class TileSource {
  public:
   virtual ~TileSource() = default;
   virtual uint64_t n_tiles() const = 0;
-  /// Of every tile, in pixels.
+  /// Of every tile, in pixels; where tiles differ, what each of them has at least.
   virtual Size tile_size() const = 0;
+  /// Whether all tiles have that size.
+  virtual bool has_one_size() const { return true; }
   /// Identity of the content: part of a run's identity.
   virtual std::string digest() const = 0;
 

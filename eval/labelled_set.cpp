@@ -10,10 +10,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 namespace eosin::eval {
 namespace {
@@ -53,45 +56,70 @@ class Index {
   std::map<std::string, int64_t> position_;
 };
 
-std::string without_extension(const std::string& id) { return fs::path(id).replace_extension().string(); }
-std::string last_part(const std::string& id) { return fs::path(id).stem().string(); }
+/// Endings of slides, pictures and features. Others are part of the name: "TCGA-3C-AALI-01Z-00-DX1.F6E9A5DF-D8FB-45CF-B4BD-C6B76294C291".
+constexpr std::string_view kEndings[] = {".svs", ".tif",  ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms",    ".vmu",
+                                         ".dcm", ".czi",  ".jp2",  ".h5",   ".hdf5", ".pt",  ".npy", ".npz",     ".csv",    ".zarr",
+                                         ".jpg", ".jpeg", ".png",  ".bmp",  ".webp", ".gif", ".mat", ".isyntax", ".qptiff", ".safetensors"};
 
-/// Rows of features by one form of their ids; a form that two ids share finds nothing.
+std::string without_ending(const std::string& id) {
+  std::string ending = fs::path(id).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const bool known = std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+  return known ? id.substr(0, id.size() - ending.size()) : id;
+}
+std::string last_part(const std::string& id) { return fs::path(without_ending(id)).filename().string(); }
+
+using Form = std::string (*)(const std::string& id);
+
+/// Rows of features by one form of their ids.
 class Finder {
  public:
-  Finder(const Names& ids, std::string (*form)(const std::string&)) : form_(form) {
-    for (size_t i = 0; i < ids.size(); ++i) {
-      const auto [it, fresh] = row_.emplace(form(ids[i]), static_cast<int64_t>(i));
-      if (!fresh) it->second = -1;
-    }
+  Finder(const Names& ids, Form form) : ids_(ids), form_(form) {
+    for (size_t i = 0; i < ids.size(); ++i) rows_[form(ids[i])].push_back(static_cast<int64_t>(i));
   }
-  std::optional<int64_t> find(const std::string& id) const {
-    const auto it = row_.find(form_(id));
-    return it == row_.end() || it->second < 0 ? std::nullopt : std::optional(it->second);
+  std::optional<int64_t> find(const LabelRow& label) const {
+    const auto it = rows_.find(form_(label.id));
+    if (it == rows_.end()) return std::nullopt;
+    EOSIN_CHECK(it->second.size() == 1, Data, "[{}] '{}' may mean the features '{}' or '{}'; write the id as the features have it", label.where,
+                label.id, ids_[it->second[0]], ids_[it->second[1]]);
+    return it->second[0];
   }
 
  private:
-  std::string (*form_)(const std::string&);
-  std::map<std::string, int64_t> row_;
+  const Names& ids_;
+  const Form form_;
+  std::unordered_map<std::string, std::vector<int64_t>> rows_;
 };
 
-/// The row of features of each label. All labels are matched by one form, the strictest that finds any.
+using Rows = std::vector<std::optional<int64_t>>;
+
+/// Finds what is not found yet.
+void find_more(const Names& ids, const std::vector<LabelRow>& labels, Form form, Rows& rows) {
+  const Finder finder(ids, form);
+  for (size_t i = 0; i < labels.size(); ++i)
+    if (!rows[i]) rows[i] = finder.find(labels[i]);
+}
+
+/// The row of features of each label, by the rule of join_labels().
 std::vector<int64_t> match(const Names& ids, const std::vector<LabelRow>& labels) {
-  for (auto form : {+[](const std::string& id) { return id; }, without_extension, last_part}) {
-    const Finder finder(ids, form);
-    std::vector<int64_t> rows;
-    for (const LabelRow& label : labels) rows.push_back(finder.find(label.id).value_or(-1));
-    if (std::all_of(rows.begin(), rows.end(), [](int64_t r) { return r < 0; })) continue;
-    std::map<int64_t, size_t> seen;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      EOSIN_CHECK(rows[i] >= 0, Data, "[{}] there are no features of '{}'; embed it or leave its row out", labels[i].where, labels[i].id);
-      const auto [it, fresh] = seen.emplace(rows[i], i);
-      EOSIN_CHECK(fresh, Data, "[{}] '{}' and '{}' mean the same features", labels[i].where, labels[it->second].id, labels[i].id);
-    }
-    return rows;
+  const auto missing = [](const Rows& rows) { return static_cast<size_t>(std::count(rows.begin(), rows.end(), std::nullopt)); };
+  Rows rows(labels.size());
+  find_more(
+      ids, labels, [](const std::string& id) { return id; }, rows);
+  if (missing(rows) > 0) find_more(ids, labels, without_ending, rows);
+  if (missing(rows) == labels.size()) find_more(ids, labels, last_part, rows);
+  EOSIN_CHECK(missing(rows) < labels.size(), Data,
+              "[labels] no id is in both labels and features (labels: '{}', features: '{}'); name the column that holds the ids", labels.front().id,
+              ids.front());
+  std::vector<int64_t> found;
+  std::unordered_map<int64_t, size_t> seen;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EOSIN_CHECK(rows[i], Data, "[{}] there are no features of '{}'; embed it or leave its row out", labels[i].where, labels[i].id);
+    const auto [it, fresh] = seen.emplace(*rows[i], i);
+    EOSIN_CHECK(fresh, Data, "[{}] '{}' and '{}' mean the same features", labels[i].where, labels[it->second].id, labels[i].id);
+    found.push_back(*rows[i]);
   }
-  fail(ErrorKind::Data, "[labels] no id is in both labels and features (labels: '{}', features: '{}'); name the column that holds the ids",
-       labels.front().id, ids.front());
+  return found;
 }
 
 }  // namespace

@@ -55,9 +55,12 @@ struct LabelledSet {
   LabelledSet rows(const std::vector<int64_t>& indices) const;
 };
 
-/// Joins by id: as written, else without extension, else by the last part of the path without extension where that is unambiguous.
+/// Joins by id: as it is written, else without the ending of a slide, a picture or a features file ("slide.svs", "slide.h5" and "slide" are one).
+/// Where that finds no row at all, by the last part of the path, without ending.
 ///
-/// Errors   Data: no row in common (names one id of each side), a label without features, a part that is no part, a split for some rows only.
+/// Errors   Data: no row in common (names one id of each side), a label without features, one that several features fit, or two that one fits
+///          (names both), a part that is no part, a split for some rows only.
+/// Checked  tests/eval/test_evaluation.cpp.
 LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow>& labels);
 
 }  // namespace eosin::eval

@@ -1,5 +1,6 @@
 // Fills config structs from a tree and collects every problem on the way.
 #include "core/base/config.h"
+#include "core/base/config_keys.h"
 #include "core/base/config_scalar.h"
 #include "core/base/config_tree.h"
 #include "core/base/error.h"
@@ -36,7 +37,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 class Reader final : public Visitor {
  public:
-  Reader(const Node& root, std::string_view verb) : root_(root), verb_(verb) {}
+  Reader(const Node& root, std::string_view verb, bool validates) : root_(root), verb_(verb), validates_(validates) {}
 
   void run(const ConfigRef& config) {
     Frame top{&root_, "", nullptr, "", {}};
@@ -140,7 +141,7 @@ class Reader final : public Visitor {
     refuse_unknown(frames_.back());
     frames_.pop_back();
     Validation validation(*this, prefix);
-    if (total_ == before) validate(validation);  // a mistyped key would only make it complain about a default
+    if (validates_ && total_ == before) validate(validation);  // a mistyped key would only make it complain about a default
   }
 
   void refuse_unknown(const Frame& frame) {
@@ -263,6 +264,7 @@ class Reader final : public Visitor {
 
   const Node& root_;
   std::string verb_;
+  const bool validates_;
   std::vector<Frame> frames_;
   std::vector<std::string> paths_;  // every key of the config, dotted
   std::vector<Problem> problems_;
@@ -291,6 +293,10 @@ bool Choice::select(std::string_view name) {
   return false;
 }
 
-void read(const Source& source, Visitor::ConfigRef config, std::string_view verb) { Reader(source.impl->root, verb).run(config); }
+void read(const Source& source, Visitor::ConfigRef config, std::string_view verb) { Reader(source.impl->root, verb, true).run(config); }
+
+void read_keys(const Source& source, const VisitFn& visit, std::string_view verb) {
+  Reader(source.impl->root, verb, false).run({visit, [](Problems&) {}});
+}
 
 }  // namespace eosin::config

@@ -3,19 +3,23 @@
 #include "core/base/atomic_file.h"
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/base/file_kind.h"
 #include "core/base/text.h"
 
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 
 namespace eosin {
 namespace {
 
+constexpr size_t kFirstBytes = 16;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 /// Takes one record after another off a text and counts the lines.
 class Reader {
  public:
-  Reader(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+  Reader(std::string_view text, const std::string& name, char separator) : text_(text), name_(name), separator_(separator) {}
 
   /// False at the end of the text. `line` is where the record begins.
   bool next(std::vector<std::string>& cells, size_t& line) {
@@ -27,7 +31,7 @@ class Reader {
       cells.push_back(at_ < text_.size() && text_[at_] == '"' ? quoted() : plain());
       if (at_ >= text_.size()) return true;
       if (end_of_line()) return take_end_of_line(), true;
-      ++at_;  // the comma
+      ++at_;  // the separator
     }
   }
 
@@ -39,7 +43,7 @@ class Reader {
   }
   std::string plain() {
     const size_t begin = at_;
-    while (at_ < text_.size() && text_[at_] != ',' && !end_of_line()) ++at_;
+    while (at_ < text_.size() && text_[at_] != separator_ && !end_of_line()) ++at_;
     return std::string(text_.substr(begin, at_ - begin));
   }
   std::string quoted() {
@@ -53,36 +57,64 @@ class Reader {
       cell += text_[at_];
     }
     ++at_;
-    EOSIN_CHECK(at_ >= text_.size() || text_[at_] == ',' || end_of_line(), Data, "[{}:{}] text follows a closing quote; double a quote inside a cell",
-                name_, line_);
+    EOSIN_CHECK(at_ >= text_.size() || text_[at_] == separator_ || end_of_line(), Data,
+                "[{}:{}] text follows a closing quote; double a quote inside a cell", name_, line_);
     return cell;
   }
 
   std::string_view text_;
   const std::string& name_;
+  const char separator_;
   size_t at_ = 0, line_ = 1;
 };
 
+std::string ending_of(const std::string& path) {
+  std::string ending = std::filesystem::path(path).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return ending;
+}
+
+std::string show(char separator) { return separator == '\t' ? "tabs" : fmt::format("'{}'", separator); }
+
+/// A table of one column whose name looks like several has another separator.
+void check_separator(const std::vector<std::string>& header, char separator, const std::string& name) {
+  if (header.size() != 1) return;
+  for (const char other : {';', '\t', ','})
+    EOSIN_CHECK(other == separator || header[0].find(other) == std::string::npos, Data,
+                "[{}:1] the columns seem to be separated by {} (need {}); save the table with commas as .csv, or with tabs as .tsv", name,
+                show(other), show(separator));
+}
+
 }  // namespace
 
-CsvTable CsvTable::read(const std::string& path) { return parse(read_file(path), path); }
+bool CsvTable::is_named(const std::string& path) { return ending_of(path) == ".csv" || ending_of(path) == ".tsv"; }
 
-CsvTable CsvTable::parse(std::string_view text, std::string name) {
+CsvTable CsvTable::read(const std::string& path) {
+  const std::string text = read_file(path);
+  if (find_non_text(text) < kFirstBytes) {
+    const std::string remark = kind_remark(path);
+    EOSIN_CHECK(remark.empty(), Data, "[{}] is no table{}", path, remark);
+  }
+  return parse(text, path, ending_of(path) == ".tsv" ? '\t' : ',');
+}
+
+CsvTable CsvTable::parse(std::string_view text, std::string name, char separator) {
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (const size_t at = find_non_text(text); at != std::string_view::npos)
     fail(ErrorKind::Data, "[{}:{}] byte 0x{:02x} is not text; save the table as UTF-8", name, std::count(text.begin(), text.begin() + at, '\n') + 1,
          static_cast<unsigned char>(text[at]));
   CsvTable table;
   table.name_ = std::move(name);
-  Reader reader(text, table.name_);
+  Reader reader(text, table.name_, separator);
   size_t line = 1;
   EOSIN_CHECK(reader.next(table.header_, line), Data, "[{}:1] the table is empty; need a line of column names", table.name_);
+  check_separator(table.header_, separator, table.name_);
   for (size_t i = 0; i < table.header_.size(); ++i)
     EOSIN_CHECK(std::find(table.header_.begin(), table.header_.begin() + i, table.header_[i]) == table.header_.begin() + i, Data,
                 "[{}:{}] two columns have the name '{}'", table.name_, line, table.header_[i]);
   for (std::vector<std::string> cells; reader.next(cells, line);) {
-    EOSIN_CHECK(cells.size() == table.header_.size(), Data, "[{}:{}] wrong number of cells (got {}, need {}); quote cells that hold commas",
-                table.name_, line, cells.size(), table.header_.size());
+    EOSIN_CHECK(cells.size() == table.header_.size(), Data, "[{}:{}] wrong number of cells (got {}, need {}); quote cells that hold {}", table.name_,
+                line, cells.size(), table.header_.size(), separator == ',' ? "commas" : "tabs");
     table.rows_.push_back({std::move(cells), line});
   }
   return table;

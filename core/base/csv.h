@@ -1,6 +1,6 @@
 #pragma once
-// CSV tables (RFC 4180): quotes, doubled quotes, line breaks inside quotes, CRLF, a byte-order mark. Cells are text, always:
-// an id with leading zeros stays one.
+// CSV tables (RFC 4180): quotes, doubled quotes, line breaks inside quotes, CRLF, a byte-order mark; or the same with tabs (TSV). Cells are
+// text, always: an id with leading zeros stays one.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,12 +10,16 @@ namespace eosin {
 
 /// A table with a header line. Blank lines are skipped.
 ///
-/// Errors   Data, with file:line: no header, a name twice, a row of another length, an open quote, bytes that are not UTF-8.
+/// Errors   Data, with file:line: no header, columns that something else separates, a name twice, a row of another length, an open quote, bytes that
+/// are not UTF-8.
 class CsvTable {
  public:
+  /// A path that ends with .tsv has tabs between its columns, any other commas.
   static CsvTable read(const std::string& path);
   /// `name` stands for the file in messages.
-  static CsvTable parse(std::string_view text, std::string name);
+  static CsvTable parse(std::string_view text, std::string name, char separator = ',');
+  /// Whether a path ends as a table's does: .csv or .tsv.
+  static bool is_named(const std::string& path);
 
   const std::vector<std::string>& header() const { return header_; }
   size_t size() const { return rows_.size(); }

@@ -1,5 +1,6 @@
 #include "core/tensor/hdf5.h"
 
+#include "core/base/file_kind.h"
 #include "core/tensor/hdf5_handle.h"
 
 #include <fcntl.h>
@@ -132,7 +133,7 @@ File File::open(const std::string& path) {
   impl->path = path;
   impl->file_bytes = regular_file_size(path);
   impl->file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_plist()), H5Fclose);
-  if (!impl->file.ok()) fail_hdf5(ErrorKind::Data, path, "", "is not a complete HDF5 file");
+  if (!impl->file.ok()) fail_hdf5(ErrorKind::Data, path, "", "is not a complete HDF5 file" + kind_remark(path));
   return File(std::move(impl));
 }
 

@@ -1,5 +1,6 @@
 #include "apps/verb.h"
 #include "core/base/error.h"
+#include "ssl/methods.h"
 #include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +20,7 @@ std::string output(const Verb& verb, const std::vector<std::string>& words, cons
   in.json = json;
   ::testing::internal::CaptureStdout();
   try {
-    verb.run(in);
+    perform(verb, in);
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Config);
     return ::testing::internal::GetCapturedStdout() + "error: " + e.what();
@@ -60,14 +61,37 @@ TEST_F(ConfigVerb, DiffsTwoConfigs) {
 }
 
 TEST_F(ConfigVerb, SchemaIsJsonForEveryVerbWithAConfig) {
-  for (const Verb& verb : verbs()) {
-    if (!verb.make_config) continue;
-    const auto schema = nlohmann::json::parse(output(config_verb(), {"schema", verb.name}));
-    EXPECT_EQ(schema["properties"]["verb"]["const"], verb.name);
+  for (const Job& job : jobs()) {
+    const auto schema = nlohmann::json::parse(output(config_verb(), {"schema", job.name}));
+    EXPECT_EQ(schema["properties"]["verb"]["const"], job.name);
   }
 }
 
-TEST_F(ConfigVerb, UnknownActionNamesTheNearest) { EXPECT_THAT(output(config_verb(), {"chekc"}), HasSubstr("did you mean 'check'?")); }
+TEST_F(ConfigVerb, UnknownActionNamesTheNearest) {
+  EXPECT_THAT(output(config_verb(), {"chekc"}), HasSubstr("did you mean 'check'?"));
+  EXPECT_THAT(output(bench_verb(), {"lodaer"}),
+              HasSubstr("[bench] need one of loader, store, list, tile, step, loss (got 'lodaer'); did you mean 'loader'?"));
+  EXPECT_THAT(output(store_verb(), {}), HasSubstr("[store] need one of info, verify,"));
+}
+
+TEST_F(ConfigVerb, AnActionHasItsOwnKeys) {
+  EXPECT_THAT(output(config_verb(), {"explain", "bench", "store"}), HasSubstr("records: 100000"));
+  EXPECT_THAT(output(config_verb(), {"schema", "store", "merge"}), HasSubstr("shuffle_seed"));
+  EXPECT_THAT(output(config_verb(), {"explain", "bench"}), HasSubstr("need one of: bench loader, bench store"));
+  EXPECT_THAT(output(bench_verb(), {"store"}, {"recrods=5"}), HasSubstr("recrods: unknown key; did you mean 'records'?"));
+  EXPECT_THAT(output(store_verb(), {"merge", "a"}, {"shufle_seed=5"}), HasSubstr("did you mean 'shuffle_seed'?"));
+  const std::string path = file("bench.yaml", "verb: bench store\nrecords: 5\n");
+  EXPECT_EQ(output(config_verb(), {"check", path}), path + ": good (bench store)\n");
+  EXPECT_THAT(output(run_verb(), {path}, {"recrods=5"}), HasSubstr("did you mean 'records'?"));
+}
+
+TEST_F(ConfigVerb, ExplainsMethodsWithoutTheValuesOfARun) {
+  for (const auto& method : ssl::method_table())
+    EXPECT_THAT(output(config_verb(), {"explain", "pretrain"}, {"method.name=" + method.name}), HasSubstr("method.name: " + method.name));
+  EXPECT_THAT(output(config_verb(), {"explain", "pretrain"}, {"method.nmae=distill"}), HasSubstr("error: "));
+  const std::string path = file("begun.yaml", "verb: tile\ntile: {overlap_px: 0}\n");  // no slides yet
+  EXPECT_THAT(output(config_verb(), {"explain", path}), HasSubstr("tile.overlap_px: 0"));
+}
 
 TEST(ListVerb, EveryKindHasRows) {
   const auto kinds = nlohmann::json::parse(output(list_verb(), {}, {}, true))["rows"];

@@ -1,5 +1,9 @@
 #include "core/base/csv.h"
+
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "tests/message_of.h"
+#include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,6 +11,7 @@
 namespace eosin {
 namespace {
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string data_error(const std::string& text, const std::string& column = "") {
   try {
@@ -46,6 +51,21 @@ TEST(Csv, ErrorsNameTheLine) {
   EXPECT_EQ(data_error("a,b\n\"1\"x,2\n"), "[t.csv:2] text follows a closing quote; double a quote inside a cell");
   EXPECT_EQ(data_error("a\n1\n\xE4\n"), "[t.csv:3] byte 0xe4 is not text; save the table as UTF-8");
   EXPECT_EQ(data_error("slide,label\n", "slides"), "[t.csv:1] no column 'slides' (got slide, label); did you mean 'slide'?");
+}
+
+TEST(Csv, TabsInTsvAndOtherSeparatorsAreNamed) {
+  const TemporaryFolder folder;
+  write_file(folder / "labels.TSV", "id\tlabel, note\n007\t\"a\tb\"\n");
+  const CsvTable table = CsvTable::read(folder / "labels.TSV");
+  EXPECT_THAT(table.header(), ElementsAre("id", "label, note"));
+  EXPECT_THAT(table.row(0), ElementsAre("007", "a\tb"));
+  EXPECT_EQ(data_error("id;label\n1;2\n"),
+            "[t.csv:1] the columns seem to be separated by ';' (need ','); save the table with commas as .csv, or with tabs as .tsv");
+  EXPECT_THAT(data_error("id\tlabel\n1\t2\n"), HasSubstr("separated by tabs (need ',')"));
+  write_file(folder / "commas.tsv", "id,label\n1,2\n");
+  EXPECT_THAT(message_of([&] { CsvTable::read(folder / "commas.tsv"); }, ErrorKind::Data), HasSubstr("separated by ',' (need tabs)"));
+  write_file(folder / "labels.csv", std::string("PK\x03\x04\x14\0\6\0", 8));
+  EXPECT_THAT(message_of([&] { CsvTable::read(folder / "labels.csv"); }, ErrorKind::Data), HasSubstr("zip archive, or a spreadsheet"));
 }
 
 TEST(Csv, WrittenLinesReadBack) {

@@ -4,6 +4,7 @@
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "data/picture.h"
 #include "data/png.h"
 #include "data/store_export.h"
 #include "data/store_verify.h"
@@ -12,9 +13,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <tiffio.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 
 namespace eosin::data {
 namespace {
@@ -39,7 +42,7 @@ ImportConfig write_pictures(const TemporaryFolder& folder) {
   fs::create_directories(folder / "pictures/sub");
   for (const char* name : {"a.jpg", "sub/b.jpeg", "c.JPG"})
     write_bytes(folder / (std::string("pictures/") + name), test_record(0, name[0], Codec::kJpeg));
-  write_png(folder / "pictures/d.png", test_picture(1, 3));
+  write_bytes(folder / "pictures/d.png", encode_png(test_picture(1, 3)));
   write_text(folder / "table.csv",
              "file,class,case,slide,split,x,y,mpp\r\n"
              "a.jpg,tumour,007,S/1,train,0,0,0.5\r\nd.png,normal,8,S2,val,512,0,0.5\r\nsub/b.jpeg,normal,007,S/1,train,512,0,0.5\r\nc.JPG,\"a, "
@@ -150,6 +153,69 @@ TEST(ImageImport, FolderNamesAreClasses) {
   EXPECT_EQ(store.tile(1).x, static_cast<int32_t>(kTestWidth));  // side by side
 }
 
+void write_tiff(const std::string& path, const Image& image, uint16_t compression, uint16_t bits = 8) {
+  const std::unique_ptr<TIFF, decltype(&TIFFClose)> tiff(TIFFOpen(path.c_str(), "w"), TIFFClose);
+  TIFFSetField(tiff.get(), TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(image.width));
+  TIFFSetField(tiff.get(), TIFFTAG_IMAGELENGTH, static_cast<uint32_t>(image.height));
+  TIFFSetField(tiff.get(), TIFFTAG_SAMPLESPERPIXEL, 3);
+  TIFFSetField(tiff.get(), TIFFTAG_BITSPERSAMPLE, bits);
+  TIFFSetField(tiff.get(), TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+  TIFFSetField(tiff.get(), TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+  TIFFSetField(tiff.get(), TIFFTAG_COMPRESSION, compression);
+  TIFFSetField(tiff.get(), TIFFTAG_ROWSPERSTRIP, 5u);
+  for (int64_t y = 0; y < image.height; ++y) {
+    std::vector<uint8_t> row(image.row(y), image.row(y) + 3 * image.width);
+    row.resize(row.size() * bits / 8);
+    TIFFWriteScanline(tiff.get(), row.data(), static_cast<uint32_t>(y));
+  }
+}
+
+TEST(ImageImport, TiffsArePicturesAndPatientsHaveTheirUsualNames) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "pictures/tumour");
+  write_tiff(folder / "pictures/tumour/a.tif", test_picture(0, 0), COMPRESSION_NONE);
+  write_tiff(folder / "pictures/tumour/b.TIFF", test_picture(0, 1), COMPRESSION_LZW);
+  ImportConfig config;
+  config.out = folder / "store";
+  config.encoding.codec = "raw";
+  import_images(folder / "pictures", config);
+  const TileStore store(folder / "store");
+  ASSERT_EQ(store.n_tiles(), 2u);
+  std::vector<uint8_t> buffer;
+  Image image;
+  for (size_t i = 0; i < 2; ++i) {
+    store.read_image(i, buffer, image);
+    EXPECT_EQ(image.rgb, test_picture(0, i).rgb);
+  }
+  write_text(folder / "table.csv", "image,patient_id,slide_id,label\ntumour/a.tif,007,s,x\ntumour/b.TIFF,007,s,y\n");
+  config.images = folder / "pictures", config.out = folder / "labelled";
+  import_images(folder / "table.csv", config);
+  EXPECT_EQ(TileStore(config.out).column("patient"), (std::vector<std::string>{"007", "007"}));
+  EXPECT_EQ(TileStore(config.out).slides()[0].id, "s");
+}
+
+TEST(ImageImport, TiffsThatAreNoPicturesAreNamed) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::vector<uint8_t>& bytes) { return message_of([&] { decode_picture(bytes, "t.tif"); }, ErrorKind::Data); };
+  write_tiff(folder / "t.tif", test_picture(0, 0), COMPRESSION_NONE, 16);
+  EXPECT_THAT(refusal(bytes_of(folder / "t.tif")), HasSubstr("16 bits"));
+  write_tiff(folder / "t.tif", test_picture(0, 0), COMPRESSION_LZW);
+  const auto whole = bytes_of(folder / "t.tif");
+  for (const size_t bytes : {size_t{4}, size_t{8}, whole.size() / 2, whole.size() - 1})
+    EXPECT_THAT(refusal({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(bytes)}), HasSubstr("[t.tif]")) << bytes;
+}
+
+TEST(ImageImport, PackedFilesAndOtherTablesAreNamed) {
+  const TemporaryFolder folder;
+  const ImportConfig config = write_pictures(folder);
+  write_text(folder / "set.tar.gz", "\x1F\x8B");
+  EXPECT_THAT(import_error(folder / "set.tar.gz", config), testing::AllOf(HasSubstr("set.tar.gz"), HasSubstr("unpack it")));
+  write_text(folder / "table.tsv", "file\tlabel\na.jpg\tx, y\n");
+  EXPECT_EQ(measure_import(folder / "table.tsv", config).format, "table");
+  write_text(folder / "semicolons.csv", "file;label\na.jpg;x\n");
+  EXPECT_THAT(import_error(folder / "semicolons.csv", config), HasSubstr("separated by ';'"));
+}
+
 TEST(ImageImport, ATableInAnImportedFolderIsPointedTo) {
   const TemporaryFolder folder;
   const std::string log = folder / "log.txt";
@@ -180,7 +246,7 @@ TEST(ImageImport, SixteenBitPngsAreNoPictures) {
 TEST(ImageImport, SizesAreRefusedOrResized) {
   const TemporaryFolder folder;
   ImportConfig config = write_pictures(folder);
-  write_png(folder / "pictures/d.png", test_picture(1, 3, 37, 41));
+  write_bytes(folder / "pictures/d.png", encode_png(test_picture(1, 3, 37, 41)));
   EXPECT_THAT(import_error(folder / "table.csv", config), testing::AllOf(HasSubstr("d.png"), HasSubstr("table.csv:3"), HasSubstr("41 x 37")));
   config.out = folder / "resized";
   config.resize = true;
@@ -205,7 +271,7 @@ TEST(ImageImport, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(error_of("file,x\na.jpg,0\n"), HasSubstr("columns.y"));
   EXPECT_THAT(error_of("file\nabsent.jpg\n"), HasSubstr("absent.jpg"));
   write_text(folder / "pictures/text.jpg", "not a picture");
-  EXPECT_THAT(error_of("file\ntext.jpg\n"), HasSubstr("neither a JPEG nor a PNG"));
+  EXPECT_THAT(error_of("file\ntext.jpg\n"), HasSubstr("neither a JPEG, nor a PNG or a TIFF"));
   auto cut = bytes_of(folder / "pictures/a.jpg");
   cut.resize(cut.size() - 20);
   write_bytes(folder / "pictures/cut.jpg", cut);

@@ -285,6 +285,68 @@ TEST(ViewLoader, AShardThatVanishedBeforeItsFirstTileIsReplaced) {
   EXPECT_THAT(message_of([&] { strict.next(); }, ErrorKind::Data), HasSubstr("too many bad tiles"));
 }
 
+TEST(ViewLoader, AShardThatIsDeletedOrReplacedWhileItTrainsIsReadOnOrNamed) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings();
+  settings.max_shard_bytes = 1;
+  const std::vector<std::string> shards = write_store(folder / "store", {5, 6, 8}, settings),
+                                 others = write_store(folder / "other", {5, 6, 8}, settings);
+  const auto all = [&](const auto& source) {
+    ViewLoader loader(source, small_views(), {.prefetch = 1}, place(19));
+    return kept(loader.next());
+  };
+  const ViewBatch want = all(open_source(folder));
+
+  const auto store = open_store(folder);
+  const auto source = std::make_shared<StoreSource>(store);
+  ViewLoader loader(source, small_views(), {.prefetch = 1}, place(19));
+  loader.next();  // all shards are open
+  fs::rename(others[0], shards[0]);
+  fs::remove(shards[1]);
+  fs::remove(shards[2]);
+  loader.next();
+  EXPECT_TRUE(loader.quarantine().empty());
+  expect_equal(all(source), want);
+  EXPECT_THAT(message_of([&] { store->column("class"); }, ErrorKind::Data), testing::AllOf(HasSubstr(shards[0]), HasSubstr("in its place")));
+  EXPECT_THAT(message_of([&] { store->shard(1).column("class"); }, ErrorKind::Io), HasSubstr(shards[1]));
+
+  write_store(folder / "store2", {5, 6, 8}, settings);
+  const auto late = std::make_shared<StoreSource>(std::vector<std::string>{folder / "store2"});
+  fs::rename(write_store(folder / "third", {5, 6, 8}, settings)[1], folder / "store2/shard-00001.h5");
+  ViewLoader strict(late, small_views(), {.max_bad_fraction = 0}, place(19));
+  EXPECT_THAT(message_of([&] { strict.next(); }, ErrorKind::Data),
+              testing::AllOf(HasSubstr("shard-00001.h5"), HasSubstr("is not the shard of the manifest")));
+  fs::remove_all(folder / "store2");
+  EXPECT_THAT(message_of([&] { TileStore(folder / "store2"); }, ErrorKind::Io), HasSubstr("store2"));
+}
+
+TEST(ViewLoader, StoresOfUnequalTilesAreRenderedByTheCpuAlone) {
+  const TemporaryFolder folder;
+  write_store(folder / "store", {5});
+  StoreSettings larger = test_settings(Codec::kRaw);
+  larger.tile_height = 31, larger.tile_width = 17;
+  {
+    TileStoreWriter writer(folder / "larger", larger, {"L"});
+    SlidePart part = writer.begin("L");
+    part.append(test_tile(0, 0), std::vector<uint8_t>(3 * 31 * 17, 99));
+    writer.finish(std::move(part), test_slide("L"), {});
+    writer.close();
+  }
+  const auto source = std::make_shared<StoreSource>(std::vector<std::string>{folder / "store", folder / "larger"});
+  EXPECT_EQ(source->tile_size(), (Size{17, kTestHeight}));
+  EXPECT_FALSE(source->has_one_size());
+  ViewLoader(source, small_views(), {}, place(6)).next();
+  LoaderPlace device = place(6);
+  device.form = ViewForm::kDrawn;
+  EXPECT_THAT(message_of([&] { ViewLoader(source, view_preset("supervised"), {}, device); }, ErrorKind::Config),
+              testing::AllOf(HasSubstr("differ in the size of their tiles"), HasSubstr("data.augment=cpu")));
+  MultiCropConfig views = small_views();
+  views.area_of = "crop";
+  views.global = views.local = {1, 1.1};
+  views.global_size_px = 18;
+  EXPECT_THAT(message_of([&] { ViewLoader(source, views, {}, place(5)); }, ErrorKind::Config), HasSubstr("18 px of a tile of 19x17"));
+}
+
 /// Tiles of one colour; a read of tile 3 waits until it is let through.
 class SlowSource final : public TileSource {
  public:
@@ -401,17 +463,25 @@ EvalViewConfig small_eval() {
   return view;
 }
 
+/// A rank's tiles of the 19 of open_store(), one after another.
+std::vector<int64_t> part_of(int64_t rank, int64_t world) {
+  std::vector<int64_t> part(static_cast<size_t>(19 * (rank + 1) / world - 19 * rank / world));
+  std::iota(part.begin(), part.end(), 19 * rank / world);
+  return part;
+}
+std::vector<int64_t> all_tiles() { return part_of(0, 1); }
+
 TEST(TileReader, ReadsEveryTileOnceForAnyWorldAndThreads) {
   const TemporaryFolder folder;
   const auto store = open_store(folder);
-  TileReader alone(store, small_eval(), rank_part(19, 0, 1), 19, 1);
+  TileReader alone(store, small_eval(), all_tiles(), 19, 1);
   const EvalBatch want = *alone.next();
   EXPECT_FALSE(alone.next());
   for (const int64_t world : {1, 2, 3}) {
     std::vector<Tensor> images;
     std::vector<int64_t> indices;
     for (int64_t rank = 0; rank < world; ++rank) {
-      TileReader reader(store, small_eval(), rank_part(19, rank, world), 4, 8);
+      TileReader reader(store, small_eval(), part_of(rank, world), 4, 8);
       while (auto batch = reader.next()) {
         EXPECT_EQ(batch->images_BCHW.size(0), static_cast<int64_t>(batch->ids.size()));
         images.push_back(batch->images_BCHW);
@@ -429,7 +499,7 @@ TEST(TileReader, LeavesOutWhatCannotBeRead) {
   const TemporaryFolder folder;
   open_store(folder);
   corrupt(folder, {4});
-  TileReader reader(open_store(folder), small_eval(), rank_part(19, 0, 1), 6, 2, 0.1);
+  TileReader reader(open_store(folder), small_eval(), all_tiles(), 6, 2, 0.1);
   int64_t rows = 0;
   while (auto batch = reader.next()) {
     rows += batch->images_BCHW.size(0);
@@ -438,7 +508,7 @@ TEST(TileReader, LeavesOutWhatCannotBeRead) {
   EXPECT_EQ(rows, 18);
   ASSERT_EQ(reader.unread().size(), 1u);
   EXPECT_EQ(reader.unread()[0].index, 4);
-  TileReader strict(open_store(folder), small_eval(), rank_part(19, 0, 1), 6, 2, 0.01);
+  TileReader strict(open_store(folder), small_eval(), all_tiles(), 6, 2, 0.01);
   EXPECT_THROW(strict.next(), Error);
   EXPECT_THROW(TileReader(open_store(folder), small_eval(), {19}, 6, 2), Error);
 }
@@ -477,9 +547,7 @@ TEST(ContactSheet, ShowsTilesWithTheViewsThatTheLoaderMakes) {
   const int64_t top = 4 + 2 * (kTestHeight + 4), left = 4 + kTestWidth + 4 + 13 + 4;
   for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(sheet.row(top + 5)[3 * (left + 6) + c], std::lround(second_global_CHW[c][5][6].item<float>() * 255)) << c;
   EXPECT_THROW(view_sheet(source, TileOrder(order_of("uniform"), source, 1), views, 1, 0), Error);
-  const Image tiles = tile_sheet(*store, 7, 3);
-  EXPECT_EQ(tiles.height, 3 * kTestHeight + 4 * 4);
-  const auto png = encode_png(tiles);
+  const auto png = encode_png(sheet);
   EXPECT_EQ(std::string(png.begin() + 1, png.begin() + 4), "PNG");
   EXPECT_THROW(contact_sheet({}), Error);
 }

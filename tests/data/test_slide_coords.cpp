@@ -19,6 +19,7 @@ namespace eosin::data {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 SlideCoords some_coords(CoordsLayout layout) {
@@ -237,7 +238,7 @@ TEST_F(CoordsOfSlides, ABadSlideDoesNotEndTheImport) {
   const auto failure = [&](const std::string& slide) {
     fs::remove_all(folder / "store");
     ImportConfig config = import_config(folder / "store");
-    config.max_bad_fraction = 0.7;
+    config.max_failed_fraction = 0.7;
     const ImportResult result = import_images(coords, config);
     EXPECT_GT(result.tiles, 0);
     EXPECT_EQ(result.bad, 1);
@@ -258,6 +259,9 @@ TEST_F(CoordsOfSlides, ABadSlideDoesNotEndTheImport) {
   write_slide_coords(coords + "/patches/gone_patches.h5", good);
   EXPECT_THAT(failure("gone"), HasSubstr("no slide 'gone'"));
   fs::remove(coords + "/patches/gone_patches.h5");
+  fs::remove(s0);
+  EXPECT_THAT(failure("s0"), AllOf(HasSubstr("no file of coordinates of slide 's0'"), HasSubstr(coords)));
+  write_slide_coords(s0, good);
   write_file(s0, read_file(s0).substr(0, 1500));
   EXPECT_THAT(failure("s0"), HasSubstr("s0_patches.h5"));
   ImportConfig strict = import_config(folder / "strict");

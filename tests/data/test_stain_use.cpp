@@ -90,7 +90,7 @@ TEST(StainFit, OfAPictureWithoutTissueIsAnError) {
   const std::string white = write_picture(folder / "white.jpg", flat_picture(31, 37, {255, 255, 255}));
   EXPECT_THAT(message_of([&] { fit_stains(white, config); }, ErrorKind::Data), HasSubstr("too_little_tissue"));
   write_file(folder / "text.png", std::string_view("not a picture"));
-  EXPECT_THAT(message_of([&] { fit_stains(folder / "text.png", config); }, ErrorKind::Data), HasSubstr("neither a JPEG nor a PNG"));
+  EXPECT_THAT(message_of([&] { fit_stains(folder / "text.png", config); }, ErrorKind::Data), HasSubstr("neither a JPEG, nor a PNG or a TIFF"));
 }
 
 TEST(SlideStain, GlassIsLeftAsItWas) {
@@ -214,7 +214,7 @@ TEST(StoreStain, NormalisesForTheEncoderAndCountsWhatItLeaves) {
   const auto store = stained_store(folder);
   const EvalViewConfig view{.resize_px = 64, .crop_px = 64, .mean = {0, 0, 0}, .std = {1, 1, 1}};
   const auto read = [&](const std::shared_ptr<const StoreStain>& stain, int64_t threads) {
-    TileReader reader(store, view, rank_part(10, 0, 1), 10, threads, 0, stain);
+    TileReader reader(store, view, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 10, threads, 0, stain);
     return reader.next()->images_BCHW.clone();
   };
   const at::Tensor plain = read(nullptr, 1);

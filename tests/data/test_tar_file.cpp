@@ -57,6 +57,7 @@ TEST(TarFile, HostileArchivesAreNamed) {
               testing::AllOf(HasSubstr("huge.jpg"), HasSubstr("claims")));
   EXPECT_THAT(refusal(folder, tar_header("more.jpg", 60u << 20, '0') + tar_end()), testing::AllOf(HasSubstr("more.jpg"), HasSubstr("truncated")));
   EXPECT_THAT(refusal(folder, ""), HasSubstr("end mark"));
+  EXPECT_THAT(refusal(folder, "\x1F\x8B\x08 packed"), HasSubstr("gzip file: unpack it first"));
   EXPECT_THAT(refusal(folder, std::string(4096, 'x') + tar_end()), HasSubstr("bad.tar"));
   std::string flipped = tar_entry("a.jpg", "x") + tar_end();
   flipped[3] ^= 1;

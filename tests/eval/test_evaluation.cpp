@@ -2,9 +2,11 @@
 #include "core/base/error.h"
 #include "eval/audit.h"
 #include "eval/evaluation.h"
+#include "tests/message_of.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -144,6 +146,31 @@ TEST(Labels, JoinByIdThenWithoutExtensionThenByFileName) {
   EXPECT_EQ(joined({"a/1", "a/2"}, "path,label\na/2.jpeg,x\na/1.jpeg,y\n").features_ND[0].item<float>(), 1);
   EXPECT_EQ(joined({"1", "2"}, "id,label,group,split\nx/2.svs,10,g,train\nx/1.svs,9,h,test\n").classes, (std::vector<std::string>{"9", "10"}));
   EXPECT_EQ(joined({"1", "2", "3"}, "id,label\n2,x\n1,y\n").unlabelled, 1);
+}
+
+TEST(Labels, EndingsAndFoldersMayDiffer) {
+  const auto row_of = [](std::vector<std::string> ids, const std::string& id) {
+    ids.emplace_back("other");
+    return joined(std::move(ids), "id,label\n" + id + ",x\nother,y\n").features_ND[0].item<float>();
+  };
+  for (const char* label : {"slide", "slide.svs", "slide.SVS", "slide.h5"})
+    for (const char* features : {"slide", "slide.h5", "slide.pt"}) EXPECT_EQ(row_of({"slide2", features}, label), 1) << label << " " << features;
+  // the second part of a TCGA name is none
+  EXPECT_EQ(row_of({"TCGA-3C-DX1.F6E9", "TCGA-3C-DX1.A0B1"}, "TCGA-3C-DX1.A0B1.svs"), 1);
+  EXPECT_EQ(joined({"f/1.h5", "f/2.h5"}, "id,label\n/data/2.svs,x\n/data/1.svs,y\n").features_ND[0].item<float>(), 1);
+  // one found as written: another folder's picture of the same name is not meant
+  EXPECT_THROW(joined({"a/1.png", "a/2.png"}, "id,label\na/2.png,x\nb/1.png,y\n"), Error);
+}
+
+TEST(Labels, WhatSeveralFeaturesFitIsNamed) {
+  const auto refusal = [](std::vector<std::string> ids, const std::string& csv) {
+    return message_of([&] { joined(std::move(ids), csv); }, ErrorKind::Data);
+  };
+  EXPECT_EQ(refusal({"a/1.h5", "b/1.h5", "2.h5"}, "id,label\nx/1.svs,x\nx/2.svs,y\n"),
+            "[l.csv:2] 'x/1.svs' may mean the features 'a/1.h5' or 'b/1.h5'; write the id as the features have it");
+  EXPECT_THAT(refusal({"1.h5", "1.pt", "2"}, "id,label\n2,y\n1.svs,x\n"), testing::HasSubstr("'1.h5' or '1.pt'"));
+  EXPECT_THAT(refusal({"1", "2"}, "id,label\n1.svs,y\n1.tif,x\n"), testing::HasSubstr("'1.svs' and '1.tif' mean the same features"));
+  EXPECT_EQ(joined({"a/1.h5", "b/1.h5", "2.h5"}, "id,label\na/1.svs,x\n2,y\n").unlabelled, 1);
 }
 
 TEST(Labels, RefuseWhatDoesNotFit) {

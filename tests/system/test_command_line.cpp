@@ -9,6 +9,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 using testing::StartsWith;
 
 const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed",  "eval", "bench", "report",
@@ -20,6 +21,33 @@ TEST(CommandLine, EveryVerbExplainsItself) {
     EXPECT_EQ(o.code, 0) << verb << o.err;
     EXPECT_THAT(o.out, HasSubstr("Example:\n  eosin " + verb)) << verb;
   }
+}
+
+TEST(CommandLine, EveryActionExplainsItself) {
+  const std::vector<std::vector<std::string>> actions = {{"bench", "loader", "views"},
+                                                         {"bench", "store", "records"},
+                                                         {"bench", "list", "shards"},
+                                                         {"bench", "tile", "tile.size_px"},
+                                                         {"bench", "step", "precision"},
+                                                         {"bench", "loss", "rows"},
+                                                         {"store", "info", ""},
+                                                         {"store", "verify", "--decode"},
+                                                         {"store", "merge", "shuffle_seed"},
+                                                         {"store", "export", "shard_mib"},
+                                                         {"store", "import", "images"},
+                                                         {"store", "stain-fit", "pixels"},
+                                                         {"config", "check", ""},
+                                                         {"config", "schema", ""}};
+  for (const auto& a : actions) {
+    const Outcome o = eosin({a[0], a[1], "--help"});
+    EXPECT_EQ(o.code, 0) << a[1] << o.err;
+    EXPECT_THAT(o.out, HasSubstr("Example:\n  eosin " + a[0] + " " + a[1])) << a[1];
+    EXPECT_THAT(o.out, HasSubstr(a[2])) << a[1];
+  }
+  EXPECT_THAT(eosin({"bench", "store", "--help"}).out, Not(HasSubstr("views=")));  // a key of the loader's
+  EXPECT_THAT(eosin({"bench", "--help"}).out, HasSubstr("eosin bench loader --help"));
+  EXPECT_THAT(eosin({"bench", "stor"}).last_error_line(), HasSubstr("did you mean 'store'?"));
+  EXPECT_THAT(eosin({"bench", "store", "recrods=5"}).last_error_line(), HasSubstr("did you mean 'records'?"));
 }
 
 TEST(CommandLine, VersionNamesTheLibraries) {

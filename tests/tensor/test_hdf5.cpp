@@ -212,7 +212,9 @@ TEST_F(Hdf5, TruncationAtEveryByte) {
 
 TEST_F(Hdf5, NotAFile) {
   write_bytes(path("text.h5"), "hello");
-  EXPECT_THAT(data_error([&] { File::open(path("text.h5")); }), HasSubstr("text.h5] is not a complete HDF5 file"));
+  EXPECT_THAT(data_error([&] { File::open(path("text.h5")); }), HasSubstr("text.h5] is not a complete HDF5 file; it is a text file"));
+  write_bytes(path("packed.h5"), "\x1F\x8B\x08");
+  EXPECT_THAT(data_error([&] { File::open(path("packed.h5")); }), HasSubstr("it begins as a gzip file: unpack it first"));
   EXPECT_THAT(message_of([&] { File::open(path("absent.h5")); }, ErrorKind::Io), HasSubstr("No such file"));
   EXPECT_THAT(message_of([&] { File::open(folder_.string()); }, ErrorKind::Io), HasSubstr("not a regular file"));
   EXPECT_THAT(message_of([&] { File::create(path("no/folder.h5")); }, ErrorKind::Io), HasSubstr("No such file"));
