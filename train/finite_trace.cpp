@@ -46,7 +46,12 @@ struct Operation final : at::ObserverContext {
 std::unique_ptr<at::ObserverContext> on_begin(const at::RecordFunction& fn) {
   auto operation = std::make_unique<Operation>();
   if (!TraceAccess::trace) return operation;
-  for (const auto& value : fn.inputs()) collect(value, operation->inputs);
+  size_t skipped = std::string_view(fn.name()) == "aten::copy_" ? 1 : 0;  // written, never read: memory that may hold anything
+  for (const auto& value : fn.inputs())
+    if (skipped == 0)
+      collect(value, operation->inputs);
+    else
+      --skipped;
   const at::DisableRecordFunctionGuard quiet;
   const at::NoGradGuard no_grad;
   operation->inputs_sound = std::all_of(operation->inputs.begin(), operation->inputs.end(), is_sound);
@@ -68,6 +73,12 @@ void on_end(const at::RecordFunction& fn, at::ObserverContext* context) {
 bool makes_no_value(const std::string& operation) {
   static constexpr std::array kWords = {"empty", "full", "fill", "zero", "resize", "new_", "where"};
   return std::any_of(kWords.begin(), kWords.end(), [&](const char* word) { return operation.find(word) != std::string::npos; });
+}
+
+/// Gives what it gets: a constant (a comparison with infinity, say) counts where something is computed of it.
+bool hands_on(const std::string& operation) {
+  static constexpr std::array kCopies = {"aten::copy_", "aten::_to_copy", "aten::to", "aten::clone", "aten::contiguous"};
+  return std::find(kCopies.begin(), kCopies.end(), operation) != kCopies.end();
 }
 
 /// Shows an input's memory without writing to it.
@@ -123,7 +134,7 @@ void FiniteTrace::begin(const std::string& operation, const std::vector<Tensor>&
 void FiniteTrace::end(const std::string& operation, const std::vector<Tensor>& inputs, bool inputs_sound, const std::vector<Tensor>& outputs) {
   if (inputs.empty() || makes_no_value(operation)) return;
   for (const Tensor& output : outputs) {
-    if (is_view(operation, inputs, output)) continue;
+    if (is_view(operation, inputs, output) || (hands_on(operation) && !inputs_sound)) continue;
     const bool sound = is_sound(output);
     if (sound && current_ == kInput) continue;  // no module yet: worth a row only if it went wrong
     ModuleValues& values = row(current_);

@@ -94,7 +94,8 @@ TEST_F(MainLine, PretrainEmbedEvalReport) {
 
 TEST_F(MainLine, PicturesAndProbesLeaveTheParametersAsTheyAre) {
   const std::vector<std::string> plain = {"pictures.every=0"};
-  const std::vector<std::string> watched = {"pictures.every=4", "pictures.tiles=3", "eval.every=5", "eval.tiles=40", "watch.alarms=[loss > 0: warn]"};
+  const std::vector<std::string> watched = {"pictures.every=4", "pictures.tiles=3", "eval.every=5", "eval.tiles=40",
+                                            "watch.alarms=[\"loss > 0: warn\"]"};
   const std::map<std::string, std::string> sheets = {{"dino", ""}, {"mae", "mae_reconstruction"}, {"ibot", "masks"}, {"dinov2", "masks"}};
   for (const auto& [method, sheet] : sheets) {
     const auto run = [&](const std::string& name, std::vector<std::string> more) {
@@ -109,7 +110,7 @@ TEST_F(MainLine, PicturesAndProbesLeaveTheParametersAsTheyAre) {
     };
     run(method + "-plain", plain);
     run(method + "-watched", watched);
-    EXPECT_EQ(weights(method + "-plain"), weights(method + "-watched")) << method;
+    EXPECT_TRUE(weights(method + "-plain") == weights(method + "-watched")) << method;  // megabytes: not to be printed
     const std::string pictures = in(method + "-watched") + "/pictures/";
     for (const std::string& name : {std::string("patch_components"), std::string("attention"), sheet})
       if (!name.empty()) EXPECT_TRUE(read_text(pictures + name + ".png").starts_with("\x89PNG")) << method << " " << name;
@@ -119,7 +120,7 @@ TEST_F(MainLine, PicturesAndProbesLeaveTheParametersAsTheyAre) {
 }
 
 TEST_F(MainLine, ARunThatBlowsUpEndsWithItsStepKeptForReplay) {
-  const Outcome blown = eosin(pretrain("blown", {"optim.lr=1e38", "schedule.warmup_steps=0", "train.max_nonfinite=3"}));
+  const Outcome blown = eosin(pretrain("blown", {"optim.lr=1000", "optim.weight_decay=1000", "schedule.warmup_steps=0", "train.max_nonfinite=3"}));
   EXPECT_EQ(blown.code, 6) << blown.err;
   EXPECT_THAT(blown.last_error_line(), HasSubstr("3 steps in a row"));
   EXPECT_THAT(read_text(in("blown") + "/failures.jsonl"), HasSubstr("is not finite"));
@@ -165,7 +166,7 @@ TEST_F(MainLine, AKilledRunEndsWithTheParametersOfAnUndisturbedOne) {
   }
   ASSERT_EQ(eosin(pretrain("killed")).code, 0);
   EXPECT_GT(kills, 0);
-  EXPECT_EQ(weights("killed"), weights("whole"));
+  EXPECT_TRUE(weights("killed") == weights("whole"));
 }
 
 TEST_F(MainLine, TrainingFromSlidesIsKilledAndGoesOn) {

@@ -236,11 +236,11 @@ TEST(Comm, AKilledPeerIsNamedWithinASecond) {
 }
 
 TEST(Comm, AStoppedPeerIsNamedAtTheTimeout) {
-  const Ranks ranks(3, "stopped_peer", 8.0);  // long enough for all to join on a busy machine
+  const Ranks ranks(3, "stopped_peer", 16.0);  // long enough for all to join on a busy machine
   EXPECT_EQ(ranks.result.exit_code, 4);
   for (int k = 0; k < 2; ++k) {
     ASSERT_THAT(ranks.lines[static_cast<size_t>(k)], SizeIs(1));
-    EXPECT_THAT(ranks.lines[static_cast<size_t>(k)][0], AllOf(ContainsRegex("io after (8|9|10|11)\\."), HasSubstr("no answer from rank 2")));
+    EXPECT_THAT(ranks.lines[static_cast<size_t>(k)][0], AllOf(ContainsRegex("io after (16|17|18|19)\\."), HasSubstr("no answer from rank 2")));
   }
 }
 

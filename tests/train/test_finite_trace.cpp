@@ -45,6 +45,13 @@ TEST_F(FiniteTraceTest, SaysWhoseWeightsInputOrOutputIsNotFinite) {
   EXPECT_THAT(trace(2e38).fault(), HasSubstr("aten::mul"));
 }
 
+TEST_F(FiniteTraceTest, AComparisonWithInfinityIsNoFault) {
+  FiniteTrace t(weights());
+  t.watch([&] { at::linear(x, first).to(at::kBFloat16).eq(INFINITY).any(); });
+  t.watch([&] { at::logsumexp(pass(), 1); });
+  EXPECT_EQ(t.fault(), "");
+}
+
 TEST_F(FiniteTraceTest, FindsAViewOfTheWeightsAndTheirCopies) {
   FiniteTrace t(weights());
   t.watch([&] { at::linear(x, first.slice(0, 2)).mul(at::linear(x.to(at::kBFloat16), second.slice(1, 0, 3).to(at::kBFloat16)).sum()); });
