@@ -2,19 +2,10 @@
 
 #include "core/base/csv.h"
 #include "core/base/error.h"
-#include "core/base/log.h"
 #include "core/base/sha256.h"
-#include "eval/bootstrap.h"
-#include "eval/classification.h"
-#include "eval/ranking.h"
 #include "eval/split.h"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <map>
-#include <numeric>
-#include <set>
 
 namespace eosin::eval {
 namespace {
@@ -57,167 +48,6 @@ std::string split_hash(const std::vector<Split>& splits, const LabelledSet& set)
   return hash.hex();
 }
 
-/// All folds' rows as one test set.
-ProtocolResult pooled(const std::vector<FoldResult>& folds) {
-  ProtocolResult all;
-  Predictions& into = all.predictions;
-  into.num_classes = into.prob_NC.cols = folds.front().result.predictions.num_classes;
-  for (const RowMeasure& m : folds.front().result.measures) all.measures.push_back({m.name, {}});
-  for (const FoldResult& f : folds) {
-    const Predictions& p = f.result.predictions;
-    into.target.insert(into.target.end(), p.target.begin(), p.target.end());
-    into.pred.insert(into.pred.end(), p.pred.begin(), p.pred.end());
-    into.prob_NC.values.insert(into.prob_NC.values.end(), p.prob_NC.values.begin(), p.prob_NC.values.end());
-    into.prob_NC.rows += p.prob_NC.rows;
-    for (size_t m = 0; m < all.measures.size(); ++m) {
-      const auto& value = f.result.measures[m].value;
-      all.measures[m].value.insert(all.measures[m].value.end(), value.begin(), value.end());
-    }
-  }
-  return all;
-}
-
-/// A number to report, as a function of the weights of a protocol's test rows.
-struct Score {
-  std::string name;
-  bool higher_is_better;
-  std::function<Statistic(const ProtocolResult&)> make;
-};
-
-Score score_of(const MetricRow& row) {
-  return {row.name, row.higher_is_better, [&row](const ProtocolResult& r) { return row.make(std::make_shared<Predictions>(r.predictions)); }};
-}
-
-/// The mean of the protocol's own measure m.
-Score score_of(const ProtocolResult& any, size_t m) {
-  return {any.measures[m].name, true, [m](const ProtocolResult& r) { return mean_statistic(r.measures[m].value); }};
-}
-
-/// Groups of the test rows as 0 ... units-1.
-struct Units {
-  std::vector<int64_t> of_row;
-  int64_t count = 0;
-};
-Units units_of(const LabelledSet& set, const std::vector<FoldResult>& folds) {
-  std::map<int64_t, int64_t> number;
-  Units u;
-  for (const FoldResult& f : folds)
-    for (int64_t row : f.rows) u.of_row.push_back(number.emplace(set.group[row], static_cast<int64_t>(number.size())).first->second);
-  u.count = static_cast<int64_t>(number.size());
-  return u;
-}
-
-struct Scoring {
-  const EvaluationConfig& config;
-  const LabelledSet& set;
-  const std::vector<FoldResult>& folds;
-  ProtocolResult all;
-  Units units;
-};
-
-Json fold_values(const Score& score, const Scoring& s) {
-  Json values = Json::array();
-  for (const FoldResult& f : s.folds) {
-    Json v{{"fold", f.fold}, {"n", f.rows.size()}};
-    try {
-      v["value"] = *score.make(f.result)({});
-    } catch (const Error& e) {
-      v["value"] = nullptr;
-      v["why"] = e.what();
-    }
-    values.push_back(std::move(v));
-  }
-  return values;
-}
-
-Json interval_of(const Score& score, const Scoring& s) {
-  const BootstrapOptions options{s.config.interval == "bca" ? IntervalMethod::Bca : IntervalMethod::Percentile, 0.95};
-  const Interval r = bootstrap_interval(score.make(s.all), static_cast<int64_t>(s.all.predictions.target.size()), s.units.of_row,
-                                        Resampler::drawn(s.units.count, s.config.bootstrap, static_cast<uint64_t>(s.config.seed)), options);
-  return {{"value", r.estimate},
-          {"ci_low", r.low},
-          {"ci_high", r.high},
-          {"standard_error", r.standard_error},
-          {"ci", fmt::format("{}bootstrap_{}_{}", s.set.grouped ? "cluster_" : "", s.config.interval, s.config.bootstrap)},
-          {"undefined", r.undefined},
-          {"state", r.reliable() ? "ok" : "unreliable"}};
-}
-
-/// Mean over folds and, from the pooled predictions, the interval.
-Json reported(const Score& score, const Scoring& s) {
-  Json m{{"name", score.name},
-         {"direction", score.higher_is_better ? "higher" : "lower"},
-         {"unit", s.set.grouped ? "group" : s.set.unit},
-         {"mean", nullptr}};
-  Json folds = fold_values(score, s);
-  double sum = 0, square = 0, count = 0;
-  for (const Json& f : folds)
-    if (!f["value"].is_null()) sum += f["value"].get<double>(), ++count;
-  for (const Json& f : folds)
-    if (!f["value"].is_null()) square += std::pow(f["value"].get<double>() - sum / count, 2);
-  if (count > 0) m["mean"] = sum / count;
-  m["sd"] = count > 1 ? Json(std::sqrt(square / (count - 1))) : Json();
-  m["ci_low"] = m["ci_high"] = nullptr;
-  try {
-    const Json interval = interval_of(score, s);
-    m["ci_low"] = interval["ci_low"], m["ci_high"] = interval["ci_high"];
-    m["state"] = interval["state"];
-    if (folds.size() == 1) folds[0].update(interval);
-    m["pooled"] = interval;
-  } catch (const Error& e) {
-    if (e.kind() == ErrorKind::Config) throw;
-    m["state"] = fmt::format("undefined: {}", e.what());
-  }
-  m["folds"] = std::move(folds);
-  return m;
-}
-
-Json roc_curves(const Predictions& p) {
-  Json curves = Json::array();
-  for (int64_t c = p.num_classes == 2 ? 1 : 0; c < p.num_classes; ++c) {
-    std::vector<int64_t> is;
-    std::vector<double> prob;
-    for (size_t i = 0; i < p.target.size(); ++i) is.push_back(p.target[i] == c), prob.push_back(p.prob_NC(static_cast<int64_t>(i), c));
-    const auto positives = std::count(is.begin(), is.end(), 1);
-    if (positives == 0 || positives == static_cast<int64_t>(is.size())) continue;
-    const RocCurve r = roc_curve(is, prob);
-    curves.push_back({{"kind", "roc"}, {"fold", "pooled"}, {"class", c}, {"x", r.fpr}, {"y", r.tpr}});
-  }
-  return curves;
-}
-
-Json table_of(const Matrix& m) {
-  Json rows = Json::array();
-  for (int64_t i = 0; i < m.rows; ++i) {
-    Json row = Json::array();
-    for (double v : m.row(i)) row.push_back(static_cast<int64_t>(v));
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-/// The ten most confident wrong predictions.
-Json worst_errors(const Scoring& s) {
-  struct Wrong {
-    double confidence;
-    int64_t row, pred;
-  };
-  std::vector<Wrong> wrong;
-  for (const FoldResult& f : s.folds)
-    for (size_t i = 0; i < f.rows.size(); ++i) {
-      const Predictions& p = f.result.predictions;
-      if (p.pred[i] != p.target[i]) wrong.push_back({p.prob_NC(static_cast<int64_t>(i), p.pred[i]), f.rows[i], p.pred[i]});
-    }
-  std::stable_sort(wrong.begin(), wrong.end(), [](const Wrong& a, const Wrong& b) { return a.confidence > b.confidence; });
-  Json rows = Json::array();
-  for (size_t i = 0; i < std::min<size_t>(10, wrong.size()); ++i)
-    rows.push_back({{"id", s.set.ids[wrong[i].row]},
-                    {"true", s.set.classes[s.set.target[wrong[i].row]]},
-                    {"predicted", s.set.classes[wrong[i].pred]},
-                    {"confidence", wrong[i].confidence}});
-  return rows;
-}
-
 /// Share of the test rows that the most frequent training class gets right: what knowing nothing of the picture gives.
 double majority_accuracy(const LabelledSet& set, const std::vector<Split>& splits) {
   double hits = 0, total = 0;
@@ -249,15 +79,6 @@ Json data_of(const LabelledSet& set, const std::vector<Split>& splits) {
           {"balance", balance}};
 }
 
-Json audit_of(const std::vector<AuditRow>& rows) {
-  Json all = Json::array();
-  for (const AuditRow& r : rows) {
-    if (r.state == "warning") log::warn("[eval] {}", r.message);
-    all.push_back({{"check", r.check}, {"state", r.state}, {"count", r.count}, {"message", r.message}});
-  }
-  return all;
-}
-
 std::string predictions_csv(const LabelledSet& set, const std::vector<FoldResult>& folds) {
   std::vector<std::string> head = {"fold", "id", "group", "target", "prediction"};
   for (const auto& name : set.classes) head.push_back("p_" + name);
@@ -278,21 +99,9 @@ std::string predictions_csv(const LabelledSet& set, const std::vector<FoldResult
 
 void EvaluationConfig::visit(config::Visitor& v) {
   v("protocol", protocol, "what is fitted on the frozen features");
-  v("metrics", metrics, "names of `eosin list metric`; the first is the headline", config::Length{1, 100});
-  v("bootstrap", bootstrap, "resamples of the groups for an interval", config::Range{2, 1e6});
-  v("interval", interval, "percentile, or bias-corrected and accelerated", config::OneOf{{"percentile", "bca"}});
+  ScoringConfig::visit(v);
   v("folds", folds, "folds by group where the labels have no split", config::Range{2, 100});
   v("accept_leak", accept_leak, "reasons why a split that leaks is evaluated all the same; shown in the report");
-}
-
-void EvaluationConfig::validate(config::Problems& p) const {
-  for (const auto& name : metrics) {
-    try {
-      metric(name);
-    } catch (const Error& e) {
-      p.add("metrics", e.what());
-    }
-  }
 }
 
 Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config) {
@@ -306,7 +115,6 @@ Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config) {
     folds.push_back({static_cast<int64_t>(f), splits[f].test, run_protocol(config.protocol, set.rows(splits[f].train), set.rows(splits[f].test))});
     fits.push_back(folds.back().result.fit);
   }
-  const Scoring scoring{config, set, folds, pooled(folds), units_of(set, folds)};
   Json results{{"schema", "eosin-report-1"}};
   results["data"] = data_of(set, splits);
   results["protocol"] = {{"name", config.protocol.name()},
@@ -317,27 +125,10 @@ Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config) {
                          {"seeds", {{"bootstrap", config.seed}}},
                          {"fit", fits.size() == 1 ? fits[0] : fits},
                          {"baselines", {{"majority_class_accuracy", majority_accuracy(set, splits)}}},
-                         {"audit", audit_of(checks)}};
-  results["metrics"] = Json::array();
-  for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
-  for (size_t m = 0; m < scoring.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.all, m), scoring));
-  const Predictions& all = scoring.all.predictions;
-  results["curves"] = roc_curves(all);
-  results["confusion"] = table_of(confusion(all.target, all.pred, all.num_classes));
-  results["worst_errors"] = worst_errors(scoring);
+                         {"audit", audit_json(checks)}};
+  results.update(score_folds(set, folds, config));
   results["predictions"] = "predictions.csv";
   return {std::move(results), predictions_csv(set, folds)};
-}
-
-Json short_metrics(const Json& results) {
-  Json all = Json::object();
-  for (const Json& m : results.at("metrics")) {
-    Json folds = Json::array();
-    for (const Json& f : m.at("folds")) folds.push_back(f.at("value"));
-    all[m.at("name").get<std::string>()] = {
-        {"mean", m.at("mean")}, {"sd", m.at("sd")}, {"ci_low", m.at("ci_low")}, {"ci_high", m.at("ci_high")}, {"folds", folds}};
-  }
-  return all;
 }
 
 }  // namespace eosin::eval

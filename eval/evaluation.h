@@ -4,6 +4,7 @@
 #include "eval/audit.h"
 #include "eval/labelled_set.h"
 #include "eval/protocol.h"
+#include "eval/scoring.h"
 
 #include <nlohmann/json.hpp>
 
@@ -12,24 +13,11 @@
 
 namespace eosin::eval {
 
-struct EvaluationConfig {
+struct EvaluationConfig : ScoringConfig {
   config::Choice protocol{protocols(), "knn"};
-  std::vector<std::string> metrics = {"balanced_accuracy",       "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc_ovr_macro",
-                                      "average_precision_macro", "log_loss", "brier",    "ece_15"};
-  int64_t bootstrap = 1000;
-  std::string interval = "percentile";
   int64_t folds = 5;
   std::vector<std::string> accept_leak;
-  int64_t seed = 0;  // of the bootstrap; the verb sets it from run.seed
   void visit(config::Visitor& v);
-  void validate(config::Problems& p) const;
-};
-
-/// Test rows of one fold, and who they are.
-struct FoldResult {
-  int64_t fold = 0;
-  std::vector<int64_t> rows;  // of the set
-  ProtocolResult result;
 };
 
 struct Evaluation {
@@ -44,8 +32,5 @@ struct Evaluation {
 ///           is no error: its value is null and its state says why.
 /// Checked   tests/eval/test_evaluation.cpp.
 Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config);
-
-/// name -> {mean, sd, ci_low, ci_high, folds}: the short form that the verb prints.
-nlohmann::ordered_json short_metrics(const nlohmann::ordered_json& results);
 
 }  // namespace eosin::eval

@@ -215,13 +215,14 @@ LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow
 
 LabelledSet LabelledSet::rows(const std::vector<int64_t>& indices) const {
   LabelledSet r;
-  r.classes = classes, r.groups = groups, r.grouped = grouped, r.unit = unit;
+  r.classes = classes, r.groups = groups, r.grouped = grouped, r.unit = unit, r.sites = sites;
   r.features_ND = features_ND.index_select(0, at::tensor(indices, at::kLong));
   for (int64_t i : indices) {
     r.ids.push_back(ids[i]);
     r.target.push_back(target[i]);
     r.group.push_back(group[i]);
     if (!part.empty()) r.part.push_back(part[i]);
+    if (!site.empty()) r.site.push_back(site[i]);
   }
   return r;
 }

@@ -48,6 +48,8 @@ struct LabelledSet {
   std::vector<int64_t> group;             // position in groups; every row its own where there is no group column
   std::vector<std::string> groups;
   std::vector<int64_t> part;  // Part of each row; empty where there is no split
+  std::vector<int64_t> site;  // position in sites; empty where nobody knows them
+  std::vector<std::string> sites;
   bool grouped = false;
   int64_t unlabelled = 0;  // features without a label
   std::string unit;

@@ -4,7 +4,10 @@
 #include "core/base/error.h"
 #include "eval/calibration.h"
 #include "eval/classification.h"
+#include "eval/concordance.h"
 #include "eval/ranking.h"
+
+#include <cmath>
 
 namespace eosin::eval {
 namespace {
@@ -65,6 +68,24 @@ Statistic make_ece(Shared p) {
                           [](const Predictions& q, Weights w) { return calibration_error(q.target, q.prob_NC, 15, CalibrationNorm::L1, w).value; });
 }
 
+/// Rows as often as they count: the weights of a resample are whole numbers.
+Statistic make_c_index(Shared p) {
+  EOSIN_CHECK(!p->risk.empty(), Data, "[eval.metrics] c_index is of risks, and these are predicted classes");
+  harrell_c({p->time, p->target}, p->risk);  // says why it is undefined
+  return [p](Weights weight) -> std::optional<double> {
+    std::vector<double> time, risk;
+    std::vector<int64_t> event;
+    for (size_t i = 0; i < p->risk.size(); ++i)
+      for (int64_t k = std::llround(weight_of(weight, i)); k > 0; --k)
+        time.push_back(p->time[i]), risk.push_back(p->risk[i]), event.push_back(p->target[i]);
+    try {
+      return harrell_c({time, event}, risk).value;
+    } catch (const Error&) {
+      return std::nullopt;  // nobody in this resample can be compared
+    }
+  };
+}
+
 }  // namespace
 
 const std::vector<MetricRow>& metrics() {
@@ -85,6 +106,7 @@ const std::vector<MetricRow>& metrics() {
       {"brier", false, "probabilities", "0 ... 1", "mean squared distance of the probabilities from the truth, halved", "Brier 1950", make_brier},
       {"ece_15", false, "probabilities", "0 ... 1", "gap between top-1 confidence and accuracy in 15 bins", "Guo et al. 2017, arXiv:1706.04599",
        make_ece},
+      {"c_index", true, "risks", "0 ... 1", "share of comparable pairs whose higher risk has the earlier event", "Harrell et al. 1996", make_c_index},
   };
   return table;
 }

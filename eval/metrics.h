@@ -9,17 +9,19 @@
 
 namespace eosin::eval {
 
-/// What a classifier said about each sample of a test set.
+/// What a classifier said about each sample of a test set. Of survival: the target is the event (1 seen, 0 censored), and there are times and
+/// risks instead of predictions.
 struct Predictions {
   int64_t num_classes = 0;
   std::vector<int64_t> target, pred;
   Matrix prob_NC;
+  std::vector<double> time = {}, risk = {};
 };
 
 struct MetricRow {
   std::string name;
   bool higher_is_better;
-  std::string needs;  // "predictions" or "probabilities"
+  std::string needs;  // "predictions", "probabilities" or "risks"
   std::string range;  // "0 ... 1"
   std::string one_line;
   std::string source;

@@ -162,6 +162,52 @@ std::string metrics_section(const RunRecord& run) {
   return html::section("Metrics", s);
 }
 
+/// "0.83 (0.76 – 0.89)": mean over folds, and the interval of the pooled predictions.
+std::string with_interval(const Json& metric) {
+  return real(metric, "mean") ? fmt::format("{} ({})", text(metric, "mean"), interval_text(metric)) : "–";
+}
+
+/// What a test beside the first model says.
+std::string comparison_text(const Json& results, const std::string& model) {
+  for (const Json& c : at(results, "comparisons")) {
+    if (text(c, "b") != model) continue;
+    const auto p = real(c, "p_adjusted");
+    if (!p) return "–";
+    return fmt::format("{} {} (p {}{})", *p < 0.05 ? "differs by" : "not told apart,", text(c, "difference"), number(*p),
+                       at(c, "tests").is_number() ? ", Holm" : "");
+  }
+  return "";
+}
+
+/// Heads and baselines of a mil run, best first, each under the honest protocol and under that of a paper.
+std::string models_section(const RunRecord& run) {
+  const Json& all = at(run.results, "models");
+  if (!all.is_array() || all.empty()) return {};
+  const std::string first = text(all[0], "name");
+  Row head{"model", "", "protocol", "folds"};
+  std::vector<std::pair<double, Row>> rows;
+  for (const auto& [name, m] : at(all[0], "metrics").items()) head.push_back(name);
+  head.push_back("beside " + first);
+  for (const Json& model : all) {
+    Row row{text(model, "name"), text(model, "kind"), text(model, "protocol"), text(model, "folds")};
+    for (const auto& [name, m] : at(model, "metrics").items()) row.push_back(with_interval(m));
+    row.push_back(text(model, "protocol") == "honest" ? comparison_text(run.results, row[0]) : "");
+    const Json& metrics = at(model, "metrics");
+    rows.emplace_back(metrics.empty() ? 0 : real(*metrics.begin(), "mean").value_or(-INFINITY), std::move(row));
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Row> sorted;
+  for (auto& [value, row] : rows) sorted.push_back(std::move(row));
+  std::string s = html::table(head, sorted) +
+                  html::paragraph("note",
+                                  "Mean over folds, and in brackets the 95 % interval of the pooled predictions. The last column: corrected "
+                                  "resampled t over folds of the first metric (Nadeau and Bengio 2003).");
+  const Json& paper = at(at(run.results, "protocol"), "paper");
+  for (const Json& difference : at(paper, "differences"))
+    s += html::paragraph("note", fmt::format("{}: {}.", text(paper, "name"), text_of(difference)));
+  return html::section("Models side by side", s);
+}
+
 std::vector<double> reals_of(const Json& v) {
   std::vector<double> r;
   for (const Json& x : v) r.push_back(x.is_number() ? x.get<double>() : NAN);
@@ -210,7 +256,7 @@ std::string results_sections(const RunRecord& run) {
   std::vector<std::string> figures;
   for (std::string f : {confusion_figure(at(run.results, "confusion"), classes), roc_figure(at(run.results, "curves"), classes)})
     if (!f.empty()) figures.push_back(std::move(f));
-  std::string s = metrics_section(run);
+  std::string s = models_section(run) + metrics_section(run);
   if (!figures.empty()) s += html::section("Where it is right and wrong", html::grid(figures, true));
   const Json& worst = at(run.results, "worst_errors");
   if (worst.is_array() && !worst.empty())
