@@ -1,0 +1,35 @@
+#pragma once
+// Many models in one pass over the bags: every bag is read once for all of them.
+#include "data/bag_store.h"
+#include "mil/learner.h"
+
+#include <functional>
+#include <vector>
+
+namespace eosin::mil {
+
+/// What is trained, on what. The order of bags is a function of (order_seed, epoch) alone, the same for all models, which is what lets
+/// them share a reading; seeds of models move initial weights and the draws of training.
+struct Grid {
+  const data::BagStore& bags;
+  std::vector<Fold> folds;
+  std::vector<int64_t> labels;  // classes of all bags; empty: survival
+  FitConfig fit;
+  uint64_t order_seed = 0;
+};
+
+struct GridOptions {
+  int64_t threads = 1;    // models side by side; a model computes in one thread, so that its bits do not depend on their number
+  int64_t together = 64;  // models that share a reading and are in memory at a time
+  std::function<void(const Trial&, TrialResult)> finished;             // called as stacks of models end, in the order of the trials
+  std::function<void(int64_t epochs, int64_t skipped)> progress = {};  // epochs that models did, and those that early stopping saved
+};
+
+/// Trains the models. Every result is what the model would give alone, to the bit, for any threads, company and memory of the store. A loss
+/// that is not finite ends its model, not the others.
+///
+/// Returns false when a stop was asked for: models that were not finished are left out.
+/// Checked  tests/mil/test_grid.cpp: alone and together, threads, streamed, a model that fails.
+bool train_grid(const Grid& grid, const std::vector<Trial>& trials, const GridOptions& options);
+
+}  // namespace eosin::mil

@@ -1,0 +1,238 @@
+// Models of a grid: each is what it would be alone.
+#include "mil/grid.h"
+
+#include "core/base/error.h"
+#include "core/base/stop.h"
+#include "mil/heads.h"
+#include "mil/trial_records.h"
+#include "tests/message_of.h"
+#include "tests/temporary_folder.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+
+namespace eosin::mil {
+namespace {
+
+constexpr int64_t kBags = 24, kDim = 5;
+
+/// Bags of 2 to 6 tiles; in those of class 1 one tile is bright.
+class Planted final : public data::BagSource {
+ public:
+  explicit Planted(int64_t spoilt = -1) : spoilt_(spoilt) {}
+  int64_t size() const override { return kBags; }
+  data::BagBatch read(int64_t b) const override {
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(b));
+    data::BagBatch bag;
+    bag.features_ND = at::randn({2 + b % 5, kDim}, generator);
+    if (b % 2 == 1) bag.features_ND[0].fill_(8);
+    if (b == spoilt_) bag.features_ND[0][0] = 1e38;
+    bag.offsets = {0, bag.features_ND.size(0)};
+    bag.ids = {"bag-" + std::to_string(b)};
+    return bag;
+  }
+
+ private:
+  int64_t spoilt_;
+};
+
+data::BagStore store(int64_t memory_bytes = 1 << 20, int64_t spoilt = -1) {
+  data::BagStore::Options o;
+  o.memory_bytes = memory_bytes;
+  return data::BagStore(std::make_unique<Planted>(spoilt), o);
+}
+
+Outcomes outcomes() {
+  Outcomes o;
+  o.n_classes = 2;
+  for (int64_t b = 0; b < kBags; ++b) o.label.push_back(b % 2);
+  return o;
+}
+
+config::Choice head(const std::string& name, const std::vector<std::string>& settings = {}) {
+  struct Wrapper {
+    config::Choice head{head_table(), "abmil"};
+    void visit(config::Visitor& v) { v("head", head, "the head"); }
+  } w;
+  config::Source source;
+  source.override_with("head.name=" + name);
+  for (const auto& s : settings) source.override_with(s);
+  config::read(source, w);
+  return w.head;
+}
+
+/// Three splits and models of several heads, rates and seeds in each.
+struct Job {
+  Outcomes known = outcomes();
+  std::vector<Fold> folds;
+  std::vector<Trial> trials;
+  FitConfig fit;
+
+  Job() {
+    fit.epochs = 3, fit.batch_size = 3;
+    const config::Choice task(task_table(), "classes");
+    for (int64_t f = 0; f < 3; ++f) {
+      Fold& fold = folds.emplace_back();
+      fold.name = "fold " + std::to_string(f);
+      for (int64_t b = 0; b < kBags; ++b) (b / 2 % 3 == f ? fold.test : b / 2 % 3 == (f + 1) % 3 ? fold.val : fold.train).push_back(b);
+      fold.task = fit_task(task, known, fold.train);
+    }
+    for (size_t f = 0; f < folds.size(); ++f)
+      for (const double lr : {f == 1 ? 1e-3 : 1e-2})
+        for (const auto& h : {head("abmil", {"head.embed_dims=[7]", "head.attention_dim=3"}), head("mean", {"head.hidden_dim=7"}),
+                              head("clam_sb", {"head.embed_dim=7", "head.attention_dim=3", "head.k_sample=1"})})
+          trials.push_back({h.name() + std::to_string(f) + std::to_string(lr), h, f, 11 + f, lr, 1e-5});
+  }
+};
+
+std::map<std::string, TrialResult> train(const Job& job, const data::BagStore& bags, const std::vector<Trial>& trials, int64_t threads,
+                                         int64_t together) {
+  const Grid grid{bags, job.folds, job.known.label, job.fit, 5};
+  std::map<std::string, TrialResult> results;
+  GridOptions o;
+  o.threads = threads, o.together = together;
+  o.finished = [&](const Trial& t, TrialResult r) { results[t.key] = std::move(r); };
+  EXPECT_TRUE(train_grid(grid, trials, o));
+  return results;
+}
+
+void expect_same(const TrialResult& a, const TrialResult& b, const std::string& key) {
+  EXPECT_EQ(a.epoch, b.epoch) << key;
+  EXPECT_EQ(a.epochs, b.epochs) << key;
+  EXPECT_EQ(a.score, b.score) << key;
+  EXPECT_EQ(a.losses, b.losses) << key;
+  EXPECT_EQ(a.scores, b.scores) << key;
+  EXPECT_TRUE(a.val_MC.equal(b.val_MC)) << key;
+  EXPECT_TRUE(a.test_MC.equal(b.test_MC)) << key;
+}
+
+TEST(Grid, AModelIsBitForBitWhatItIsAloneForAnyCompanyThreadsAndMemory) {
+  const Job job;
+  const data::BagStore resident = store(), streamed = store(300);
+  ASSERT_TRUE(resident.resident());
+  ASSERT_FALSE(streamed.resident());
+  const auto all = train(job, resident, job.trials, 1, 64);
+  ASSERT_EQ(all.size(), job.trials.size());
+  const auto threaded = train(job, resident, job.trials, 3, 5), from_disk = train(job, streamed, job.trials, 2, 64);
+  for (const Trial& t : job.trials) {
+    const TrialResult alone = train(job, resident, {t}, 1, 1).at(t.key);
+    expect_same(all.at(t.key), alone, t.key);
+    expect_same(threaded.at(t.key), alone, t.key);
+    expect_same(from_disk.at(t.key), alone, t.key);
+    for (const auto& [name, w] : alone.weights) EXPECT_TRUE(w.equal(all.at(t.key).weights.at(name))) << t.key << name;
+  }
+}
+
+TEST(Grid, LearnsWhatIsPlantedAndSeedsDiffer) {
+  Job job;
+  job.fit.epochs = 30;
+  std::vector<Trial> trials(2, job.trials[0]);  // abmil at 1e-2
+  trials[1].key = "other", trials[1].seed = 99;
+  const auto results = train(job, store(), trials, 1, 64);
+  for (const auto& [key, r] : results) {
+    const Tensor said = r.test_MC.argmax(1);
+    int64_t right = 0;
+    for (size_t i = 0; i < job.folds[0].test.size(); ++i) right += said[static_cast<int64_t>(i)].item<int64_t>() == job.folds[0].test[i] % 2;
+    EXPECT_GE(right, 7) << key;
+  }
+  EXPECT_FALSE(results.at("other").test_MC.equal(results.at(trials[0].key).test_MC));
+}
+
+TEST(Grid, StopsEarlyOnValidationAloneAndKeepsTheBestEpoch) {
+  Job job;
+  job.fit.epochs = 20;
+  Fold& fold = job.folds[0];
+  std::vector<int64_t> shown;
+  fold.selection.by = Selection::By::Answers;
+  fold.selection.patience = 4;
+  int64_t epoch = 0;
+  fold.selection.judge = [&](const Tensor&, const std::vector<int64_t>& bags) {
+    shown = bags;
+    return ++epoch == 5 ? 1.0 : 0.0;
+  };
+  const TrialResult r = train(job, store(), {job.trials[0]}, 1, 1).at(job.trials[0].key);
+  EXPECT_EQ(r.epoch, 5);
+  EXPECT_EQ(r.epochs, 9);
+  EXPECT_EQ(shown, fold.val);
+  fold.selection.min_epochs = 12, epoch = 0;
+  EXPECT_EQ(train(job, store(), {job.trials[0]}, 1, 1).at(job.trials[0].key).epochs, 12);
+  fold.selection = {};
+  fold.selection.by = Selection::By::Last;
+  EXPECT_EQ(train(job, store(), {job.trials[0]}, 1, 1).at(job.trials[0].key).epoch, 20);
+}
+
+TEST(Grid, ATestBagMovesNothingThatIsChosen) {
+  const Job job;
+  const Trial& t = job.trials[0];
+  const TrialResult clean = train(job, store(), {t}, 1, 1).at(t.key), other = train(job, store(1 << 20, job.folds[0].test[0]), {t}, 1, 1).at(t.key);
+  EXPECT_EQ(clean.scores, other.scores);
+  EXPECT_TRUE(clean.test_MC.slice(0, 1).equal(other.test_MC.slice(0, 1)));
+}
+
+TEST(Grid, ALossThatIsNotFiniteEndsItsModelAndNamesTheBag) {
+  Job job;
+  const int64_t bag = job.folds[0].train[1];  // it trains in fold 0, and tests or validates in the others
+  std::vector<Trial> trials = {job.trials[0], job.trials[3]};
+  ASSERT_EQ(trials[1].fold, 1U);
+  trials[0].head = trials[1].head = head("mean", {"head.hidden_dim=7"});
+  Fold& other = job.folds[1];
+  for (auto* part : {&other.train, &other.val, &other.test}) std::erase(*part, bag);
+  data::BagStore::Options o;
+  class Huge final : public data::BagSource {
+   public:
+    explicit Huge(int64_t bag) : bag_(bag) {}
+    int64_t size() const override { return kBags; }
+    data::BagBatch read(int64_t b) const override {
+      data::BagBatch x = planted_.read(b);
+      if (b == bag_) x.features_ND.fill_(3e38);
+      return x;
+    }
+
+   private:
+    Planted planted_;
+    int64_t bag_;
+  };
+  const data::BagStore bags(std::make_unique<Huge>(bag), o);
+  const auto results = train(job, bags, trials, 1, 64);
+  EXPECT_NE(results.at(trials[0].key).failure.find("bag-" + std::to_string(bag)), std::string::npos) << results.at(trials[0].key).failure;
+  EXPECT_TRUE(results.at(trials[1].key).failure.empty()) << results.at(trials[1].key).failure;
+  EXPECT_TRUE(results.at(trials[1].key).test_MC.defined());
+}
+
+TEST(Grid, AStopLeavesTheRestOut) {
+  const Job job;
+  const data::BagStore bags = store();
+  const Grid grid{bags, job.folds, job.known.label, job.fit, 5};
+  int64_t finished = 0;
+  GridOptions o;
+  o.together = 2;
+  o.finished = [&](const Trial&, const TrialResult&) {
+    if (++finished == 4) stop::request();
+  };
+  EXPECT_FALSE(train_grid(grid, job.trials, o));
+  stop::reset();
+  EXPECT_EQ(finished, 4);
+}
+
+TEST(TrialRecords, GiveBackTheBitsAndLoseOnlyALineThatWasCut) {
+  const TemporaryFolder folder;
+  const Job job;
+  const auto results = train(job, store(), {job.trials[0], job.trials[1]}, 1, 64);
+  {
+    TrialRecords records(folder / "models.jsonl");
+    for (const auto& [key, r] : results) records.add(key, r);
+  }
+  std::ofstream(folder / "models.jsonl", std::ios::app) << "{\"key\": \"cut";
+  const TrialRecords again(folder / "models.jsonl");
+  for (const auto& [key, r] : results) expect_same(*again.find(key), r, key);
+  EXPECT_EQ(again.find("cut"), nullptr);
+  std::ofstream(folder / "bad.jsonl") << "{\"key\": 3}\n";
+  EXPECT_NE(message_of([&] { TrialRecords(folder / "bad.jsonl"); }, ErrorKind::Data).find("bad.jsonl:1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace eosin::mil
