@@ -1,4 +1,5 @@
 // `eosin list`: what can be chosen by name, with sources.
+#include "apps/mil_protocol.h"
 #include "apps/verb.h"
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
@@ -15,6 +16,7 @@
 #include "eval/metrics.h"
 #include "eval/protocol.h"
 #include "mil/heads.h"
+#include "mil/task.h"
 #include "optim/optimizers.h"
 #include "optim/schedules.h"
 #include "ssl/methods.h"
@@ -46,6 +48,8 @@ const std::vector<Kind>& kinds() {
   static const std::vector<Kind> table = {
       {"ssl", "self-supervised objectives (method.name)", [] { return rows_of(ssl::method_table()); }},
       {"mil", "slide-level heads over bags of tile features (head.name)", [] { return rows_of(mil::head_table()); }},
+      {"task", "what a slide-level head is trained for (task.name of mil)", [] { return rows_of(mil::task_table()); }},
+      {"protocol", "protocols of papers that mil prints beside the honest one (protocol)", [] { return rows_of(paper_protocols()); }},
       {"backbone", "encoders (model.name)", [] { return rows_of(nn::backbones()); }},
       {"preset", "published encoders (import preset=...)", [] { return rows_of(nn::presets()); }},
       {"weights", "whose weights import knows by their keys",

@@ -53,6 +53,7 @@ Verb tile_verb();
 Verb store_verb();
 Verb pretrain_verb();
 Verb embed_verb();
+Verb mil_verb();
 Verb eval_verb();
 Verb bench_verb();
 Verb report_verb();

@@ -1,0 +1,177 @@
+#include "apps/mil_arms.h"
+#include "apps/mil_results.h"
+#include "apps/verb.h"
+#include "core/base/atomic_file.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/machine.h"
+#include "core/base/progress_line.h"
+#include "core/base/run_folder.h"
+#include "core/base/sha256.h"
+#include "core/tensor/device.h"
+#include "core/tensor/safetensors.h"
+#include "eval/report.h"
+
+#include <filesystem>
+
+namespace eosin::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Failures = std::vector<std::pair<std::string, std::string>>;
+
+/// Of the bags, what is said of them, and their mean features: models are resumed on the same data or not at all.
+std::string digest(const MilInputs& in) {
+  Sha256 hash;
+  for (const auto& bag : in.cohort.bags) hash.update(fmt::format("{}\n{}\n{}\n{} {}\n", bag.id, bag.patient, bag.label, bag.time, bag.event));
+  const Tensor x = in.set.features_ND.contiguous();
+  hash.update({static_cast<const char*>(x.const_data_ptr()), x.nbytes()});
+  return hash.hex();
+}
+
+void check_same_data(RunFolder& folder, const std::string& now) {
+  const Json before = folder.noted_before("data_sha256");
+  EOSIN_CHECK(before.is_null() || before == now, Data, "[{}] the cohort or its features changed since this run began; use --fresh for a new folder",
+              folder.dir());
+  folder.note("data_sha256", now);
+}
+
+mil::Grid grid_of(const MilConfig& c, const MilInputs& in, const std::vector<Arena>& arenas) {
+  mil::Grid grid{*in.bags, {}, in.outcomes.label, c.train.fit, static_cast<uint64_t>(c.run.seed)};
+  for (const Arena& arena : arenas) grid.folds.insert(grid.folds.end(), arena.folds.begin(), arena.folds.end());
+  return grid;
+}
+
+/// Trains what has no record yet. False if a stop was asked for.
+bool train(const MilConfig& c, const mil::Grid& grid, std::vector<mil::Trial> trials, mil::TrialRecords& records, RunFolder& folder,
+           Failures& failures) {
+  const auto all = static_cast<int64_t>(trials.size());
+  std::erase_if(trials, [&](const mil::Trial& t) { return records.find(t.key) != nullptr; });
+  const int64_t done_before = (all - static_cast<int64_t>(trials.size())) * c.train.fit.epochs;
+  if (done_before > 0) log::info("[mil] {} of {} models are finished", all - static_cast<int64_t>(trials.size()), all);
+  ProgressLine line("mil", "model epochs", all * c.train.fit.epochs, done_before);
+  mil::GridOptions options;
+  options.threads = c.run.threads > 0 ? c.run.threads : usable_cores();
+  options.together = c.grid.together;
+  options.progress = [&](int64_t epochs, int64_t skipped) { line.add(epochs + skipped); };
+  options.finished = [&](const mil::Trial& trial, const mil::TrialResult& result) {
+    if (!result.failure.empty()) {
+      folder.add_failure({trial.key, "train", result.failure});
+      failures.emplace_back(trial.key, result.failure);
+      return;
+    }
+    if (c.save_weights) {
+      std::filesystem::create_directories(folder.path("models"));
+      write_safetensors(folder.path("models/" + trial.key + ".safetensors"), result.weights);
+    }
+    records.add(trial.key, result);
+  };
+  return mil::train_grid(grid, trials, options);
+}
+
+/// Checked before the first model is trained.
+struct Plan {
+  MilInputs inputs;
+  eval::SplitPlan splits;
+  std::vector<eval::AuditRow> audit;
+  std::vector<std::string> violations;
+  std::vector<Arena> arenas;
+  std::vector<mil::Trial> trials;
+};
+
+Plan make_plan(const MilConfig& c) {
+  Plan plan{read_inputs(c), {}, {}, {}, {}, {}};
+  for (const auto& note : plan.inputs.cohort.notes) log::warn("[mil] {}", note);
+  plan.splits = eval::make_splits(plan.inputs.set, eval::SplitRule::parse(c.splits), {c.seed_of_splits(), c.preserve_sites});
+  for (const auto& note : plan.splits.notes) log::warn("[mil] {}", note);
+  const bool binary = plan.inputs.outcomes.n_classes == 2;
+  eval::check_parts(plan.splits, c.train.select != "last" || (binary && c.threshold == "validation"));
+  if (!c.is_survival()) eval::check_classes_train(plan.inputs.set, plan.splits);
+  plan.audit = eval::audit_splits(plan.inputs.set, plan.splits);
+  plan.violations = eval::enforce(plan.audit, c.accept_leak);
+  plan.arenas = make_arenas(c, plan.inputs, plan.splits);
+  plan.trials = make_trials(c, plan.arenas);
+  return plan;
+}
+
+/// "abmil (honest): balanced_accuracy 0.83 (0.76 - 0.89)" for every row of the table.
+Json table_of(const Json& results) {
+  Json rows = Json::array();
+  for (const Json& model : results.at("models")) {
+    const auto first = model.at("metrics").items().begin();
+    const Json& m = first.value();
+    rows.push_back({{"model", model.at("name")},
+                    {"protocol", model.at("protocol")},
+                    {"metric", first.key()},
+                    {"mean", m.at("mean")},
+                    {"sd", m.at("sd")},
+                    {"ci_low", m.at("ci_low")},
+                    {"ci_high", m.at("ci_high")}});
+  }
+  return rows;
+}
+
+int finish(const Invocation& in, const MilConfig& c, const Plan& plan, const mil::TrialRecords& records, const Failures& failures,
+           RunFolder& folder) {
+  std::vector<Arm> arms = head_arms(c, plan.inputs, plan.arenas, records);
+  for (Arm& arm : feature_arms(c, plan.inputs, plan.splits)) arms.push_back(std::move(arm));
+  const MilOutcome outcome{c, plan.inputs, plan.splits, plan.audit, plan.violations, plan.arenas, arms, failures};
+  const Json results = mil_results(outcome);
+  write_file(folder.path("predictions.csv"), mil_predictions(outcome));
+  write_file(folder.path("results.json"), results.dump(1, ' ', false, Json::error_handler_t::replace));
+  eval::write_report({folder.dir()}, folder.path("report.html"));
+  print_result(in, {{"run_dir", folder.dir()},
+                    {"models", plan.trials.size()},
+                    {"failed", failures.size()},
+                    {"metrics", eval::short_metrics(results)},
+                    {"table", table_of(results)},
+                    {"report", folder.path("report.html")}});
+  EOSIN_CHECK(failures.empty(), Numeric, "[mil] {} of {} models failed (the others are in the table); {}: {}", failures.size(), plan.trials.size(),
+              failures.front().first, failures.front().second);
+  return 0;
+}
+
+int run(const Invocation& in) {
+  MilConfig c;
+  config::read(in.source(), c, "mil");
+  c.run.device = "cpu";
+  device::prepare(c.run);
+  if (in.dry_run) {
+    const Plan plan = make_plan(c);
+    print_result(in, {{"bags", plan.inputs.set.ids.size()},
+                      {"dim", plan.inputs.bags->dim()},
+                      {"in_memory", plan.inputs.bags->resident()},
+                      {"splits", plan.splits.parts.size()},
+                      {"models", plan.trials.size()},
+                      {"model_epochs", static_cast<int64_t>(plan.trials.size()) * c.train.fit.epochs},
+                      {"config", config::to_json(config::visit_of(c))}});
+    return 0;
+  }
+  RunFolder folder(c.run.dir, config::visit_of(c), "mil", {in.fresh, in.resume_with_changes, {"memory_gib", "grid.together"}});
+  return folder.record([&] {
+    const Plan plan = make_plan(c);
+    check_same_data(folder, digest(plan.inputs));
+    mil::TrialRecords records(folder.path("models.jsonl"));
+    Failures failures;
+    if (!train(c, grid_of(c, plan.inputs, plan.arenas), plan.trials, records, folder, failures)) {
+      log::warn("[mil] stopped on request; the same command goes on");
+      return kExitStopped;
+    }
+    return finish(in, c, plan, records, failures, folder);
+  });
+}
+
+}  // namespace
+
+Verb mil_verb() {
+  Verb verb;
+  verb.name = "mil";
+  verb.usage = "mil [CONFIG.yaml] [key=value ...]";
+  verb.one_line = "slide-level heads on bags of features: cross-validated predictions of patients beside baselines, with a report";
+  verb.example = "eosin mil cohort=demo-cohort/cohort.csv features=demo-features splits=3fold train.epochs=20 run.dir=runs/mil";
+  verb.run = run;
+  verb.make_config = make_config<MilConfig>();
+  return verb;
+}
+
+}  // namespace eosin::apps

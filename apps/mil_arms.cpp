@@ -1,0 +1,170 @@
+#include "apps/mil_arms.h"
+
+#include "core/base/error.h"
+#include "eval/protocol.h"
+#include "mil/heads.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace eosin::apps {
+namespace {
+
+struct NamedHead {
+  config::Choice head;
+  std::string kind;
+};
+
+bool is_head(const std::string& name) {
+  const auto& table = mil::head_table();
+  return std::any_of(table.begin(), table.end(), [&](const auto& row) { return row.name == name; });
+}
+
+/// The config's head, those beside it, and the baselines among them; no name twice.
+std::vector<NamedHead> heads_of(const MilConfig& c) {
+  std::vector<NamedHead> heads = {{c.head, "head"}};
+  const auto add = [&](const std::string& name, const char* kind) {
+    const bool known = std::any_of(heads.begin(), heads.end(), [&](const NamedHead& h) { return h.head.name() == name; });
+    if (is_head(name) && !known) heads.push_back({config::Choice(mil::head_table(), name), kind});
+  };
+  for (const auto& name : c.grid.heads) add(name, "head");
+  for (const auto& name : c.baselines) add(name, "baseline");
+  return heads;
+}
+
+/// What makes a model another one, beside what its key says.
+std::string identity(const MilConfig& c) {
+  MilConfig copy = c;
+  return config::hash(config::visit_of(copy), {"run.dir", "run.name", "run.device", "run.threads", "grid", "baselines", "memory_gib", "metrics",
+                                               "bootstrap", "interval", "accept_leak", "save_weights", "threshold", "protocol"})
+      .substr(0, 8);
+}
+
+/// All models of one head in one split by one seed: what validation chooses among.
+std::vector<mil::Trial> candidates(const MilConfig& c, const config::Choice& head, const std::string& protocol, size_t split, size_t fold,
+                                   int64_t seed) {
+  const std::string id = identity(c);
+  std::vector<mil::Trial> trials;
+  for (const double lr : c.learning_rates())
+    for (const double wd : c.weight_decays()) {
+      const std::string key = fmt::format("{}-{}-split{}-seed{}-lr{}-wd{}-{}", head.name(), protocol, split, seed, lr, wd, id);
+      trials.push_back({key, head, fold, static_cast<uint64_t>(c.run.seed + seed), lr, wd});
+    }
+  return trials;
+}
+
+eval::Predictions predictions_of(const MilInputs& in, const std::vector<int64_t>& rows, const Tensor& answers_MC, std::optional<double> threshold) {
+  eval::Predictions p;
+  const Tensor x = answers_MC.to(at::kDouble).contiguous();
+  const double* values = x.const_data_ptr<double>();
+  if (in.outcomes.n_classes == 0) {
+    p.num_classes = 2;
+    p.risk.assign(values, values + x.numel());
+    for (const int64_t i : rows) {
+      p.target.push_back(in.outcomes.event[static_cast<size_t>(i)]);
+      p.time.push_back(in.outcomes.time[static_cast<size_t>(i)]);
+    }
+    return p;
+  }
+  p.num_classes = in.outcomes.n_classes;
+  p.prob_NC = eval::Matrix(x.size(0), x.size(1));
+  std::copy_n(values, x.numel(), p.prob_NC.values.begin());
+  for (const int64_t i : rows) p.target.push_back(in.outcomes.label[static_cast<size_t>(i)]);
+  p.pred = eval::argmax_rows(p.prob_NC);
+  for (size_t i = 0; i < p.pred.size() && threshold; ++i) p.pred[i] = p.prob_NC(static_cast<int64_t>(i), 1) >= *threshold;
+  return p;
+}
+
+/// Of the models that are finished the one with the best validation, the first of equal ones.
+struct Chosen {
+  const mil::Trial* trial = nullptr;
+  const mil::TrialResult* result = nullptr;
+};
+Chosen best_of(const std::vector<mil::Trial>& trials, const mil::TrialRecords& records) {
+  Chosen best;
+  for (const mil::Trial& t : trials) {
+    const mil::TrialResult* r = records.find(t.key);
+    if (r && (!best.result || r->score > best.result->score)) best = {&t, r};
+  }
+  return best;
+}
+
+Arm head_arm(const MilConfig& c, const MilInputs& in, const Arena& arena, const NamedHead& head, const mil::TrialRecords& records) {
+  Arm arm{head.head.name(), head.kind, arena.protocol, {}};
+  for (size_t s = 0; s < arena.folds.size(); ++s)
+    for (int64_t seed = 0; seed < c.grid.seeds; ++seed) {
+      const auto trials = candidates(c, head.head, arena.protocol, s, s, seed);
+      const Chosen best = best_of(trials, records);
+      if (!best.result) continue;
+      const mil::Fold& fold = arena.folds[s];
+      const auto threshold = threshold_of(arena, in, fold, best.result->val_MC);
+      ArmFold& f = arm.folds.emplace_back();
+      f.split = s, f.seed = best.trial->seed;
+      f.result.fold = static_cast<int64_t>(s), f.result.rows = fold.test;
+      f.result.result.predictions = predictions_of(in, fold.test, best.result->test_MC, threshold);
+      f.fit = {{"lr", best.trial->lr}, {"weight_decay", best.trial->weight_decay}, {"epoch", best.result->epoch}, {"epochs", best.result->epochs}};
+      if (threshold) f.fit["threshold"] = *threshold;
+    }
+  return arm;
+}
+
+Arm feature_arm(const std::string& name, const config::Choice& protocol, const eval::LabelledSet& set, const eval::SplitPlan& plan) {
+  Arm arm{name, "baseline", "honest", {}};
+  for (size_t s = 0; s < plan.parts.size(); ++s) {
+    const eval::Parts& parts = plan.parts[s];
+    std::vector<int64_t> train = parts.train;  // nothing is chosen on validation, which therefore trains
+    train.insert(train.end(), parts.val.begin(), parts.val.end());
+    ArmFold& f = arm.folds.emplace_back();
+    f.split = s;
+    f.result = {static_cast<int64_t>(s), parts.test, eval::run_protocol(protocol, set.rows(train), set.rows(parts.test))};
+    f.fit = f.result.result.fit;
+  }
+  return arm;
+}
+
+config::Choice knn(const eval::SplitPlan& plan) {
+  config::Choice choice(eval::protocols(), "knn");
+  auto& config = dynamic_cast<config::ConfigOf<eval::KnnProtocol>&>(choice.config()).value;
+  for (const auto& parts : plan.parts) config.k = std::min(config.k, static_cast<int64_t>(parts.train.size() + parts.val.size()));
+  return choice;
+}
+
+}  // namespace
+
+std::vector<mil::Trial> make_trials(const MilConfig& c, const std::vector<Arena>& arenas) {
+  std::vector<mil::Trial> all;
+  size_t first = 0;
+  for (const Arena& arena : arenas) {
+    for (const NamedHead& head : heads_of(c))
+      for (size_t s = 0; s < arena.folds.size(); ++s)
+        for (int64_t seed = 0; seed < c.grid.seeds; ++seed)
+          for (auto& t : candidates(c, head.head, arena.protocol, s, first + s, seed)) all.push_back(std::move(t));
+    first += arena.folds.size();
+  }
+  return all;
+}
+
+std::vector<Arm> head_arms(const MilConfig& c, const MilInputs& in, const std::vector<Arena>& arenas, const mil::TrialRecords& records) {
+  std::vector<Arm> arms;
+  for (const NamedHead& head : heads_of(c))
+    for (const Arena& arena : arenas) arms.push_back(head_arm(c, in, arena, head, records));
+  return arms;
+}
+
+std::vector<Arm> feature_arms(const MilConfig& c, const MilInputs& in, const eval::SplitPlan& plan) {
+  std::vector<Arm> arms;
+  if (c.is_survival()) return arms;
+  const auto wanted = [&](const char* name) { return std::find(c.baselines.begin(), c.baselines.end(), name) != c.baselines.end(); };
+  const config::Choice linear(eval::protocols(), "linear");
+  if (wanted("linear")) arms.push_back(feature_arm("linear on mean features", linear, in.set, plan));
+  if (wanted("knn")) arms.push_back(feature_arm("knn on mean features", knn(plan), in.set, plan));
+  if (in.clinical_BD.defined()) {
+    eval::LabelledSet clinical = in.set;
+    clinical.features_ND = in.clinical_BD;
+    arms.push_back(feature_arm("clinical columns alone", linear, clinical, plan));
+  }
+  return arms;
+}
+
+}  // namespace eosin::apps

@@ -1,0 +1,121 @@
+#include "apps/mil_config.h"
+
+#include "apps/mil_protocol.h"
+#include "core/base/error.h"
+#include "eval/split_plan.h"
+#include "mil/heads.h"
+#include "mil/task.h"
+
+#include <algorithm>
+
+namespace eosin::apps {
+namespace {
+
+std::vector<std::string> names_of(const std::vector<config::ConfigRow>& table) {
+  std::vector<std::string> names;
+  for (const auto& row : table) names.push_back(row.name);
+  return names;
+}
+
+std::vector<std::string> protocol_names() {
+  std::vector<std::string> names = {"honest"};
+  for (const auto& p : paper_protocols()) names.push_back(p.name);
+  return names;
+}
+
+void check_heads(config::Problems& p, const char* key, const std::vector<std::string>& given, std::vector<std::string> known) {
+  for (const auto& name : given) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto near = config::nearest(name, known);
+    p.add(key, fmt::format("unknown name '{}' (need one of: {}){}", name, fmt::join(known, ", "), near ? "; did you mean '" + *near + "'?" : ""));
+  }
+}
+
+}  // namespace
+
+MilConfig::MilConfig() : head(mil::head_table(), "abmil"), task(mil::task_table(), "classes") {
+  run.dir = "runs/mil";
+  scoring.metrics.emplace_back("c_index");
+}
+
+void MilConfig::Train::visit(config::Visitor& v) {
+  fit.visit(v);
+  v("select", select, "what chooses a model's epoch, and among grid.lr and grid.weight_decay, on the validation part",
+    config::OneOf{{"val_loss", "val_auroc", "val_balanced_accuracy", "val_c_index", "last"}});
+  v("patience", patience, "epochs without a better validation after which a model stops; 0: never", config::Range{0, 1e6});
+  v("min_epochs", min_epochs, "epochs before which no model stops", config::Range{0, 1e6});
+}
+
+void MilConfig::Grid::visit(config::Visitor& v) {
+  v("heads", heads, "further heads, with their default settings, beside `head`");
+  v("lr", lr, "learning rates, of which validation chooses in every split; empty: optim.lr", config::Range{0, 1e3, config::kOpenLow});
+  v("weight_decay", weight_decay, "the same of weight decay; empty: optim.weight_decay", config::Range{0, 1e3});
+  v("seeds", seeds, "models of every kind and split that differ in initial weights and draws", config::Range{1, 1000});
+  v("together", together, "models that share one reading of the bags and are in memory at a time", config::Range{1, 1e6});
+}
+
+void MilConfig::visit(config::Visitor& v) {
+  v("cohort", cohort, "CSV of one row a slide: slide, patient, site, and label, or time and event");
+  v("features", features, "folder of one file a slide (TRIDENT and CLAM .h5, CLAM .pt, `eosin embed`), or a .mat bag set, which carries its labels");
+  v("target", target, "column of the classes; empty: label, class or target");
+  v("classes", classes, "classes that may occur, in their order (ordinal needs it); empty: those that do, in name order");
+  v("level", level, "what a bag is: a slide, or all slides of a patient", config::OneOf{{"slide", "patient"}});
+  v("columns", columns, "names of the cohort's other columns");
+  v("skip_empty", skip_empty, "leave out slides without tiles, and say so, instead of an error");
+  v("memory_gib", memory_gib, "features are kept in memory if they fit into so much, else read again in every epoch",
+    config::Range{0, 1e6, config::kOpenLow});
+  v("standardize", standardize, "features by mean and deviation of the training bags' tiles", config::OneOf{{"none", "train"}});
+  v("head", head, "the head, see eosin list mil");
+  v("task", task, "what it is trained for");
+  v("baselines", baselines, "heads with default settings, and on the bags' mean features: linear (logistic regression), knn");
+  v("train", train, "length, selection, early stopping");
+  v("optim", train.fit.optim, "update rule and its rates");
+  v("schedule", train.fit.schedule, "learning rate over a model's steps");
+  v("grid", grid, "many models in one pass");
+  v("splits", splits, "5fold, 5x10fold, 10x80/10/10, site_out, 8shot, 5x8shot, or a CSV or folder of splits (docs/formats.md)");
+  v("preserve_sites", preserve_sites, "folds hold whole sites");
+  v("split_seed", split_seed, "of the splits; absent: run.seed");
+  v("protocol", protocol, "honest, or beside it a protocol of papers that looks at the test part (eosin list protocol)");
+  v("threshold", threshold, "from which probability of the second of two classes it is predicted: chosen on validation (Youden), or 0.5",
+    config::OneOf{{"validation", "half"}});
+  v("accept_leak", accept_leak, "reasons why splits that leak are used all the same; shown in the report");
+  v("save_weights", save_weights, "keep every model's weights in the run folder, models/*.safetensors");
+  scoring.visit(v);
+  v("run", run, "run folder, seed, threads");
+}
+
+void MilConfig::validate(config::Problems& p) const {
+  const bool mat = features.ends_with(".mat");
+  if (features.empty()) p.add("features", "missing; give a folder of features or a .mat bag set");
+  if (!features.empty() && mat != cohort.empty()) p.add("cohort", mat ? "a .mat bag set carries its own labels" : "missing; give a CSV");
+  if (mat && (is_survival() || level == "patient")) p.add("features", "a .mat bag set has two classes and no patients");
+  const auto protocols = protocol_names();
+  if (std::find(protocols.begin(), protocols.end(), protocol) == protocols.end()) check_heads(p, "protocol", {protocol}, protocols);
+  auto heads = names_of(mil::head_table());
+  check_heads(p, "grid.heads", grid.heads, heads);
+  heads.insert(heads.end(), {"linear", "knn"});
+  check_heads(p, "baselines", baselines, heads);
+  try {
+    eval::SplitRule::parse(splits);
+  } catch (const Error& e) {
+    p.add("splits", e.what());
+  }
+  if (train.select == "last" && learning_rates().size() * weight_decays().size() > 1)
+    p.add("train.select", "last cannot choose among several grid.lr and grid.weight_decay");
+  if (is_survival() && (train.select == "val_auroc" || train.select == "val_balanced_accuracy"))
+    p.add("train.select", "is for classes; use val_loss, val_c_index or last");
+  if (!is_survival() && train.select == "val_c_index") p.add("train.select", "val_c_index is for survival");
+  if (is_survival() && protocol != "honest") p.add("protocol", "the papers' protocols are for classes");
+  if (task.name() == "cox" && train.fit.batch_size < 2) p.add("train.batch_size", "task cox compares the bags of a step (got 1, need at least 2)");
+  if (run.device.starts_with("cuda")) p.add("run.device", "mil trains on the CPU (need cpu or auto)");
+  scoring.validate(p);
+}
+
+bool MilConfig::is_survival() const { return mil::is_survival(task); }
+std::vector<double> MilConfig::learning_rates() const { return grid.lr.empty() ? std::vector{optim::rates_of(train.fit.optim).lr} : grid.lr; }
+std::vector<double> MilConfig::weight_decays() const {
+  return grid.weight_decay.empty() ? std::vector{optim::rates_of(train.fit.optim).weight_decay} : grid.weight_decay;
+}
+uint64_t MilConfig::seed_of_splits() const { return static_cast<uint64_t>(split_seed.value_or(run.seed)); }
+
+}  // namespace eosin::apps

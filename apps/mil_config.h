@@ -1,0 +1,55 @@
+#pragma once
+#include "core/base/config.h"
+#include "core/base/run_config.h"
+#include "data/cohort.h"
+#include "eval/scoring.h"
+#include "mil/learner.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace eosin::apps {
+
+/// `eosin mil`: from a cohort and features to cross-validated predictions.
+struct MilConfig {
+  std::string cohort, features, target, level = "slide";
+  std::vector<std::string> classes;
+  data::CohortColumns columns;
+  bool skip_empty = false;
+  double memory_gib = 8;
+  std::string standardize = "none";
+
+  config::Choice head, task;
+  std::vector<std::string> baselines = {"max", "simlp", "linear", "knn"};
+
+  struct Train {
+    mil::FitConfig fit;
+    std::string select = "val_loss";
+    int64_t patience = 20, min_epochs = 0;
+    void visit(config::Visitor& v);
+  } train;
+  struct Grid {
+    std::vector<std::string> heads;
+    std::vector<double> lr, weight_decay;
+    int64_t seeds = 1, together = 64;
+    void visit(config::Visitor& v);
+  } grid;
+
+  std::string splits = "5fold", protocol = "honest", threshold = "validation";
+  bool preserve_sites = false, save_weights = false;
+  std::optional<int64_t> split_seed;
+  std::vector<std::string> accept_leak;
+  eval::ScoringConfig scoring;
+  RunConfig run;
+
+  MilConfig();
+  void visit(config::Visitor& v);
+  void validate(config::Problems& p) const;
+
+  bool is_survival() const;
+  std::vector<double> learning_rates() const, weight_decays() const;
+  uint64_t seed_of_splits() const;
+};
+
+}  // namespace eosin::apps

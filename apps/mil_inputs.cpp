@@ -1,0 +1,102 @@
+#include "apps/mil_inputs.h"
+
+#include "core/base/csv.h"
+#include "core/base/error.h"
+#include "core/base/progress_line.h"
+
+#include <ATen/ATen.h>
+
+#include <map>
+
+namespace eosin::apps {
+namespace {
+
+std::pair<data::Cohort, std::unique_ptr<data::BagSource>> open(const MilConfig& c) {
+  if (c.features.ends_with(".mat")) return data::open_mil_mat(c.features);
+  data::CohortOptions options;
+  options.columns = c.columns;
+  options.columns.label = c.target;
+  options.outcome = c.is_survival() ? data::Outcome::Survival : data::Outcome::Class;
+  options.level = c.level == "patient" ? data::BagLevel::Patient : data::BagLevel::Slide;
+  options.classes = c.classes;
+  data::Cohort cohort = data::read_cohort(CsvTable::read(c.cohort), options);
+  auto bags = data::open_feature_bags(c.features, cohort);
+  return {std::move(cohort), std::move(bags)};
+}
+
+/// Numbers names in the order of their first appearance.
+class Numbering {
+ public:
+  int64_t operator()(const std::string& name) {
+    const auto [it, fresh] = known_.emplace(name, static_cast<int64_t>(names_.size()));
+    if (fresh) names_.push_back(name);
+    return it->second;
+  }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::map<std::string, int64_t> known_;
+  std::vector<std::string> names_;
+};
+
+eval::LabelledSet set_of(const data::Cohort& cohort, const data::BagStore& bags) {
+  eval::LabelledSet set;
+  std::vector<Tensor> means;
+  for (const auto& summary : bags.summaries()) means.push_back(summary.mean_D);
+  set.features_ND = at::stack(means).to(at::kFloat);
+  Numbering patients, sites;
+  const bool survival = cohort.outcome == data::Outcome::Survival;
+  for (const data::Bag& bag : cohort.bags) {
+    set.ids.push_back(bag.id);
+    set.group.push_back(patients(bag.patient));
+    if (cohort.has_sites) set.site.push_back(sites(bag.site));
+    if (survival) set.target.push_back(bag.event);
+  }
+  set.classes = survival ? std::vector<std::string>{"censored", "event"} : cohort.classes;  // splits are dealt by them
+  if (!survival) set.target = cohort.labels();
+  set.groups = patients.names(), set.sites = sites.names();
+  set.grouped = cohort.has_patients;
+  set.unit = "bag";
+  return set;
+}
+
+mil::Outcomes outcomes_of(const data::Cohort& cohort) {
+  mil::Outcomes o;
+  if (cohort.outcome == data::Outcome::Class) {
+    o.n_classes = static_cast<int64_t>(cohort.classes.size());
+    o.label = cohort.labels();
+    return o;
+  }
+  for (const data::Bag& bag : cohort.bags) o.time.push_back(bag.time), o.event.push_back(bag.event);
+  return o;
+}
+
+Tensor clinical_of(const data::Cohort& cohort) {
+  const auto columns = static_cast<int64_t>(cohort.bags.front().clinical.size());
+  if (columns == 0) return {};
+  std::vector<double> values;
+  for (const data::Bag& bag : cohort.bags) values.insert(values.end(), bag.clinical.begin(), bag.clinical.end());
+  return at::tensor(values, at::kDouble).view({-1, columns}).to(at::kFloat);
+}
+
+}  // namespace
+
+MilInputs read_inputs(const MilConfig& c) {
+  auto [cohort, source] = open(c);
+  data::BagStore::Options options;
+  options.memory_bytes = static_cast<int64_t>(c.memory_gib * static_cast<double>(int64_t{1} << 30));
+  options.skip_empty = c.skip_empty;
+  ProgressLine line("mil", "bags read", source->size());
+  options.read = [&](int64_t) { line.add(); };
+  MilInputs in;
+  in.bags = std::make_unique<data::BagStore>(std::move(source), options);
+  const size_t empty = cohort.bags.size() - in.bags->kept().size();
+  in.cohort = cohort.only(in.bags->kept());
+  if (empty > 0) in.cohort.notes.push_back(fmt::format("{} bags without tiles are left out", empty));
+  in.set = set_of(in.cohort, *in.bags);
+  in.outcomes = outcomes_of(in.cohort);
+  in.clinical_BD = clinical_of(in.cohort);
+  return in;
+}
+
+}  // namespace eosin::apps

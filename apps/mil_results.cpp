@@ -1,0 +1,197 @@
+#include "apps/mil_results.h"
+
+#include "core/base/csv.h"
+#include "core/base/error.h"
+#include "eval/fold_summary.h"
+#include "eval/multiple_tests.h"
+
+#include <algorithm>
+#include <map>
+
+namespace eosin::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Metrics that fit the task: of risks, or of classes.
+eval::ScoringConfig scoring_of(const MilOutcome& o) {
+  eval::ScoringConfig scoring = o.config.scoring;
+  scoring.seed = o.config.run.seed;
+  std::erase_if(scoring.metrics, [&](const std::string& name) { return (eval::metric(name).needs == "risks") != o.config.is_survival(); });
+  return scoring;
+}
+
+std::vector<eval::FoldResult> folds_of(const Arm& arm) {
+  std::vector<eval::FoldResult> folds;
+  for (const ArmFold& f : arm.folds) folds.push_back(f.result);
+  return folds;
+}
+
+Json data_of(const MilOutcome& o) {
+  Json classes = Json::object();
+  for (size_t c = 0; c < o.inputs.set.classes.size(); ++c)
+    classes[o.inputs.set.classes[c]] = std::count(o.inputs.set.target.begin(), o.inputs.set.target.end(), static_cast<int64_t>(c));
+  int64_t tiles = 0;
+  for (const auto& s : o.inputs.bags->summaries()) tiles += s.rows;
+  return {{"cohort", o.inputs.cohort.source},
+          {"features", o.config.features},
+          {"bags", o.inputs.set.ids.size()},
+          {"unit", o.config.level},
+          {"patients", o.inputs.set.grouped ? Json(o.inputs.set.groups.size()) : Json()},
+          {"sites", o.inputs.cohort.has_sites ? Json(o.inputs.set.sites.size()) : Json()},
+          {"tiles", tiles},
+          {"dim", o.inputs.bags->dim()},
+          {"encoder", {{"name", o.inputs.bags->encoder()}}},
+          {"labels", o.inputs.set.classes},
+          {"balance", classes}};
+}
+
+Json protocol_of(const MilOutcome& o) {
+  const int64_t seed = o.config.run.seed;
+  Json fits = Json::array();
+  for (const ArmFold& f : o.arms.front().folds) {
+    Json fit{{"split", o.plan.name(f.split)}, {"seed", f.seed}};
+    fit.update(f.fit);
+    fits.push_back(std::move(fit));
+  }
+  Json protocol{{"name", o.arms.front().name},
+                {"kind", o.violations.empty() ? "honest" : "leaking"},
+                {"violations", o.violations},
+                {"unit", "patient"},
+                {"split",
+                 {{"source", o.plan.source},
+                  {"hash", o.plan.hash(o.inputs.set)},
+                  {"splits", o.plan.parts.size()},
+                  {"repeats", o.plan.repeats},
+                  {"seed", o.config.seed_of_splits()}}},
+                {"selection", o.config.train.select},
+                {"threshold", o.arenas.front().threshold == "validation" ? "youden on validation" : "largest probability"},
+                {"seeds", {{"split", o.config.seed_of_splits()}, {"init", seed}, {"order", seed}, {"bootstrap", seed}}},
+                {"chosen", fits},
+                {"audit", eval::audit_json(o.audit)}};
+  if (o.arenas.size() > 1) protocol["paper"] = {{"name", o.arenas[1].protocol}, {"differences", o.arenas[1].differences}};
+  return protocol;
+}
+
+/// One row a metric that the table shows: mean over folds, and the interval of the pooled predictions.
+Json row_of(const Arm& arm, const Json& scored) {
+  Json row{{"name", arm.name}, {"kind", arm.kind}, {"protocol", arm.protocol}, {"folds", arm.folds.size()}, {"metrics", Json::object()}};
+  for (const Json& m : scored.at("metrics")) {
+    const Json pooled = m.value("pooled", Json::object());
+    row["metrics"][m.at("name").get<std::string>()] = {{"mean", m.at("mean")},
+                                                       {"sd", m.at("sd")},
+                                                       {"pooled", pooled.value("value", Json())},
+                                                       {"ci_low", m.at("ci_low")},
+                                                       {"ci_high", m.at("ci_high")}};
+  }
+  return row;
+}
+
+/// The metric's value by split, mean over seeds; empty where a split has none.
+std::vector<double> by_split(const Json& metric, size_t splits) {
+  std::vector<double> sum(splits), count(splits);
+  for (const Json& f : metric.at("folds")) {
+    if (f.at("value").is_null()) continue;
+    const auto s = f.at("fold").get<size_t>();
+    sum[s] += f.at("value").get<double>(), count[s] += 1;
+  }
+  for (size_t s = 0; s < splits; ++s) {
+    if (count[s] == 0) return {};
+    sum[s] /= count[s];
+  }
+  return sum;
+}
+
+double test_to_train(const eval::SplitPlan& plan) {
+  double test = 0, train = 0;
+  for (const auto& p : plan.parts) test += static_cast<double>(p.test.size()), train += static_cast<double>(p.train.size());
+  return test / train;
+}
+
+Json comparisons_of(const MilOutcome& o, const std::vector<Json>& scored) {
+  Json tests = Json::array();
+  std::vector<double> p;
+  const Json& headline = scored.front().at("metrics").at(0);
+  const auto first = by_split(headline, o.plan.parts.size());
+  for (size_t i = 1; i < o.arms.size(); ++i) {
+    if (o.arms[i].protocol != "honest" || scored[i].is_null()) continue;
+    const auto other = by_split(scored[i].at("metrics").at(0), o.plan.parts.size());
+    if (first.size() < 2 || other.size() != first.size()) continue;
+    Json test{{"a", o.arms.front().name}, {"b", o.arms[i].name}, {"metric", headline.at("name")}, {"test", "corrected_resampled_t"}};
+    double difference = 0;
+    for (size_t s = 0; s < first.size(); ++s) difference += (first[s] - other[s]) / static_cast<double>(first.size());
+    test["difference"] = difference;
+    try {
+      const eval::TestResult r = eval::corrected_resampled_t(first, other, test_to_train(o.plan));
+      test["statistic"] = r.statistic, test["p"] = r.p_value;
+      p.push_back(r.p_value);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Numeric) throw;
+      test["p"] = nullptr, test["why"] = e.what();
+    }
+    tests.push_back(std::move(test));
+  }
+  if (p.empty()) return tests;
+  const auto adjusted = eval::holm(p);
+  size_t k = 0;
+  for (Json& test : tests)
+    if (!test["p"].is_null()) test["p_adjusted"] = adjusted[k++], test["tests"] = p.size();
+  return tests;
+}
+
+}  // namespace
+
+Json mil_results(const MilOutcome& o) {
+  std::vector<Json> scored;
+  for (const Arm& arm : o.arms) scored.push_back(arm.folds.empty() ? Json() : eval::score_folds(o.inputs.set, folds_of(arm), scoring_of(o)));
+  EOSIN_CHECK(!scored.front().is_null(), Numeric, "[mil] no model of {} was finished: {}", o.arms.front().name,
+              o.failures.empty() ? "" : o.failures.front().second);
+  Json results{{"schema", "eosin-report-1"}, {"data", data_of(o)}, {"protocol", protocol_of(o)}};
+  results.update(scored.front());
+  results["models"] = Json::array();
+  for (size_t i = 0; i < o.arms.size(); ++i)
+    if (!scored[i].is_null()) results["models"].push_back(row_of(o.arms[i], scored[i]));
+  results["comparisons"] = comparisons_of(o, scored);
+  results["predictions"] = "predictions.csv";
+  results["failures"] = Json::array();
+  for (const auto& [key, reason] : o.failures) results["failures"].push_back({{"model", key}, {"message", reason}});
+  results["notes"] = o.inputs.cohort.notes;
+  for (const auto& note : o.plan.notes) results["notes"].push_back(note);
+  return results;
+}
+
+std::string mil_predictions(const MilOutcome& o) {
+  const auto& set = o.inputs.set;
+  const bool survival = o.config.is_survival();
+  std::vector<std::string> head = {"model", "protocol", "repeat", "fold", "seed", "patient", "bag"};
+  if (survival) head.insert(head.end(), {"time", "event", "risk"});
+  if (!survival) head.insert(head.end(), {"target", "prediction"});
+  for (const auto& name : set.classes)
+    if (!survival) head.push_back("p_" + name);
+  std::string text = csv_line(head);
+  for (const Arm& arm : o.arms)
+    for (const ArmFold& f : arm.folds) {
+      const eval::Predictions& p = f.result.result.predictions;
+      const eval::Parts& parts = o.plan.parts[f.split];
+      for (size_t i = 0; i < f.result.rows.size(); ++i) {
+        const auto row = static_cast<size_t>(f.result.rows[i]);
+        std::vector<std::string> cells = {arm.name,
+                                          arm.protocol,
+                                          std::to_string(parts.repeat),
+                                          std::to_string(parts.fold),
+                                          std::to_string(f.seed),
+                                          set.groups[static_cast<size_t>(set.group[row])],
+                                          set.ids[row]};
+        if (survival) {
+          for (const double v : {p.time[i], static_cast<double>(p.target[i]), p.risk[i]}) cells.push_back(fmt::format("{}", v));
+        } else {
+          for (const int64_t c : {p.target[i], p.pred[i]}) cells.push_back(set.classes[static_cast<size_t>(c)]);
+          for (const double v : p.prob_NC.row(static_cast<int64_t>(i))) cells.push_back(fmt::format("{}", v));
+        }
+        text += csv_line(cells);
+      }
+    }
+  return text;
+}
+
+}  // namespace eosin::apps
