@@ -94,19 +94,15 @@ Plan make_plan(const MilConfig& c) {
   return plan;
 }
 
-/// "abmil (honest): balanced_accuracy 0.83 (0.76 - 0.89)" for every row of the table.
+/// Of every row of the table the first metric: mean and deviation over folds, interval of the pooled predictions.
 Json table_of(const Json& results) {
-  Json rows = Json::array();
+  Json rows = Json::object();
   for (const Json& model : results.at("models")) {
     const auto first = model.at("metrics").items().begin();
     const Json& m = first.value();
-    rows.push_back({{"model", model.at("name")},
-                    {"protocol", model.at("protocol")},
-                    {"metric", first.key()},
-                    {"mean", m.at("mean")},
-                    {"sd", m.at("sd")},
-                    {"ci_low", m.at("ci_low")},
-                    {"ci_high", m.at("ci_high")}});
+    const auto number = [&](const char* key) { return m.at(key).is_number() ? fmt::format("{:.3f}", m.at(key).get<double>()) : std::string("n/a"); };
+    rows[fmt::format("{} ({})", model.at("name").get<std::string>(), model.at("protocol").get<std::string>())] =
+        fmt::format("{} {} +- {}, interval {} to {}", first.key(), number("mean"), number("sd"), number("ci_low"), number("ci_high"));
   }
   return rows;
 }

@@ -1,0 +1,172 @@
+// From slides to patients with the real binary: cohort, tiles, features, heads beside baselines; killed, leaking, and wrong in every way that users
+// are.
+#include "tests/system/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+namespace eosin::system_test {
+namespace {
+
+using testing::HasSubstr;
+
+class SlideLevel : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    const std::string cohort = *folder_ / "cohort/cohort.csv";
+    eosin({"demo", *folder_ / "cohort", "slides=16", "width_px=1024", "height_px=1024", "--quiet"});
+    eosin({"tile", "slides=" + cohort, "store=" + in("tiles"), "tile.size_px=96", "tile.mpp=1.0", "--quiet"});
+    embed_ = eosin({"embed", "store=" + in("tiles"), "encoder=color_statistics", "out=" + in("features"), "--quiet"});
+    write_text(in("cohort.csv"), read_text(cohort));
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  static std::string in(const std::string& name) { return *folder_ / name; }
+
+  /// A short job on the cohort; later words win.
+  static std::vector<std::string> job(const std::string& run, const std::vector<std::string>& more = {}) {
+    std::map<std::string, std::string> keys = {{"cohort", in("cohort.csv")},
+                                               {"features", in("features")},
+                                               {"run.dir", in(run)},
+                                               {"splits", "3fold"},
+                                               {"train.epochs", "3"},
+                                               {"head.embed_dims", "[8]"},
+                                               {"head.attention_dim", "4"},
+                                               {"baselines", "[simlp,linear,knn]"},
+                                               {"bootstrap", "20"},
+                                               {"level", "patient"},
+                                               {"run.seed", "3"}};
+    std::vector<std::string> words = {"mil"};
+    for (const auto& word : more)
+      if (const auto equals = word.find('='); equals != std::string::npos && word[0] != '-')
+        keys[word.substr(0, equals)] = word.substr(equals + 1);
+      else
+        words.push_back(word);
+    for (const auto& [key, value] : keys) words.push_back(key + "=" + value);
+    words.insert(words.end(), {"--json", "--quiet"});
+    return words;
+  }
+  /// The cohort with one text in place of another.
+  static std::string changed(const std::string& name, const std::string& from, const std::string& to) {
+    std::string text = read_text(in("cohort.csv"));
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    write_text(in(name), text.replace(at, from.size(), to));
+    return "cohort=" + in(name);
+  }
+  static void expect_refused(const std::vector<std::string>& words, int code, const std::string& says) {
+    const Outcome o = eosin(words);
+    EXPECT_EQ(o.code, code) << o.err;
+    EXPECT_THAT(o.last_error_line(), HasSubstr(says));
+  }
+
+  static TemporaryFolder* folder_;
+  static Outcome embed_;
+};
+TemporaryFolder* SlideLevel::folder_ = nullptr;
+Outcome SlideLevel::embed_;
+
+TEST_F(SlideLevel, PredictsEveryPatientOnceBesideBaselinesUnderBothProtocols) {
+  ASSERT_EQ(embed_.code, 0) << embed_.err;
+  const Outcome o = eosin(job("both", {"protocol=mhim_c16", "grid.lr=[1e-3,1e-2]", "save_weights=true"}));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.json()["models"], 2 * 2 * 3 * 2);  // heads, protocols, splits, rates
+  for (const char* name : {"config.yaml", "models.jsonl", "predictions.csv", "results.json", "report.html"})
+    EXPECT_TRUE(fs::exists(in("both") + "/" + name)) << name;
+  const auto results = nlohmann::json::parse(read_text(in("both/results.json")));
+  EXPECT_EQ(results["models"].size(), 2U * 2 + 2);
+  EXPECT_EQ(results["comparisons"].size(), 3U);
+  EXPECT_EQ(results["protocol"]["paper"]["name"], "mhim_c16");
+  EXPECT_EQ(results["protocol"]["kind"], "honest");
+  EXPECT_EQ(results["metrics"][0]["folds"].size(), 3U);
+  const std::string table = read_text(in("both/predictions.csv"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 12 * 6);
+  EXPECT_THAT(read_text(in("both/report.html")), HasSubstr("Models side by side"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(in("both/models")), fs::directory_iterator()), 24);
+}
+
+TEST_F(SlideLevel, AGridThatWasKilledEndsWithTheSameTable) {
+  const std::vector<std::string> more = {"grid.seeds=4", "grid.together=2", "train.epochs=12", "train.patience=0"};
+  const Outcome whole = eosin(job("whole", more));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const auto lines = [&] {
+    const std::string text = fs::exists(in("killed/models.jsonl")) ? read_text(in("killed/models.jsonl")) : "";
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  Program first(job("killed", more));
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (lines() < 4 && std::chrono::steady_clock::now() < patience) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  first.signal(SIGKILL);
+  first.wait();
+  ASSERT_GE(lines(), 4);
+  ASSERT_LT(lines(), 24) << "the run was over before it was killed";
+  const Outcome again = eosin(job("killed", [&] {
+    auto m = more;
+    m.insert(m.end(), {"run.threads=1", "memory_gib=1e-6"});
+    return m;
+  }()));
+  ASSERT_EQ(again.code, 0) << again.err;
+  for (const char* file : {"predictions.csv", "results.json"}) EXPECT_EQ(read_text(in("killed/") + file), read_text(in("whole/") + file)) << file;
+}
+
+TEST_F(SlideLevel, RefusesSplitsThatLeakBeforeAModelIsTrained) {
+  // The same slide under two names, in two patients.
+  fs::copy_file(in("features/slide_000.h5"), in("features/copy.h5"), fs::copy_options::overwrite_existing);
+  const std::string twice = changed("twice.csv", "slide_015,", "copy,patient_099,tumour,0,centre_A,0.5,x,train\nslide_015,");
+  expect_refused(job("twice", {twice, "level=slide"}), 3, "copy");
+  EXPECT_FALSE(fs::exists(in("twice/models.jsonl")));
+  const Outcome accepted = eosin(job("accepted", {twice, "level=slide", "accept_leak=[as published]"}));
+  EXPECT_EQ(accepted.code, 0) << accepted.err;
+  EXPECT_THAT(read_text(in("accepted/report.html")), HasSubstr("as published"));
+
+  std::string sites = read_text(in("cohort.csv"));
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"tumour,0,centre_B", "tumour,0,centre_A"},
+                                 {"tumour,1,centre_B", "tumour,1,centre_A"},
+                                 {"normal,0,centre_A", "normal,0,centre_B"},
+                                 {"normal,1,centre_A", "normal,1,centre_B"}})
+    for (size_t at = 0; (at = sites.find(from, at)) != std::string::npos;) sites.replace(at, from.size(), to);
+  write_text(in("sites.csv"), sites);
+  expect_refused(job("sites", {"cohort=" + in("sites.csv")}), 3, "the site tells the class");
+
+  write_text(in("overlap.csv"), ",train,val,test\n0,slide_000,slide_003,slide_001\n1,slide_002,slide_004,slide_007\n");
+  expect_refused(job("overlap", {"level=slide", "splits=" + in("overlap.csv")}), 3, "patient_000");
+}
+
+TEST_F(SlideLevel, NamesWhatIsWrong) {
+  expect_refused(job("w", {changed("a.csv", "patient_000,tumour,1", "patient_000,normal,1")}), 3, "patient_000");
+  expect_refused(job("w", {changed("b.csv", "slide_007,", "slide_070,")}), 3, "slide_070");
+  expect_refused(job("w", {"classes=[tumour,other]"}), 3, "cohort.csv:4 'normal'");
+  expect_refused(job("w", {"splits=13fold"}), 3, "too few groups");
+  expect_refused(job("w", {"task.name=cox", "train.batch_size=4"}), 3, "columns.time");
+  expect_refused(job("w", {"head.name=abmill"}), 2, "did you mean 'abmil'");
+  expect_refused(job("w", {"splits=2fold"}), 2, "no fold to validate on");
+  expect_refused(job("w", {"grid.heads=[transmill]"}), 2, "did you mean 'transmil'");
+  expect_refused(job("w", {"task.name=cox"}), 2, "train.batch_size");
+  expect_refused({"mil", "features=bags.mat", "level=patient"}, 2, "no patients");
+  expect_refused({"mil"}, 2, "features");
+  EXPECT_FALSE(fs::exists(in("w/models.jsonl")));
+}
+
+TEST_F(SlideLevel, TrainsSurvivalAndCountsClinicalColumns) {
+  std::string text = "slide,patient,label,time,event,age\n";
+  for (int i = 0; i < 16; ++i)
+    text += "slide_0" + std::string(i < 10 ? "0" : "") + std::to_string(i) + ",p" + std::to_string(i) + "," + (i % 2 ? "a" : "b") + "," +
+            std::to_string(3 + (7 * i) % 16) + "," + (i % 3 ? "1" : "0") + "," + std::to_string(50 + i % 2 * 10 + i % 5) + "\n";
+  write_text(in("times.csv"), text);
+  for (const char* task : {"hazards", "cox"}) {
+    const Outcome o = eosin(job(task, {"cohort=" + in("times.csv"), "task.name=" + std::string(task), "train.batch_size=5", "level=slide"}));
+    ASSERT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.json()["metrics"].size(), 1U);
+    EXPECT_GE(o.json()["metrics"]["c_index"]["mean"], 0);
+    EXPECT_THAT(read_text(in(task) + "/predictions.csv"), HasSubstr("time,event,risk"));
+  }
+  const Outcome clinical = eosin(job("clinical", {"cohort=" + in("times.csv"), "level=slide", "columns.clinical=[age]"}));
+  ASSERT_EQ(clinical.code, 0) << clinical.err;
+  EXPECT_THAT(clinical.out, HasSubstr("clinical columns alone"));
+}
+
+}  // namespace
+}  // namespace eosin::system_test
