@@ -129,8 +129,9 @@ TEST(Grid, AModelIsBitForBitWhatItIsAloneForAnyCompanyThreadsAndMemory) {
 
 TEST(Grid, LearnsWhatIsPlantedAndSeedsDiffer) {
   Job job;
-  job.fit.epochs = 30;
-  std::vector<Trial> trials(2, job.trials[0]);  // abmil at 1e-2
+  job.fit.epochs = 120;
+  std::vector<Trial> trials(2, job.trials[0]);
+  for (Trial& t : trials) t.head = head("abmil", {"head.embed_dims=[32]", "head.attention_dim=8"}), t.lr = 3e-3;
   trials[1].key = "other", trials[1].seed = 99;
   const auto results = train(job, store(), trials, 1, 64);
   for (const auto& [key, r] : results) {
