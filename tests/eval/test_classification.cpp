@@ -111,11 +111,21 @@ TEST(Metrics, TableIsCompleteAndUnchangedByOrderOfRows) {
     q->target[i] = p->target[from], q->pred[i] = p->pred[from];
     for (int64_t c = 0; c < 3; ++c) q->prob_NC(i, c) = p->prob_NC(from, c);
   }
+  auto risks = std::make_shared<Predictions>(), risks_moved = std::make_shared<Predictions>();
+  risks->num_classes = risks_moved->num_classes = 2;
+  for (int64_t i = 0; i < 7; ++i) {
+    for (const auto& [to, from] : {std::pair(risks, i), {risks_moved, 3 * i % 7}}) {
+      to->target.push_back(from % 3 != 0);
+      to->time.push_back(static_cast<double>(1 + 4 * from % 7));
+      to->risk.push_back(static_cast<double>(2 * from % 5));
+    }
+  }
   for (const MetricRow& row : metrics()) {
+    const auto& [given, moved] = row.needs == "risks" ? std::pair(risks, risks_moved) : std::pair(p, q);
     EXPECT_FALSE(row.one_line.empty());
-    EXPECT_NEAR(row.make(p)({}).value(), row.make(q)({}).value(), 1e-15) << row.name;
+    EXPECT_NEAR(row.make(given)({}).value(), row.make(moved)({}).value(), 1e-15) << row.name;
     const Reals twice(7, 2.0);
-    EXPECT_NEAR(row.make(p)({}).value(), row.make(p)(twice).value(), 1e-15) << row.name;
+    EXPECT_NEAR(row.make(given)({}).value(), row.make(given)(twice).value(), 1e-15) << row.name;
   }
   EXPECT_EQ(kind_of([] { metric("acuracy"); }), "config");
 }
