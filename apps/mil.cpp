@@ -13,6 +13,8 @@
 #include "eval/report.h"
 
 #include <filesystem>
+#include <memory>
+#include <set>
 
 namespace eosin::apps {
 namespace {
@@ -71,7 +73,7 @@ bool train(const MilConfig& c, const mil::Grid& grid, std::vector<mil::Trial> tr
 
 /// Checked before the first model is trained.
 struct Plan {
-  MilInputs inputs;
+  std::unique_ptr<const MilInputs> inputs;  // where it is, for what refers to it
   eval::SplitPlan splits;
   std::vector<eval::AuditRow> audit;
   std::vector<std::string> violations;
@@ -80,17 +82,20 @@ struct Plan {
 };
 
 Plan make_plan(const MilConfig& c) {
-  Plan plan{read_inputs(c), {}, {}, {}, {}, {}};
-  for (const auto& note : plan.inputs.cohort.notes) log::warn("[mil] {}", note);
-  plan.splits = eval::make_splits(plan.inputs.set, eval::SplitRule::parse(c.splits), {c.seed_of_splits(), c.preserve_sites});
+  Plan plan{std::make_unique<const MilInputs>(read_inputs(c)), {}, {}, {}, {}, {}};
+  for (const auto& note : plan.inputs->cohort.notes) log::warn("[mil] {}", note);
+  plan.splits = eval::make_splits(plan.inputs->set, eval::SplitRule::parse(c.splits), {c.seed_of_splits(), c.preserve_sites});
   for (const auto& note : plan.splits.notes) log::warn("[mil] {}", note);
-  const bool binary = plan.inputs.outcomes.n_classes == 2;
+  const bool binary = plan.inputs->outcomes.n_classes == 2;
   eval::check_parts(plan.splits, c.train.select != "last" || (binary && c.threshold == "validation"));
-  if (!c.is_survival()) eval::check_classes_train(plan.inputs.set, plan.splits);
-  plan.audit = eval::audit_splits(plan.inputs.set, plan.splits);
+  if (!c.is_survival()) eval::check_classes_train(plan.inputs->set, plan.splits);
+  plan.audit = eval::audit_splits(plan.inputs->set, plan.splits);
   plan.violations = eval::enforce(plan.audit, c.accept_leak);
-  plan.arenas = make_arenas(c, plan.inputs, plan.splits);
+  plan.arenas = make_arenas(c, *plan.inputs, plan.splits);
   plan.trials = make_trials(c, plan.arenas);
+  std::set<std::string> made;  // a head that cannot be is found before any is trained
+  for (const mil::Trial& t : plan.trials)
+    if (made.insert(t.head.name()).second) mil::make_head(t.head, {plan.inputs->bags->dim(), plan.arenas[0].folds[0].task->n_outputs()}, 0);
   return plan;
 }
 
@@ -109,9 +114,9 @@ Json table_of(const Json& results) {
 
 int finish(const Invocation& in, const MilConfig& c, const Plan& plan, const mil::TrialRecords& records, const Failures& failures,
            RunFolder& folder) {
-  std::vector<Arm> arms = head_arms(c, plan.inputs, plan.arenas, records);
-  for (Arm& arm : feature_arms(c, plan.inputs, plan.splits)) arms.push_back(std::move(arm));
-  const MilOutcome outcome{c, plan.inputs, plan.splits, plan.audit, plan.violations, plan.arenas, arms, failures};
+  std::vector<Arm> arms = head_arms(c, *plan.inputs, plan.arenas, records);
+  for (Arm& arm : feature_arms(c, *plan.inputs, plan.splits)) arms.push_back(std::move(arm));
+  const MilOutcome outcome{c, *plan.inputs, plan.splits, plan.audit, plan.violations, plan.arenas, arms, failures};
   const Json results = mil_results(outcome);
   write_file(folder.path("predictions.csv"), mil_predictions(outcome));
   write_file(folder.path("results.json"), results.dump(1, ' ', false, Json::error_handler_t::replace));
@@ -134,9 +139,9 @@ int run(const Invocation& in) {
   device::prepare(c.run);
   if (in.dry_run) {
     const Plan plan = make_plan(c);
-    print_result(in, {{"bags", plan.inputs.set.ids.size()},
-                      {"dim", plan.inputs.bags->dim()},
-                      {"in_memory", plan.inputs.bags->resident()},
+    print_result(in, {{"bags", plan.inputs->set.ids.size()},
+                      {"dim", plan.inputs->bags->dim()},
+                      {"in_memory", plan.inputs->bags->resident()},
                       {"splits", plan.splits.parts.size()},
                       {"models", plan.trials.size()},
                       {"model_epochs", static_cast<int64_t>(plan.trials.size()) * c.train.fit.epochs},
@@ -146,10 +151,10 @@ int run(const Invocation& in) {
   RunFolder folder(c.run.dir, config::visit_of(c), "mil", {in.fresh, in.resume_with_changes, {"memory_gib", "grid.together"}});
   return folder.record([&] {
     const Plan plan = make_plan(c);
-    check_same_data(folder, digest(plan.inputs));
+    check_same_data(folder, digest(*plan.inputs));
     mil::TrialRecords records(folder.path("models.jsonl"));
     Failures failures;
-    if (!train(c, grid_of(c, plan.inputs, plan.arenas), plan.trials, records, folder, failures)) {
+    if (!train(c, grid_of(c, *plan.inputs, plan.arenas), plan.trials, records, folder, failures)) {
       log::warn("[mil] stopped on request; the same command goes on");
       return kExitStopped;
     }

@@ -55,6 +55,7 @@ eval::LabelledSet set_of(const data::Cohort& cohort, const data::BagStore& bags)
   set.classes = survival ? std::vector<std::string>{"censored", "event"} : cohort.classes;  // splits are dealt by them
   if (!survival) set.target = cohort.labels();
   set.groups = patients.names(), set.sites = sites.names();
+  set.sites_of_study = cohort.sites_of_barcodes;
   set.grouped = cohort.has_patients;
   set.unit = "bag";
   return set;

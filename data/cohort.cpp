@@ -183,6 +183,7 @@ Cohort read_cohort(const CsvTable& table, const CohortOptions& options) {
   cohort.has_patients = places.patient.has_value();
   if (!cohort.has_patients) cohort.notes.emplace_back("no column of patients: every slide counts as a patient of its own");
   cohort.has_sites = std::all_of(cohort.bags.begin(), cohort.bags.end(), [](const Bag& b) { return !b.site.empty(); });
+  cohort.sites_of_barcodes = !places.site;
   if (const int64_t two = patients_with_two_labels(cohort.bags); two > 0 && options.level == BagLevel::Slide)
     cohort.notes.push_back(fmt::format("{} patients have slides of different labels", two));
   if (options.level == BagLevel::Patient) cohort.bags = by_patient(cohort.bags);

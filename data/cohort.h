@@ -48,6 +48,7 @@ struct Cohort {
   std::vector<Bag> bags;  // in the order of the table
   std::string source;     // the table's name
   bool has_patients = false, has_sites = false;
+  bool sites_of_barcodes = false;  // TCGA's codes are of a place within one study
   Outcome outcome = Outcome::Class;
   std::vector<std::string> classes;  // in name order (numbers by value)
   std::vector<std::string> notes;    // what the reader of a report should know

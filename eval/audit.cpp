@@ -108,7 +108,7 @@ std::vector<AuditRow> site_checks(const LabelledSet& set) {
     }
   }
   if (mixed || held.size() < 2) pure.clear();
-  return {row("site_is_label", "violation", pure, "the site tells the class"),
+  return {row("site_is_label", set.sites_of_study ? "warning" : "violation", pure, "the site tells the class"),
           row("site_confounded", "warning", heavy, "sites that hold more than 80 % of a class")};
 }
 

@@ -33,7 +33,8 @@ std::vector<std::pair<int64_t, int64_t>> near_duplicates(const Tensor& x_ND, dou
 
 /// audit() of every split of a plan, each check once, its message from the first split that has it; equal_features gives way to
 /// near_duplicates       rows that are nearly the same in two parts (violation)
-/// site_is_label         every site with two groups or more holds one class (violation)
+/// site_is_label         every site with two groups or more holds one class (violation; where sites are those of a study, as TCGA's codes are,
+///                       classes that are studies always differ in them: warning)
 /// site_confounded       one site holds more than 80 % of a class, and of the cohort less than that (warning)
 std::vector<AuditRow> audit_splits(const LabelledSet& set, const SplitPlan& plan);
 

@@ -215,7 +215,7 @@ LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow
 
 LabelledSet LabelledSet::rows(const std::vector<int64_t>& indices) const {
   LabelledSet r;
-  r.classes = classes, r.groups = groups, r.grouped = grouped, r.unit = unit, r.sites = sites;
+  r.classes = classes, r.groups = groups, r.grouped = grouped, r.unit = unit, r.sites = sites, r.sites_of_study = sites_of_study;
   r.features_ND = features_ND.index_select(0, at::tensor(indices, at::kLong));
   for (int64_t i : indices) {
     r.ids.push_back(ids[i]);

@@ -50,6 +50,7 @@ struct LabelledSet {
   std::vector<int64_t> part;  // Part of each row; empty where there is no split
   std::vector<int64_t> site;  // position in sites; empty where nobody knows them
   std::vector<std::string> sites;
+  bool sites_of_study = false;  // a site is a place within one study (TCGA barcodes), and so tells the study
   bool grouped = false;
   int64_t unlabelled = 0;  // features without a label
   std::string unit;

@@ -194,6 +194,9 @@ TEST(SplitAudit, RefusesSitesThatTellTheClassAndWarnsOfOneThatHoldsMostOfIt) {
   LabelledSet s = cohort();
   s.site = s.target, s.sites = {"x", "y"};
   EXPECT_EQ(row(audit_splits(s, plan_of(s, "5fold")), "site_is_label").state, "violation");
+  s.sites_of_study = true;
+  EXPECT_EQ(row(audit_splits(s, plan_of(s, "5fold")), "site_is_label").state, "warning");
+  s.sites_of_study = false;
   s.site[0] = s.site[1] = 1;  // one patient of class a at the other site
   const auto rows = audit_splits(s, plan_of(s, "5fold"));
   EXPECT_EQ(row(rows, "site_is_label").state, "ok");
