@@ -1,6 +1,7 @@
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "core/base/run_config.h"
+#include "tests/checkout.h"
 #include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const fs::path kCases = fs::path(EOSIN_SOURCE_DIR) / "tests/cases/config";
+const fs::path kCases = fs::path(source_dir()) / "tests/cases/config";
 
 struct Dino {
   double teacher_temp = 0.04;

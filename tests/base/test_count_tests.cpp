@@ -1,4 +1,5 @@
 // The closing line of scripts/test: what scripts/count_tests.py makes of ctest's report.
+#include "tests/checkout.h"
 #include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ std::string counted(const std::string& status, const std::string& printed, const
   std::ofstream(results / "ctest.xml") << "<testsuite><testcase name=\"golden\" status=\"" << status << "\"><system-out>" << printed
                                        << "</system-out></testcase></testsuite>";
   if (!gtest_report.empty()) std::ofstream(results / "golden.json") << gtest_report;
-  const std::string command = std::string("python3 '") + EOSIN_SOURCE_DIR + "/scripts/count_tests.py' '" + results.path().string() + "' 2>&1";
+  const std::string command = std::string("python3 '") + source_dir() + "/scripts/count_tests.py' '" + results.path().string() + "' 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string output;
   for (int c; (c = std::fgetc(pipe)) != EOF;) output += static_cast<char>(c);

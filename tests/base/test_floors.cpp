@@ -1,4 +1,5 @@
 // The rules of docs/floors.txt, checked on this tree, and the check itself on trees that break them.
+#include "tests/checkout.h"
 #include "tests/temporary_folder.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +22,7 @@ struct Outcome {
 };
 
 Outcome check_floors(const std::string& tree) {
-  const std::string command = std::string("'") + EOSIN_SOURCE_DIR + "/scripts/check_floors' '" + tree + "' 2>&1";
+  const std::string command = std::string("'") + source_dir() + "/scripts/check_floors' '" + tree + "' 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string output;
   for (int c; (c = std::fgetc(pipe)) != EOF;) output += static_cast<char>(c);
@@ -41,7 +42,7 @@ Outcome check_tree(const std::map<std::string, std::string>& files) {
 }
 
 TEST(Floors, ThisTreeKeepsThem) {
-  const Outcome got = check_floors(EOSIN_SOURCE_DIR);
+  const Outcome got = check_floors(source_dir());
   EXPECT_EQ(got.exit_code, 0) << got.output;
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/atomic_file.h"
 #include "data/pyramid_tiff.h"
 #include "data/synthetic_slide.h"
+#include "tests/checkout.h"
 #include "tests/temporary_folder.h"
 
 #include <cstdlib>
@@ -56,7 +57,7 @@ inline Image plain(int64_t height, int64_t width, uint8_t value) {
 /// A file of the shared test data, or empty if it is not there.
 inline std::string real_slide(const std::string& name) {
   const char* folder = std::getenv("EOSIN_TEST_DATA");
-  const std::filesystem::path root = folder ? std::filesystem::path(folder) : std::filesystem::path(EOSIN_SOURCE_DIR) / "../shared/data";
+  const std::filesystem::path root = folder ? std::filesystem::path(folder) : std::filesystem::path(source_dir()) / "../shared/data";
   const std::filesystem::path path = root / "wsi" / name;
   return std::filesystem::exists(path) ? path.string() : std::string();
 }

@@ -8,6 +8,7 @@
 #include "data/png.h"
 #include "data/store_export.h"
 #include "data/store_verify.h"
+#include "tests/checkout.h"
 #include "tests/data/store_fixture.h"
 #include "tests/message_of.h"
 
@@ -393,7 +394,7 @@ TEST(ImageImport, IdxBecomesARawStore) {
 /// The real sets, where they are.
 TEST(ImageImport, RealFolders) {
   const char* given = std::getenv("EOSIN_TEST_DATA");
-  const fs::path data = given ? fs::path(given) : fs::path(EOSIN_SOURCE_DIR) / "../shared/data";
+  const fs::path data = given ? fs::path(given) : fs::path(source_dir()) / "../shared/data";
   if (!fs::exists(data / "patches-atlas/manifest.csv")) GTEST_SKIP() << "no patches-atlas below " << data;
   const TemporaryFolder folder;
   ImportConfig config;

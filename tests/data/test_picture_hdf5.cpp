@@ -3,6 +3,7 @@
 #include "core/base/atomic_file.h"
 #include "core/tensor/hdf5.h"
 #include "data/image_import.h"
+#include "tests/checkout.h"
 #include "tests/data/store_fixture.h"
 #include "tests/message_of.h"
 
@@ -93,7 +94,7 @@ TEST(PictureHdf5, BagsThatAreNoneAreRefused) {
 /// The file was written by h5py: five streams, of which the fourth is cut short.
 TEST(PictureHdf5, JpegStreamsAreCopied) {
   const TemporaryFolder folder;
-  const std::string path = std::string(EOSIN_SOURCE_DIR) + "/tests/cases/hdf5/h5py_vlen_jpeg.h5";
+  const std::string path = source_dir() + "/tests/cases/hdf5/h5py_vlen_jpeg.h5";
   ImportConfig config;
   config.out = folder / "store";
   EXPECT_THAT(message_of([&] { import_images(path, config); }, ErrorKind::Data), testing::AllOf(HasSubstr("1 of 5"), HasSubstr("images[3]")));
@@ -114,7 +115,7 @@ TEST(PictureHdf5, JpegStreamsAreCopied) {
 
 TEST(PictureHdf5, DamageIsNoCrash) {
   const TemporaryFolder folder;
-  const std::string whole = read_file(std::string(EOSIN_SOURCE_DIR) + "/tests/cases/hdf5/h5py_vlen_jpeg.h5");
+  const std::string whole = read_file(source_dir() + "/tests/cases/hdf5/h5py_vlen_jpeg.h5");
   const auto read = [&](const std::string& bytes) {
     std::ofstream(folder / "b.h5", std::ios::binary) << bytes;
     int64_t pictures = 0;

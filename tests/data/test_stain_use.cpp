@@ -5,6 +5,7 @@
 #include "data/stain_fit.h"
 #include "data/tile_reader.h"
 #include "data/tiler.h"
+#include "tests/checkout.h"
 #include "tests/data/slide_fixture.h"
 #include "tests/data/stain_fixture.h"
 #include "tests/data/store_fixture.h"
@@ -75,7 +76,7 @@ TEST(StainReference, WrongFilesAreNamed) {
 
 TEST(StainReference, ShippedOnesAreUsable) {
   int seen = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(EOSIN_SOURCE_DIR) / "configs/stain")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(source_dir()) / "configs/stain")) {
     const StainReference reference({.method = "macenko", .reference = entry.path().string()});
     EXPECT_THAT(reference.description(), StartsWith("macenko to "));
     ++seen;

@@ -3,6 +3,7 @@
 #include "core/base/rng.h"
 #include "data/jpeg.h"
 #include "data/view_presets.h"
+#include "tests/checkout.h"
 
 #include <algorithm>
 #include <cmath>
@@ -38,7 +39,7 @@ inline Image synthetic_tile(int64_t size, uint64_t seed) {
 /// Up to `count` tiles of real slides, none where the test data is absent.
 inline std::vector<Image> real_tiles(size_t count) {
   const char* env = std::getenv("EOSIN_TEST_DATA");
-  const std::filesystem::path root = std::filesystem::path(env ? env : EOSIN_SOURCE_DIR "/../shared/data") / "patches-atlas";
+  const std::filesystem::path root = std::filesystem::path(env ? env : source_dir() + "/../shared/data") / "patches-atlas";
   std::vector<std::filesystem::path> paths;
   if (std::filesystem::is_directory(root))
     for (const auto& e : std::filesystem::recursive_directory_iterator(root))

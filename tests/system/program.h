@@ -1,5 +1,7 @@
 #pragma once
 // Runs the real binary as a user would and keeps what it said.
+#include "tests/checkout.h"
+
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -69,7 +71,7 @@ class Program {
       if (!folder.empty() && chdir(folder.c_str()) != 0) _exit(126);
       if (!freopen((prefix_ + ".out").c_str(), "w", stdout) || !freopen((prefix_ + ".err").c_str(), "w", stderr)) _exit(126);
       std::vector<char*> argv;
-      std::string binary = std::string(EOSIN_BINARY_DIR) + "/bin/eosin";
+      std::string binary = binary_dir() + "/bin/eosin";
       argv.push_back(binary.data());
       for (auto& a : arguments) argv.push_back(a.data());
       argv.push_back(nullptr);
@@ -104,7 +106,7 @@ inline Outcome eosin(std::vector<std::string> arguments, const std::string& fold
 /// Real slides and tiles: $EOSIN_TEST_DATA, else ../shared/data beside the checkout; empty when absent.
 inline std::string test_data(const std::string& name) {
   const char* set = std::getenv("EOSIN_TEST_DATA");
-  const fs::path root = set ? fs::path(set) : fs::path(EOSIN_SOURCE_DIR).parent_path() / "shared/data";
+  const fs::path root = set ? fs::path(set) : fs::path(source_dir()).parent_path() / "shared/data";
   return fs::exists(root / name) ? (root / name).string() : "";
 }
 

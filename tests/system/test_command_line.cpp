@@ -1,4 +1,5 @@
 // The contract of the command line: help, version, exit codes, the last line of stderr, refusal of wrong configs before work.
+#include "tests/checkout.h"
 #include "tests/system/program.h"
 
 #include <gmock/gmock.h>
@@ -100,7 +101,7 @@ TEST(CommandLine, RunFollowsTheVerbInTheConfig) {
 
 TEST(CommandLine, EveryShippedConfigIsValid) {
   std::vector<std::string> check = {"config", "check"};
-  for (const auto& entry : fs::recursive_directory_iterator(fs::path(EOSIN_SOURCE_DIR) / "configs")) {
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(source_dir()) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
     if (entry.path().parent_path().filename() == "stain") continue;  // references, not configs of a verb: tests/data/test_stain_use.cpp
     check.push_back(entry.path().string());

@@ -1,4 +1,5 @@
 // Every recipe of configs/recipes at toy size with the real binary: a few steps, and features of the encoder that they leave.
+#include "tests/checkout.h"
 #include "tests/system/program.h"
 
 #include <gmock/gmock.h>
@@ -12,7 +13,7 @@
 namespace eosin::system_test {
 namespace {
 
-const fs::path kRecipes = fs::path(EOSIN_SOURCE_DIR) / "configs/recipes";
+const fs::path kRecipes = fs::path(source_dir()) / "configs/recipes";
 
 /// Some go on from another's run, or learn from it.
 const std::map<std::string, std::string> kStageBefore = {

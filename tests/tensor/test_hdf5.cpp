@@ -1,6 +1,7 @@
 #include "core/tensor/hdf5.h"
 
 #include "core/base/error.h"
+#include "tests/checkout.h"
 #include "tests/message_of.h"
 
 #include <gmock/gmock.h>
@@ -194,7 +195,7 @@ TEST_F(Hdf5, AttributesKeepTypeAndShape) {
 }
 
 TEST_F(Hdf5, ReadsWhatH5pyCompressed) {
-  const File f = File::open(std::string(EOSIN_SOURCE_DIR) + "/tests/cases/hdf5/h5py_filters.h5");
+  const File f = File::open(source_dir() + "/tests/cases/hdf5/h5py_filters.h5");
   std::vector<int64_t> want(300);
   for (size_t i = 0; i < want.size(); ++i) want[i] = static_cast<int64_t>(i * i % 17);
   EXPECT_EQ(f.read<int64_t>("lzf"), want);

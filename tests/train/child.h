@@ -1,5 +1,7 @@
 #pragma once
 // The processes that tests start: bin/toy_train with keys, in a fresh folder.
+#include "tests/checkout.h"
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -22,7 +24,7 @@ namespace eosin::train {
 class Child {
  public:
   explicit Child(const std::vector<std::string>& keys) {
-    const std::string program = std::string(EOSIN_BINARY_DIR) + "/bin/toy_train";
+    const std::string program = binary_dir() + "/bin/toy_train";
     std::vector<char*> argv = {const_cast<char*>(program.c_str())};
     for (const auto& key : keys) argv.push_back(const_cast<char*>(key.c_str()));
     argv.push_back(nullptr);
