@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 namespace eosin::apps {
@@ -53,6 +54,17 @@ void ProbeConfig::visit(config::Visitor& v) {
   v("batch_size", batch_size, "tiles embedded at once", Range{1, 1e5});
   v("linear", linear, "a linear probe beside k-NN");
   v("best", best, "measure (knn_accuracy, linear_accuracy, ...) at whose largest value the checkpoint is kept in best/; empty: none");
+}
+
+std::string ProbeConfig::prefix(const std::string& path) const {
+  return store.size() > 1 ? std::filesystem::path(path).lexically_normal().filename().string() + "/" : "";
+}
+
+std::vector<std::string> ProbeConfig::measures() const {
+  std::vector<std::string> all;
+  for (const std::string& path : store.empty() ? std::vector<std::string>{""} : store)
+    for (const std::string& name : eval::online_probe_names(linear)) all.push_back(prefix(path) + name);
+  return all;
 }
 
 OnlineProbe::OnlineProbe(const ProbeConfig& config, std::shared_ptr<const data::TileStore> store, c10::Device device, int64_t threads,

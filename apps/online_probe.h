@@ -26,6 +26,11 @@ struct ProbeConfig {
   bool linear = true;
   std::string best;
   void visit(config::Visitor& v);
+
+  /// What a store is called among the measures: "" if there is one alone, else "lung/" for /data/lung.
+  std::string prefix(const std::string& path) const;
+  /// The names of all measures, as metrics.jsonl has them.
+  std::vector<std::string> measures() const;
 };
 
 /// Embeds a fixed set of tiles with the current teacher. Half of the groups (patients) are the memory, the others ask it; without

@@ -44,6 +44,11 @@ void PretrainConfig::validate(config::Problems& p) const {
   if (data.from_slides() && eval.every > 0 && eval.store.empty())
     p.add("eval.store", "need a tile store to measure on: data.slides has none (or eval.every=0)");
   if (!eval.best.empty() && eval.every == 0) p.add("eval.best", "nothing is measured: eval.every is 0");
+  if (const auto names = eval.measures(); !eval.best.empty() && std::find(names.begin(), names.end(), eval.best) == names.end()) {
+    const auto near = config::nearest(eval.best, names);
+    p.add("eval.best", fmt::format("'{}' is not measured{}; there are: {}", eval.best, near ? fmt::format("; did you mean '{}'?", *near) : "",
+                                   fmt::join(names, ", ")));
+  }
   if (data.augment == "gpu") {
     if (run.device == "cpu") p.add("data.augment", "gpu needs a CUDA device, but run.device is cpu; choose cpu or auto");
     for (const data::DeviceLack& lack : data::device_lacks(crops)) p.add("data.crops." + lack.key, lack.why + "; choose data.augment=cpu");

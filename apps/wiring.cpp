@@ -273,10 +273,7 @@ std::function<NamedValues()> Pretraining::probes() const {
     probes.emplace_back(name, std::make_shared<OnlineProbe>(config_.eval, std::move(store), place_.device, loader_threads(config_, place_.env),
                                                             [objective = objective_] { return objective->state(); }));
   };
-  for (const std::string& path : config_.eval.store) {
-    const std::string name = config_.eval.store.size() > 1 ? std::filesystem::path(path).lexically_normal().filename().string() + "/" : "";
-    add(name, std::make_shared<const data::TileStore>(path));
-  }
+  for (const std::string& path : config_.eval.store) add(config_.eval.prefix(path), std::make_shared<const data::TileStore>(path));
   if (probes.empty()) add("", store_);
   return [probes] {
     NamedValues all;

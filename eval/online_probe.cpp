@@ -55,4 +55,11 @@ Values online_probe(const ProbeFeatures& f, int64_t k, bool linear) {
   return values;
 }
 
+std::vector<std::string> online_probe_names(bool linear) {
+  std::vector<std::string> names = {"rankme",         "effective_rank",   "stable_rank",  "mean_cosine",
+                                    "collapsed_dims", "nearest_distance", "knn_accuracy", "knn_balanced_accuracy"};
+  if (linear) names.insert(names.end(), {"linear_accuracy", "linear_balanced_accuracy"});
+  return names;
+}
+
 }  // namespace eosin::eval

@@ -27,4 +27,7 @@ struct ProbeFeatures {
 /// Checked  tests/eval/test_representation.cpp.
 std::vector<std::pair<std::string, double>> online_probe(const ProbeFeatures& features, int64_t k = 20, bool linear = false);
 
+/// The names of what it measures where there are labels.
+std::vector<std::string> online_probe_names(bool linear);
+
 }  // namespace eosin::eval

@@ -72,6 +72,11 @@ TEST(OnlineProbe, NamesItsMeasuresAndTellsClassesApart) {
   EXPECT_EQ(by_name.at("knn_balanced_accuracy"), 1);
   for (const char* name : {"rankme", "effective_rank", "stable_rank", "mean_cosine", "collapsed_dims", "nearest_distance"})
     EXPECT_TRUE(std::isfinite(by_name.at(name))) << name;
+  for (const bool linear : {false, true}) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : online_probe(f, 200, linear)) names.push_back(name);
+    EXPECT_EQ(names, online_probe_names(linear));
+  }
   f.key_labels.clear();
   EXPECT_EQ(online_probe(f).size(), 6U);
 }
