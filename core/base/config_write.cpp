@@ -166,12 +166,15 @@ class SchemaWriter final : public Visitor {
  public:
   Json properties = Json::object();
 
+  /// `open`: the tables that are being written around this one.
+  explicit SchemaWriter(std::vector<const void*> open = {}) : open_(std::move(open)) {}
+
   static Json object(Json properties) { return {{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}}; }
 
  private:
   void field(const char* key, FieldRef value, const char* help, const Rules& rules) override { properties[key] = field_schema(value, help, rules); }
   void section(const char* key, ConfigRef value, const char* help) override {
-    SchemaWriter below;
+    SchemaWriter below(open_);
     value.visit(below);
     properties[key] = object(std::move(below.properties));
     properties[key]["description"] = help;
@@ -179,19 +182,27 @@ class SchemaWriter final : public Visitor {
   /// One alternative a row; only the default row's may leave its name out, so that exactly one of them matches.
   void choice(const char* key, Choice& value, const char* help) override {
     Json alternatives = Json::array(), names = Json::array();
+    // A row that holds a choice from its own table (a head before a head) would go on for ever: the inner one is any object with a name.
+    const bool is_nested = std::find(open_.begin(), open_.end(), &value.table()) != open_.end();
+    std::vector<const void*> open = open_;
+    open.push_back(&value.table());
     for (const ConfigRow& row : value.table()) {
-      SchemaWriter below;
+      names.push_back(row.name);
+      if (is_nested) continue;
+      SchemaWriter below(open);
       below.properties["name"] = {{"const", row.name}};
       row.make()->visit(below);
       Json one = object(std::move(below.properties));
       one["description"] = row.one_line;
       if (row.name != value.name()) one["required"] = {"name"};
       alternatives.push_back(std::move(one));
-      names.push_back(row.name);
     }
+    if (is_nested) alternatives.push_back({{"type", "object"}, {"properties", {{"name", {{"enum", names}}}}}});
     alternatives.push_back({{"enum", names}, {"description", "the name alone: its keys have their defaults"}});
     properties[key] = {{"description", help}, {"oneOf", std::move(alternatives)}};
   }
+
+  std::vector<const void*> open_;
 };
 
 std::string flow(const Node& node) {
