@@ -53,7 +53,8 @@ struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
       if (own > 0) agreement.slice(0, 0, own) -= (s_VBk.slice(0, 0, own) * t_TBk).sum(-1);
       agreement += s_VBk.mul_(t_TBk.sum(0)).sum(-1);
     });
-    context->save_for_backward({features, prototypes, log_sums, targets.features_MD, targets.prototypes_KD, targets.column_K, targets.row_M});
+    context->save_for_backward(
+        {features, prototypes, log_sums, targets.features_MD, targets.prototypes_KD, targets.column_K, targets.row_M, targets.logits_MK});
     auto& saved = context->saved_data;
     saved["temperature"] = temperature, saved["target_temperature"] = targets.temperature;
     saved["crops"] = pairs.crops, saved["teacher_crops"] = pairs.teacher_crops, saved["with_own"] = pairs.with_own;
@@ -67,7 +68,7 @@ struct PairedCrossEntropy : torch::autograd::Function<PairedCrossEntropy> {
     auto& saved = context->saved_data;
     const auto kept = context->get_saved_variables();
     const Tensor &features = kept[0], &prototypes = kept[1], &log_sums = kept[2];
-    const SoftTargets targets{kept[3], kept[4], saved["target_temperature"].toDouble(), kept[5], kept[6]};
+    const SoftTargets targets{kept[3], kept[4], saved["target_temperature"].toDouble(), kept[5], kept[6], kept[7]};
     const Pairs pairs{saved["crops"].toInt(), saved["teacher_crops"].toInt(), saved["with_own"].toBool()};
     const double temperature = saved["temperature"].toDouble();
     const Tensor weight_VB1 = (grads[0] / temperature).unsqueeze(-1), counts_V11 = pairs.counts(log_sums).unsqueeze(-1);

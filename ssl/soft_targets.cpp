@@ -22,8 +22,10 @@ Tensor over_rows(const Tensor& logits, Comm& comm) {
   return comm.size() == 1 ? own : at::logsumexp(comm.all_gather(own.unsqueeze(0)), 0);
 }
 
-SoftTargets bare_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature) {
-  return {in_product_type(features_MD.detach()), in_product_type(prototypes_KD.detach()), temperature, {}, {}};
+SoftTargets bare_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t keep_at_most) {
+  SoftTargets targets{in_product_type(features_MD.detach()), in_product_type(prototypes_KD.detach()), temperature, {}, {}, {}};
+  if (targets.rows() * targets.prototypes() <= keep_at_most) targets.logits_MK = targets.logits(0, targets.prototypes());
+  return targets;
 }
 
 }  // namespace
@@ -37,29 +39,34 @@ Tensor prototype_logits(const Tensor& features_ND, const Tensor& prototypes_KD, 
   return at_least_float(at::linear(features_ND / temperature, prototypes_KD.slice(0, begin, end)));  // the division where it is cheap
 }
 
-Tensor SoftTargets::chunk(int64_t begin, int64_t end) const {
-  Tensor logits = prototype_logits(features_MD, prototypes_KD, temperature, begin, end);
-  return logits.add_(column_K.slice(0, begin, end)).add_(row_M.unsqueeze(1)).exp_();
+Tensor SoftTargets::logits(int64_t begin, int64_t end) const {
+  return logits_MK.defined() ? logits_MK.slice(1, begin, end).clone() : prototype_logits(features_MD, prototypes_KD, temperature, begin, end);
 }
 
-SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature) {
+Tensor SoftTargets::chunk(int64_t begin, int64_t end) const {
+  return logits(begin, end).add_(column_K.slice(0, begin, end)).add_(row_M.unsqueeze(1)).exp_();
+}
+
+SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature,
+                            int64_t keep_at_most) {
   const at::NoGradGuard no_grad;
-  SoftTargets targets = bare_targets(features_MD, prototypes_KD, temperature);
+  SoftTargets targets = bare_targets(features_MD, prototypes_KD, temperature, keep_at_most);
   targets.column_K = center_1K.reshape({-1}) / -temperature;
   Tensor row_sums = empty_sums(features_MD, targets.rows());
   for (int64_t begin = 0, end; begin < targets.prototypes(); begin = end) {
     end = std::min(begin + kPrototypeChunk, targets.prototypes());
-    Tensor logits = prototype_logits(targets.features_MD, targets.prototypes_KD, temperature, begin, end);
+    Tensor logits = targets.logits(begin, end);
     row_sums = at::logaddexp(row_sums, at::logsumexp(logits.add_(targets.column_K.slice(0, begin, end)), 1));
   }
   targets.row_M = -row_sums;
   return targets;
 }
 
-SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t iterations, Comm& comm) {
+SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t iterations, Comm& comm,
+                             int64_t keep_at_most) {
   const at::NoGradGuard no_grad;
   EOSIN_ASSERT(iterations > 0);
-  SoftTargets targets = bare_targets(features_MD, prototypes_KD, temperature);
+  SoftTargets targets = bare_targets(features_MD, prototypes_KD, temperature, keep_at_most);
   targets.column_K = empty_sums(features_MD, targets.prototypes());
   targets.row_M = at::zeros_like(empty_sums(features_MD, targets.rows()));
   for (int64_t i = 0; i < iterations; ++i) {
@@ -67,7 +74,7 @@ SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes
     Tensor row_sums = empty_sums(features_MD, targets.rows());
     for (int64_t begin = 0, end; begin < targets.prototypes(); begin = end) {
       end = std::min(begin + kPrototypeChunk, targets.prototypes());
-      const Tensor logits = prototype_logits(targets.features_MD, targets.prototypes_KD, temperature, begin, end);
+      const Tensor logits = targets.logits(begin, end);
       const Tensor column = targets.column_K.slice(0, begin, end);
       column.copy_(-over_rows(logits + targets.row_M.unsqueeze(1), comm));
       row_sums = at::logaddexp(row_sums, at::logsumexp(logits + column, 1));

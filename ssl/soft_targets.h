@@ -1,5 +1,5 @@
 #pragma once
-// A teacher's soft choices among prototypes, made chunk by chunk: the whole matrix (10,000 masked patches by 131,072 prototypes are 5 GB) never
+// A teacher's soft choices among prototypes, made chunk by chunk: a large matrix (10,000 masked patches by 131,072 prototypes are 5 GB) never
 // exists.
 #include "core/tensor/comm.h"
 #include "core/tensor/tensor.h"
@@ -10,6 +10,9 @@ namespace eosin::ssl {
 
 /// Columns of logits that exist at a time. The same on every rank, because Sinkhorn's ranks meet after each chunk.
 inline constexpr int64_t kPrototypeChunk = 4096;
+/// Elements up to which a teacher's logits are kept (128 MB in float32): without them Sinkhorn of three rounds and a loss with its backward pass
+/// make the same product five times, 5 % of a ViT-S step of four tiles.
+inline constexpr int64_t kKeptLogits = 32 << 20;
 
 /// p_mk = exp(z_m w_k / T + a_k + b_m). Both of DINO's targets have this form: the softmax of centred logits with a = -centre / T, and
 /// Sinkhorn-Knopp with a and b the logarithms of its scaling vectors. Without gradient; float32 at least.
@@ -17,10 +20,12 @@ struct SoftTargets {
   Tensor features_MD, prototypes_KD;
   double temperature = 1;
   Tensor column_K, row_M;  // a, b
+  Tensor logits_MK;        // z w / T where they are kept, else undefined
 
   int64_t rows() const { return features_MD.size(0); }
   int64_t prototypes() const { return prototypes_KD.size(0); }
-  /// Shapes   [M, end - begin].
+  /// Shapes   [M, end - begin], of the caller's own.
+  Tensor logits(int64_t begin, int64_t end) const;
   Tensor chunk(int64_t begin, int64_t end) const;
 };
 
@@ -33,12 +38,14 @@ Tensor in_product_type(const Tensor& x);
 Tensor prototype_logits(const Tensor& features_ND, const Tensor& prototypes_KD, double temperature, int64_t begin, int64_t end);
 
 /// softmax((z w - centre) / T) (Caron et al. 2021, arXiv:2104.14294).
-/// Checked  tests/ssl/test_soft_targets.cpp: equal to the softmax of the whole matrix.
-SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature);
+/// Checked  tests/ssl/test_soft_targets.cpp: equal to the softmax of the whole matrix, logits kept or not.
+SoftTargets centred_targets(const Tensor& features_MD, const Tensor& prototypes_KD, const Tensor& center_1K, double temperature,
+                            int64_t keep_at_most = kKeptLogits);
 
 /// Sinkhorn-Knopp (Caron et al. 2020, arXiv:2006.09882): in turns every prototype gets an equal share of all ranks' rows and every row sums to 1.
 /// In logarithms, so that no temperature overflows. Every rank must call it, also one without rows.
 /// Checked  tests/ssl/test_soft_targets.cpp: against the plain iteration.
-SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t iterations, Comm& comm);
+SoftTargets sinkhorn_targets(const Tensor& features_MD, const Tensor& prototypes_KD, double temperature, int64_t iterations, Comm& comm,
+                             int64_t keep_at_most = kKeptLogits);
 
 }  // namespace eosin::ssl

@@ -8,6 +8,7 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -83,7 +84,16 @@ c10::Device prepare(const RunConfig& run, int local_rank, int local_world) {
   set_threads(run.threads > 0 ? run.threads : std::max<int64_t>(1, usable_cores() / local_world));
   set_deterministic(run.deterministic);
   seed(static_cast<uint64_t>(run.seed));
+  keep_freed_memory();
   return device;
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, -1);  // never
+  ::mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 const CudaStatus& cuda() { return cuda_part().status; }

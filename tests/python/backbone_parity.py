@@ -6,7 +6,6 @@ CTransPath is timm's Swin with the patch embedding of its repository; CONCH timm
 Usage: python backbone_parity.py BIN_FOLDER     (holds eosin and encoder_features; needs torch, timm, safetensors)
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from exchange import eosin, features_of
 
 TOLERANCE = 1e-4
 
@@ -44,18 +45,6 @@ def randomise(model):
 
 def images_of(size):
     return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(2))
-
-
-def features_of(bin_folder, encoder, images, folder):
-    source, target = folder / "in.safetensors", folder / "out.safetensors"
-    save_file({"images": images}, source)
-    subprocess.run([bin_folder / "encoder_features", encoder, source, target], check=True)
-    return load_file(target)["features"]
-
-
-def eosin(bin_folder, *words):
-    done = subprocess.run([bin_folder / "eosin", *map(str, words), "--json"], check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def worst(a, b):

@@ -3,8 +3,6 @@
 Usage: python hf_parity.py BIN_FOLDER     (holds eosin and encoder_features; needs torch, timm, transformers, safetensors)
 """
 
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +10,9 @@ from pathlib import Path
 import timm
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+
+from exchange import eosin, features_of
 
 TOLERANCE = 1e-4
 NATIVE, OTHER = (64, 64), (96, 48)
@@ -47,18 +47,6 @@ def randomise(model):
 
 def images_of(size):
     return torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(2))
-
-
-def features_of(bin_folder, encoder, images, folder):
-    source, target = folder / "in.safetensors", folder / "out.safetensors"
-    save_file({"images": images}, source)
-    subprocess.run([bin_folder / "encoder_features", encoder, source, target], check=True)
-    return load_file(target)["features"]
-
-
-def eosin(bin_folder, *words):
-    done = subprocess.run([bin_folder / "eosin", *map(str, words), "--json"], check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def check(name, differences):

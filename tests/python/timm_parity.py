@@ -13,6 +13,8 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from exchange import eosin, features_of
+
 TOLERANCE = 1e-4
 NATIVE, OTHER = (48, 64), (80, 32)
 
@@ -35,18 +37,6 @@ def randomise(model):
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn(p.shape, generator=generator) * 0.05)
-
-
-def features_of(bin_folder, encoder, images, folder):
-    source, target = folder / "in.safetensors", folder / "out.safetensors"
-    save_file({"images": images}, source)
-    subprocess.run([bin_folder / "encoder_features", encoder, source, target], check=True)
-    return load_file(target)["features"]
-
-
-def eosin(bin_folder, *words):
-    done = subprocess.run([bin_folder / "eosin", *map(str, words), "--json"], check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def worst(a, b):

@@ -34,7 +34,8 @@ inline Tensor dinov2_loss(const Tensor& student, const Tensor& targets, int64_t 
 
 /// Probabilities as targets: a plain matrix of logits is its product with the identity.
 inline SoftTargets as_targets(const Tensor& p) {
-  return {p.clamp_min(1e-30).log(), at::eye(p.size(1), p.options()), 1.0, at::zeros({p.size(1)}, p.options()), at::zeros({p.size(0)}, p.options())};
+  const Tensor zeros_K = at::zeros({p.size(1)}, p.options()), zeros_M = at::zeros({p.size(0)}, p.options());
+  return {p.clamp_min(1e-30).log(), at::eye(p.size(1), p.options()), 1.0, zeros_K, zeros_M, {}};
 }
 inline Tensor identity(const Tensor& logits) { return at::eye(logits.size(-1), logits.options()); }
 
