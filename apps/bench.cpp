@@ -140,7 +140,7 @@ Cases store_cases(const StoreBench& c, bool peers) {
 struct TileBench {
   data::TileConfig tiling;
   int64_t repeats = 3;
-  BenchRunConfig run;
+  BenchThreads run;
   void visit(config::Visitor& v) {
     v("slides", tiling.slides, "slides, as `eosin tile` takes them");
     v("tile", tiling.tile, "size and grid of the tiles");

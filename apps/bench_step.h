@@ -12,13 +12,20 @@
 namespace eosin::apps {
 
 /// What of the `run` block a bench has a use for.
-struct BenchRunConfig {
-  int64_t seed = 0, threads = 0;
+struct BenchThreads {
+  int64_t threads = 0;
   void visit(config::Visitor& v) {
-    v("seed", seed, "seed of every random draw", config::Range{0, 9.2e18});
     v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096});
   }
   int64_t used_threads() const;
+};
+
+struct BenchRunConfig : BenchThreads {
+  int64_t seed = 0;
+  void visit(config::Visitor& v) {
+    v("seed", seed, "seed of every random draw", config::Range{0, 9.2e18});
+    BenchThreads::visit(v);
+  }
 };
 
 struct StepRunConfig : BenchRunConfig {

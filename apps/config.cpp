@@ -62,8 +62,8 @@ Loaded load(std::optional<Job> job, const std::optional<std::string>& file, cons
   if (!job) {
     EOSIN_CHECK(file, Config, "[config] need a CONFIG.yaml or a verb (one of: {})", fmt::join(job_names(), ", "));
     const auto name = source.peek("verb");
-    EOSIN_CHECK(name, Config, "{}: the file does not name its verb; add 'verb: {}' at the top, or put the verb before the file", *file,
-                job_names().front());
+    EOSIN_CHECK(name, Config, "{}: the file does not name its verb; add a line such as 'verb: pretrain' at the top, or put the verb before the file",
+                *file);
     job = job_named(*name, *file + ": verb: ");
   }
   auto config = job->verb->make_config();

@@ -98,7 +98,7 @@ int pretrain(const Invocation& in) {
 Verb pretrain_verb() {
   return {"pretrain",
           "pretrain [CONFIG.yaml] [key=value ...]",
-          "trains an encoder on the tiles of a store without labels",
+          "trains an encoder on tiles, most methods without labels",
           "eosin pretrain data.store=tiles model.name=vit_tiny model.image_size_px=96 train.steps=300 train.batch_size=32 run.dir=runs/dino",
           {"--replay=FILE runs one step of a run again from its last checkpoint (FILE: RUN/replays/step-*.json) and says what is not finite"},
           pretrain,

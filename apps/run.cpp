@@ -8,7 +8,10 @@ int run(const Invocation& in) {
   const config::Source source = in.source();
   const auto name = source.peek("verb");
   EOSIN_CHECK(name, Config, "[run] the config does not name its job; add a line such as 'verb: pretrain' at the top");
-  if (const Verb* job = find_job(*name)) return job->run(in);
+  if (const Verb* job = find_job(*name)) {
+    EOSIN_CHECK(job->takes_config_file(), Config, "[run] '{}' takes paths on the command line, which a config cannot name: eosin {}", *name, job->usage);
+    return job->run(in);
+  }
   const auto names = job_names();
   const auto near = config::nearest(*name, names);
   fail(ErrorKind::Config, "[run] unknown verb '{}'{}; need one of {}", *name, near ? fmt::format("; did you mean '{}'?", *near) : "",

@@ -39,6 +39,9 @@ struct Verb {
   std::function<std::unique_ptr<config::AnyConfig>()> make_config;
   /// What the verb does by the word behind its name ("bench store"), each with usage, example and keys of its own; then the verb has no `run`.
   std::vector<Verb> actions = {};
+
+  /// Whether its word is a CONFIG.yaml with all that it needs; else its words are paths, which a config has no keys for.
+  bool takes_config_file() const { return usage.find("[CONFIG.yaml]") != std::string::npos; }
 };
 
 template <config::Struct T>

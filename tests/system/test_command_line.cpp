@@ -97,6 +97,10 @@ TEST(CommandLine, RunFollowsTheVerbInTheConfig) {
   const Outcome o = eosin({"run", folder / "job.yaml"});
   EXPECT_EQ(o.code, 2);
   EXPECT_THAT(o.last_error_line(), HasSubstr("did you mean 'pretrain'?"));
+  write_text(folder / "paths.yaml", "verb: store import\nout: store\n");
+  const Outcome paths = eosin({"run", folder / "paths.yaml"});
+  EXPECT_EQ(paths.code, 2);
+  EXPECT_THAT(paths.last_error_line(), HasSubstr("'store import' takes paths"));
 }
 
 TEST(CommandLine, EveryShippedConfigIsValid) {
