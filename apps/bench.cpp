@@ -1,6 +1,7 @@
 // `eosin bench`: timed pieces, each beside the Python stack's figure of the same run (--peer).
 #include "apps/bench_list.h"
 #include "apps/bench_loss.h"
+#include "apps/bench_mil.h"
 #include "apps/bench_step.h"
 #include "apps/figure.h"
 #include "apps/scratch_folder.h"
@@ -206,7 +207,7 @@ int run_list(const Invocation& in) { return measure<ListBench>(in, "list", bench
 Verb bench_verb() {
   Verb verb;
   verb.name = "bench";
-  verb.usage = "bench loader|store|list|tile|step|loss [CONFIG.yaml] [key=value ...] [--peer]";
+  verb.usage = "bench loader|store|list|tile|step|loss|mil [CONFIG.yaml] [key=value ...] [--peer]";
   verb.one_line = "timed pieces; --peer runs the Python side too";
   verb.example = "eosin bench loader data.store=tiles views=dinov2 --peer";
   verb.actions = {
@@ -222,6 +223,7 @@ Verb bench_verb() {
       bench("tile", "slides to tiles in a store", "slides=slide.svs tile.mpp=0.5", tile_cases),
       bench("step", "the training step of a method and an encoder", "method.name=dino model.name=vit_small", step_cases),
       bench("loss", "the loss over prototypes: time and memory", "rows=1024 n_prototypes=131072", loss_cases),
+      bench("mil", "many attention models in one pass over the bags", "models=24 bags=40", mil_cases),
   };
   return verb;
 }
