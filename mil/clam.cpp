@@ -87,7 +87,10 @@ Clam::Detail Clam::forward_with_instances(const BagBatch& bags, const Pass& pass
   std::vector<Tensor> losses;
   for (int64_t b = 0; b < bags.n_bags(); ++b) {
     const auto label = bags.labels_B[b].item<int64_t>();
-    EOSIN_CHECK(label >= 0 && label < n_classes_, Data, "[clam] {} has label {} (need 0 to {})", name_of(bags, b), label, n_classes_ - 1);
+    EOSIN_CHECK(label >= 0 && label < n_classes_, Data,
+                "[clam] {} has label {} (need 0 to {}); the instance classifiers are one an output, so that the task must have an output a class: "
+                "classes with cross_entropy or focal",
+                name_of(bags, b), label, n_classes_ - 1);
     detail.instances.push_back(instances(rows[static_cast<size_t>(b)], attention[static_cast<size_t>(b)], label));
     losses.push_back(detail.instances.back().loss);
   }
