@@ -18,7 +18,10 @@ int keep_error(TIFF*, void* text, const char*, const char* format, va_list value
   return 1;
 }
 
-int keep_nothing(TIFF*, void*, const char*, const char*, va_list) { return 1; }
+/// Warnings are about tags that nobody reads, but for those of the JPEG decoder, which goes on with grey where a stream is damaged.
+int keep_warning(TIFF* tiff, void* text, const char* module, const char* format, va_list values) {
+  return std::string_view(module ? module : "") == "JPEGLib" ? keep_error(tiff, text, module, format, values) : 1;
+}
 
 constexpr tmsize_t kMostMemory = tmsize_t{1} << 30;  // of one piece: sizes in a damaged file may claim anything
 
@@ -26,7 +29,8 @@ struct Options {
   std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options{TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree};
   explicit Options(std::string& message) {
     TIFFOpenOptionsSetErrorHandlerExtR(options.get(), keep_error, &message);
-    TIFFOpenOptionsSetWarningHandlerExtR(options.get(), keep_nothing, nullptr);
+    TIFFOpenOptionsSetWarningHandlerExtR(options.get(), keep_warning, &message);
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMostMemory);
   }
 };
 
@@ -71,7 +75,6 @@ TiffHandle open_tiff(const std::string& path, std::string& message) {
 
 TiffHandle open_tiff(TiffBytes& file, std::string& message) {
   const Options options(message);
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options.options.get(), kMostMemory);
   TIFF* tiff =
       TIFFClientOpenExt("picture", "rm", &file, read_bytes, write_nothing, seek, close_nothing, size_of, nullptr, nullptr, options.options.get());
   return {tiff, TIFFClose};

@@ -17,7 +17,7 @@ bool begins_as_tiff(std::string_view bytes);
 bool file_begins_as_tiff(const std::string& path);
 
 /// Opens for reading, at the first directory; null if that fails. `message` gets the first error, now or of a later call on the handle,
-/// which it must outlive.
+/// which it must outlive; a warning of the JPEG decoder is one. No piece of memory above 1 GiB is taken.
 TiffHandle open_tiff(const std::string& path, std::string& message);
 
 /// A file in memory, which must outlive the handle that reads it.
