@@ -24,6 +24,7 @@ class TiffReader final : public SlideReader {
     for (const Size& size : info_.dimensions) {
       const auto found = std::find_if(regions_.levels().begin(), regions_.levels().end(), [&](const TiffLevel& l) { return l.size == size; });
       levels_.push_back(found == regions_.levels().end() ? nullptr : &*found);
+      lacks_tiles_.push_back(levels_.back() && std::count(levels_.back()->bytes.begin(), levels_.back()->bytes.end(), 0u) > 0);
     }
   }
 
@@ -53,6 +54,8 @@ class TiffReader final : public SlideReader {
 
   /// Why this reader and OpenSlide disagree about the slide's pixels; nothing if they do not.
   std::optional<std::string> disagreement() const {
+    if (info_.vendor == "aperio" && std::count(lacks_tiles_.begin(), lacks_tiles_.end(), true) > 0)
+      return "it lacks tiles, in whose place Aperio's other levels are shown";
     for (size_t n = 0; n < levels_.size(); ++n) {
       if (!levels_[n]) continue;
       const TiffLevel& l = *levels_[n];
@@ -62,7 +65,7 @@ class TiffReader final : public SlideReader {
         const Point level0{std::llround(static_cast<double>(on_level.x) * info_.downsamples[n]),
                            std::llround(static_cast<double>(on_level.y) * info_.downsamples[n])};
         const int level = static_cast<int>(n);
-        if (!place_on(level0, level)) continue;
+        if (!is_whole(level0, level)) continue;
         try {
           if (read_region(*this, level0, level, l.tile).rgb != read_region(*openslide_, level0, level, l.tile).rgb)
             return fmt::format("tile {} of level {} has other pixels", tile, n);
@@ -75,14 +78,25 @@ class TiffReader final : public SlideReader {
   }
 
  private:
-  /// The place in pixels of a level that is read directly, the nearest whole one where no OpenSlide is behind; nothing where OpenSlide must read.
+  struct Place {
+    double x, y;  // pixels of the level
+  };
+  Place exact_place(Point level0, int level) const {
+    const double downsample = info_.downsamples[static_cast<size_t>(level)];
+    return {static_cast<double>(level0.x) / downsample, static_cast<double>(level0.y) / downsample};
+  }
+  bool is_whole(Point level0, int level) const {
+    const Place p = exact_place(level0, level);
+    return std::abs(p.x - std::round(p.x)) <= kWholePixel && std::abs(p.y - std::round(p.y)) <= kWholePixel;
+  }
+
+  /// The place in pixels of a level that is read directly, the nearest whole one where no OpenSlide is behind, or one that fails at tiles that
+  /// are not there (3.4); nothing where OpenSlide must read.
   std::optional<Point> place_on(Point level0, int level) const {
     if (!levels_[static_cast<size_t>(level)]) return std::nullopt;
-    const double downsample = info_.downsamples[static_cast<size_t>(level)];
-    const double x = static_cast<double>(level0.x) / downsample, y = static_cast<double>(level0.y) / downsample;
-    const bool whole = std::abs(x - std::round(x)) <= kWholePixel && std::abs(y - std::round(y)) <= kWholePixel;
-    if (!whole && openslide_) return std::nullopt;
-    return Point{std::llround(x), std::llround(y)};
+    if (openslide_ && !lacks_tiles_[static_cast<size_t>(level)] && !is_whole(level0, level)) return std::nullopt;
+    const Place p = exact_place(level0, level);
+    return Point{std::llround(p.x), std::llround(p.y)};
   }
 
   std::optional<int64_t> stream_at(Point level0, int level, Size size) const {
@@ -105,6 +119,7 @@ class TiffReader final : public SlideReader {
   SlideInfo info_;
   TiffRegions regions_;
   std::vector<const TiffLevel*> levels_;  // of every level; null: OpenSlide reads it
+  std::vector<bool> lacks_tiles_;
 };
 
 }  // namespace

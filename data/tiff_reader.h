@@ -11,7 +11,8 @@ namespace eosin::data {
 ///
 /// OpenSlide says what the slide is (levels, properties) and reads what this reader does not: levels of another compression, and regions that
 /// do not begin on a whole pixel of their level. Tiles of every level are read both ways on opening; at the first difference OpenSlide
-/// reads the whole slide and the log says why.
+/// reads the whole slide and the log says why. So it does an Aperio slide that lacks tiles: it shows other levels there. What any other file
+/// lacks is white, and regions of such a level that do not begin on a whole pixel begin at the nearest one.
 /// Errors   as open_slide.
 /// Checked  golden data.read_region; tests/data/test_tiff_reader.cpp: the same pixels as OpenSlide's, damage, threads.
 std::unique_ptr<SlideReader> open_tiff_slide(const std::string& path);

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "data/jpeg.h"
 #include "data/openslide_reader.h"
+#include "data/tiff_file.h"
 #include "data/tiff_tiles.h"
 #include "tests/data/slide_fixture.h"
 #include "tests/message_of.h"
@@ -104,6 +105,58 @@ TEST(TiffReader, ADifferenceOnOpeningLeavesTheSlideToOpenSlide) {
     file << std::string(bytes / 2, '\xFF');
   }
   EXPECT_EQ(open_slide(path)->info().reader, "openslide");
+}
+
+/// Two levels of JPEG tiles, of which `missing` of level `bare` is not written.
+std::string write_sparse(const std::string& path, const Image& image, const char* description, int bare, uint32_t missing) {
+  const TiffHandle tiff(TIFFOpen(path.c_str(), "w"), TIFFClose);
+  TIFF* t = tiff.get();
+  for (int level = 0; level < 2; ++level) {
+    const Image picture = level == 0 ? image : box_downsample(image, 4);
+    TIFFSetField(t, TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(picture.width));
+    TIFFSetField(t, TIFFTAG_IMAGELENGTH, static_cast<uint32_t>(picture.height));
+    TIFFSetField(t, TIFFTAG_TILEWIDTH, 128u);
+    TIFFSetField(t, TIFFTAG_TILELENGTH, 128u);
+    TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 3);
+    TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, 8);
+    TIFFSetField(t, TIFFTAG_COMPRESSION, COMPRESSION_JPEG);
+    TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+    TIFFSetField(t, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    TIFFSetField(t, TIFFTAG_SUBFILETYPE, level == 0 || *description ? 0 : FILETYPE_REDUCEDIMAGE);
+    if (*description) TIFFSetField(t, TIFFTAG_IMAGEDESCRIPTION, description);
+    uint32_t index = 0;
+    for (int64_t y = 0; y < picture.height; y += 128)
+      for (int64_t x = 0; x < picture.width; x += 128, ++index) {
+        if (level == bare && index == missing) continue;
+        Image tile = plain(128, 128, 255);
+        for (int64_t v = 0; v < std::min<int64_t>(128, picture.height - y); ++v)
+          std::copy_n(picture.row(y + v) + 3 * x, 3 * std::min<int64_t>(128, picture.width - x), tile.row(v));
+        EXPECT_GT(TIFFWriteEncodedTile(t, index, tile.rgb.data(), std::ssize(tile.rgb)), 0);
+      }
+    EXPECT_EQ(TIFFWriteDirectory(t), 1);
+  }
+  return path;
+}
+
+TEST(TiffReader, AnAperioSlideThatLacksTilesIsReadByOpenSlide) {
+  const TemporaryFolder folder;
+  const char* aperio = "Aperio Image Library v11.2.1 \r\n1100x900 (128x128) JPEG/RGB Q=90|AppMag = 20|MPP = 0.5";
+  const std::string path = write_sparse(folder / "a.svs", draw_slide(small_spec(2)).image, aperio, 0, 11);
+  const auto slide = open_slide(path), reference = open_openslide(path);
+  ASSERT_EQ(reference->info().vendor, "aperio");
+  EXPECT_EQ(read_level(*slide, 1).rgb, read_level(*reference, 1).rgb);
+  EXPECT_EQ(slide->info().reader, "openslide");
+}
+
+TEST(TiffReader, WhatAGenericSlideLacksIsWhiteWhereverARegionBegins) {
+  const TemporaryFolder folder;
+  const auto slide = open_slide(write_sparse(folder / "a.tiff", plain(900, 1100, 90), "", 1, 1));
+  ASSERT_EQ(slide->info().reader, "tiff");
+  for (const int64_t x : {512, 513, 514, 515}) {  // of level 0, a quarter of a pixel of level 1
+    const Image part = read_region(*slide, {x + 8, 9}, 1, {100, 100});
+    EXPECT_EQ(part.rgb, std::vector<uint8_t>(part.rgb.size(), 255)) << x;
+    EXPECT_NEAR(read_region(*slide, {x - 400, 9}, 1, {10, 10}).rgb[0], 90, 2);
+  }
 }
 
 TEST(TiffReader, ThreadsReadTheSamePixels) {
