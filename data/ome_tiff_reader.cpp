@@ -33,11 +33,26 @@ std::optional<double> nominal_magnification(const std::string& xml) {
   return at == std::string::npos || end == std::string::npos ? std::nullopt : parse_positive(xml.substr(at + kKey.size(), end - at - kKey.size()));
 }
 
+/// Files often hold a label and an overview beside the slide, each an <Image> with a scale of its own: the part that is of the (first) picture of
+/// this size, or all of it if none says so.
+std::string xml_of(const std::string& xml, Size size) {
+  const std::string width = fmt::format(" SizeX=\"{}\"", size.width), height = fmt::format(" SizeY=\"{}\"", size.height);
+  for (size_t at = xml.find("<Image "); at != std::string::npos;) {
+    const size_t next = xml.find("<Image ", at + 1);
+    const std::string image = xml.substr(at, next - at);
+    if (image.find(width) != std::string::npos && image.find(height) != std::string::npos) return image;
+    at = next;
+  }
+  return xml;
+}
+
 SlideInfo info_of(const std::string& path, const std::vector<TiffLevel>& levels) {
   SlideInfo info;
   info.path = path, info.reader = "ome-tiff", info.vendor = "ome-tiff";
   info.properties = read_properties(path);
-  info.objective = nominal_magnification(info.properties["tiff.ImageDescription"]);
+  std::string& xml = info.properties["tiff.ImageDescription"];
+  info.objective = nominal_magnification(xml);
+  xml = xml_of(xml, levels[0].size);
   for (const TiffLevel& l : levels) {
     info.dimensions.push_back(l.size);
     info.downsamples.push_back((static_cast<double>(levels[0].size.width) / static_cast<double>(l.size.width) +

@@ -27,7 +27,7 @@ struct Written {
   bool jfif_called_rgb = false;  // as Bio-Formats does: streams of YCbCr with a JFIF marker, TIFF tag RGB
 };
 
-void write_directory(TIFF* tiff, const Image& image, const Written& w, bool reduced, uint16_t n_sub) {
+void write_directory(TIFF* tiff, const Image& image, const Written& w, bool reduced, uint16_t n_sub, const char* xml = kXml) {
   const bool jpeg = w.compression == COMPRESSION_JPEG;
   TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, static_cast<uint32_t>(image.width));
   TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, static_cast<uint32_t>(image.height));
@@ -39,7 +39,7 @@ void write_directory(TIFF* tiff, const Image& image, const Written& w, bool redu
   TIFFSetField(tiff, TIFFTAG_COMPRESSION, w.compression);
   TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
   if (reduced) TIFFSetField(tiff, TIFFTAG_SUBFILETYPE, FILETYPE_REDUCEDIMAGE);
-  if (!reduced) TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, kXml);
+  if (!reduced && xml) TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, xml);
   if (const std::vector<uint64_t> later(n_sub); n_sub > 0) TIFFSetField(tiff, TIFFTAG_SUBIFD, n_sub, later.data());
   uint32_t index = 0;
   for (int plane = 0; plane < (w.planar == PLANARCONFIG_SEPARATE ? 3 : 1); ++plane)
@@ -115,6 +115,22 @@ TEST(OmeTiff, TheScaleIsThatOfItsXml) {
   EXPECT_DOUBLE_EQ(scale.mpp, 0.25);
   EXPECT_EQ(scale.source, "ome.PhysicalSizeX");
   EXPECT_EQ(slide->info().objective, 40);
+}
+
+TEST(OmeTiff, TheScaleIsThatOfThePictureThatIsRead) {
+  const TemporaryFolder folder;
+  const char* xml =
+      "<OME><Image ID=\"Image:0\" Name=\"macro\"><Pixels SizeX=\"100\" SizeY=\"75\" PhysicalSizeX=\"8\" PhysicalSizeY=\"8\"/></Image>"
+      "<Image ID=\"Image:1\"><Pixels PhysicalSizeX=\"0.25\" PhysicalSizeY=\"0.25\" SizeX=\"400\" SizeY=\"300\"/></Image></OME>";
+  const std::string path = folder / "a.ome.tif";
+  {
+    const TiffHandle tiff(TIFFOpen(path.c_str(), "w8"), TIFFClose);
+    write_directory(tiff.get(), ramp(75, 100), {COMPRESSION_LZW}, false, 0, xml);
+    write_directory(tiff.get(), ramp(300, 400), {COMPRESSION_LZW}, false, 0, nullptr);
+  }
+  const auto slide = open_slide(path);
+  EXPECT_EQ(slide->info().size(), (Size{400, 300}));
+  EXPECT_DOUBLE_EQ(resolve_scale(slide->info()).mpp, 0.25);
 }
 
 TEST(OmeTiff, LeavesOtherPixelsToOpenSlideOrRefusesThem) {
