@@ -5,6 +5,7 @@
 
 #include <openslide.h>
 
+#include <algorithm>
 #include <mutex>
 
 namespace eosin::data {
@@ -48,13 +49,15 @@ SlideInfo read_info(openslide_t* slide, const std::string& path) {
   return info;
 }
 
-/// channel + (255 - alpha): premultiplied ARGB over white.
+constexpr size_t kKeptPixels = size_t{1} << 22;  // a tile's or a strip's; a whole level's are 400 MB, which a thread must not keep
+
+/// channel + (255 - alpha): premultiplied ARGB over white. A TIFF's fourth channel that is no alpha makes colours that are not premultiplied.
 void over_white(const uint32_t* argb, int64_t n, uint8_t* rgb) {
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t p = argb[i], white = 255 - (p >> 24);
-    rgb[3 * i] = static_cast<uint8_t>(((p >> 16) & 255) + white);
-    rgb[3 * i + 1] = static_cast<uint8_t>(((p >> 8) & 255) + white);
-    rgb[3 * i + 2] = static_cast<uint8_t>((p & 255) + white);
+    rgb[3 * i] = static_cast<uint8_t>(std::min(255u, ((p >> 16) & 255) + white));
+    rgb[3 * i + 1] = static_cast<uint8_t>(std::min(255u, ((p >> 8) & 255) + white));
+    rgb[3 * i + 2] = static_cast<uint8_t>(std::min(255u, (p & 255) + white));
   }
 }
 
@@ -65,8 +68,11 @@ class OpenSlideReader final : public SlideReader {
   const SlideInfo& info() const override { return info_; }
 
   void read(Point level0, int level, Size size, uint8_t* rgb) const override {
-    thread_local std::vector<uint32_t> argb;
-    argb.resize(static_cast<size_t>(size.width * size.height));
+    thread_local std::vector<uint32_t> kept;
+    std::vector<uint32_t> passing;
+    const auto pixels = static_cast<size_t>(size.width * size.height);
+    std::vector<uint32_t>& argb = pixels <= kKeptPixels ? kept : passing;
+    if (argb.size() < pixels) argb.resize(pixels);
     const auto read_with = [&](openslide_t* slide) {
       openslide_read_region(slide, argb.data(), level0.x, level0.y, level, size.width, size.height);
       return openslide_get_error(slide);

@@ -3,6 +3,7 @@
 #include "data/openslide_reader.h"
 #include "data/slide_reader.h"
 #include "data/tiff_damage.h"
+#include "data/tiff_file.h"
 #include "data/tiff_reader.h"
 
 #include <openslide.h>
@@ -32,6 +33,10 @@ std::unique_ptr<SlideReader> open_slide(const std::string& path) {
     if (row.accepts(path)) return row.open(path);
   if (const auto damage = tiff_damage(path))
     fail(ErrorKind::Data, "[slide] '{}' begins as a TIFF but is truncated or damaged: {}; copy it again from its source", path, *damage);
+  EOSIN_CHECK(!file_begins_as_tiff(path), Data,
+              "[slide] '{}' is a TIFF that no reader takes for a slide: its picture lies in strips, not in tiles, or in a compression that is not "
+              "read; make a pyramid of it (vips tiffsave IN OUT --tile --pyramid --compression jpeg)",
+              path);
   fail(ErrorKind::Data, "[slide] '{}' is not a slide that any reader knows (OpenSlide {} is installed; DICOM needs 4.0)", path,
        openslide_get_version());
 }

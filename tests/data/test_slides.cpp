@@ -1,10 +1,12 @@
 // The slide reader on slides written here, on bad files, and on real ones.
 #include "core/base/error.h"
 #include "data/slide_reader.h"
+#include "data/tiff_file.h"
 #include "tests/data/slide_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <fstream>
 #include <thread>
@@ -101,6 +103,56 @@ TEST(SlideReader, BadFilesAreNamed) {
   write_file(folder / "text.svs", std::string_view("this is no slide\n"));
   EXPECT_EQ(kind_of(folder / "text.svs", message), ErrorKind::Data);
   EXPECT_THAT(message, HasSubstr("not a slide"));
+}
+
+/// A plain picture with a fourth channel of zeros that does not say what it is.
+void write_four_channels(const std::string& path, bool tiled) {
+  const TiffHandle tiff(TIFFOpen(path.c_str(), "w"), TIFFClose);
+  TIFF* t = tiff.get();
+  TIFFSetField(t, TIFFTAG_IMAGEWIDTH, 256u);
+  TIFFSetField(t, TIFFTAG_IMAGELENGTH, 256u);
+  TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 4);
+  TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, 8);
+  TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+  TIFFSetField(t, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+  const uint16_t unspecified = EXTRASAMPLE_UNSPECIFIED;
+  TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 1, &unspecified);
+  std::vector<uint8_t> pixels(256 * 256 * 4, 90);
+  for (size_t i = 3; i < pixels.size(); i += 4) pixels[i] = 0;
+  if (tiled) {
+    TIFFSetField(t, TIFFTAG_TILEWIDTH, 256u);
+    TIFFSetField(t, TIFFTAG_TILELENGTH, 256u);
+    EXPECT_GT(TIFFWriteEncodedTile(t, 0, pixels.data(), std::ssize(pixels)), 0);
+  } else {
+    for (uint32_t y = 0; y < 256; ++y) EXPECT_EQ(TIFFWriteScanline(t, pixels.data(), y), 1);
+  }
+}
+
+TEST(SlideReader, ColoursThatAreNotPremultipliedDoNotWrap) {
+  const TemporaryFolder folder;
+  write_four_channels(folder / "a.tiff", true);
+  EXPECT_THAT(read_region(*open_slide(folder / "a.tiff"), {0, 0}, 0, {100, 100}).rgb, testing::Each(testing::Ge(90)));
+}
+
+TEST(SlideReader, ATiffInStripsSaysWhatToDo) {
+  const TemporaryFolder folder;
+  write_four_channels(folder / "a.tiff", false);
+  std::string message;
+  EXPECT_EQ(kind_of(folder / "a.tiff", message), ErrorKind::Data);
+  EXPECT_THAT(message, HasSubstr("in strips, not in tiles"));
+}
+
+int64_t bytes_in_use() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return static_cast<int64_t>(info.uordblks + info.hblkhd);
+}
+
+TEST(SlideReader, AThreadKeepsNoWholeLevel) {
+  const TemporaryFolder folder;
+  const std::string path = write_slide(folder / "a.tiff", plain(2500, 3000, 200), 0.5, TiffCompression::kDeflate);
+  const int64_t before = bytes_in_use();
+  read_level(*open_slide(path), 0);
+  EXPECT_LT(bytes_in_use() - before, 20'000'000) << "of 30 MB that OpenSlide was given to write to";
 }
 
 TEST(SlideReader, TruncatedSlideIsRefusedOrReadsAsDamaged) {
