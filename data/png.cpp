@@ -10,7 +10,7 @@
 namespace eosin::data {
 namespace {
 
-constexpr int64_t kMaxPixels = 400'000'000;
+constexpr int64_t kMaxMaskPixels = 400'000'000, kMaxMaskBytes = int64_t{1} << 30;
 constexpr int64_t kMaxPicturePixels = int64_t{1} << 26;
 
 /// libpng's simplified interface; freed on every way out.
@@ -29,12 +29,19 @@ Mask read_mask_png(const std::string& path) {
   Png png;
   EOSIN_CHECK(png_image_begin_read_from_file(&png.image, path.c_str()), Data, "[png] '{}' is not a PNG: {}", path, png.image.message);
   const int64_t height = png.image.height, width = png.image.width;
-  EOSIN_CHECK(height * width <= kMaxPixels, Data, "[png] '{}' is too large (got {} x {}, need at most {} pixels)", path, width, height, kMaxPixels);
-  png.image.format = PNG_FORMAT_GRAY;
-  Mask mask(height, width);
+  // In the file's own depth and colours: a label of 1 in 16 bits, or in one of three channels, is 0 in 8 bits of grey.
+  png.image.format &= PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_LINEAR;
+  const size_t pixel = PNG_IMAGE_PIXEL_SIZE(png.image.format);
+  const int64_t most = std::min(kMaxMaskPixels, kMaxMaskBytes / static_cast<int64_t>(pixel));
+  EOSIN_CHECK(height * width <= most, Data, "[png] '{}' is too large (got {} x {}, need at most {} pixels)", path, width, height, most);
+  std::vector<uint8_t> values(static_cast<size_t>(height * width) * pixel);
   const png_color black{0, 0, 0};
-  EOSIN_CHECK(png_image_finish_read(&png.image, &black, mask.cells.data(), 0, nullptr), Data, "[png] '{}' is damaged: {}", path, png.image.message);
-  for (uint8_t& c : mask.cells) c = c != 0;
+  EOSIN_CHECK(png_image_finish_read(&png.image, &black, values.data(), 0, nullptr), Data, "[png] '{}' is damaged: {}", path, png.image.message);
+  Mask mask(height, width);
+  for (size_t i = 0; i < mask.cells.size(); ++i) {
+    const uint8_t* value = values.data() + i * pixel;
+    mask.cells[i] = std::any_of(value, value + pixel, [](uint8_t v) { return v != 0; });
+  }
   return mask;
 }
 

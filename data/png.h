@@ -11,7 +11,7 @@
 namespace eosin::data {
 
 /// Any PNG as a mask: 1 where the pixel is not black (transparent counts as black).
-/// Errors   Io if it cannot be opened; Data if it is no whole PNG or has more than 400 million pixels.
+/// Errors   Io if it cannot be opened; Data if it is no whole PNG, or has more than 400 million pixels or 1 GiB of them.
 Mask read_mask_png(const std::string& path);
 /// Any PNG as an RGB picture; what is transparent shows white.
 /// Errors   Data naming `where` if it is no whole PNG, has 16 bits a channel, or has more than 2^26 pixels.

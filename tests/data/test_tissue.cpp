@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <png.h>
 #include <opencv2/imgproc.hpp>
 
 namespace eosin::data {
@@ -177,6 +178,25 @@ TEST(TissueMethods, GivenMaskIsRead) {
     EXPECT_EQ(e.kind(), ErrorKind::Data);
     EXPECT_THAT(e.what(), HasSubstr("not a mask of the whole slide"));
   }
+}
+
+TEST(TissueMethods, AnyValueOfAGivenMaskIsTissue) {
+  const TemporaryFolder folder;
+  Mask mask(30, 40);
+  mask.row(17)[23] = 1;
+  const auto write = [&](png_uint_32 format, auto values) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.height = 30, image.width = 40, image.format = format;
+    EXPECT_TRUE(png_image_write_to_file(&image, (folder / "a.png").c_str(), 0, values.data(), 0, nullptr));
+    return folder / "a.png";
+  };
+  std::vector<uint16_t> labels(mask.cells.begin(), mask.cells.end());  // small numbers in 16 bits, as programs that count regions write them
+  EXPECT_EQ(read_mask_png(write(PNG_FORMAT_LINEAR_Y, labels)).cells, mask.cells);
+  std::vector<uint8_t> blue(3 * mask.cells.size());
+  for (size_t i = 0; i < mask.cells.size(); ++i) blue[3 * i + 2] = mask.cells[i];
+  EXPECT_EQ(read_mask_png(write(PNG_FORMAT_RGB, blue)).cells, mask.cells);
+  EXPECT_EQ(read_mask_png(write(PNG_FORMAT_GRAY, mask.cells)).cells, mask.cells);
 }
 
 TEST(DarkBackground, LooksAtTheRim) {
