@@ -25,8 +25,10 @@ class DeviceFeeder::Lane {
   void receive(const ViewBatch& batch, const c10::Event& arrived) const {
     const c10::Stream computing = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
     arrived.block(computing);
-    for (const Tensor& views : batch.views_BCHW) views.record_stream(computing);
-    if (batch.labels_B.defined()) batch.labels_B.record_stream(computing);
+    for (const std::vector<Tensor>* views : {&batch.views_BCHW, &batch.undistorted_BCHW})
+      for (const Tensor& v : *views) v.record_stream(computing);
+    for (const Tensor& t : {batch.labels_B, batch.masks_BN})
+      if (t.defined()) t.record_stream(computing);
   }
 
  private:
