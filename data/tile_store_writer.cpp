@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace eosin::data {
 namespace fs = std::filesystem;
@@ -100,19 +101,20 @@ struct TileStoreWriter::Impl {
   std::string folder;
   StoreSettings settings;
   std::vector<std::string> order;
-  std::optional<FileLock> lock;
+  std::optional<FileLock> folder_lock;
   mutable std::mutex mutex;  // of everything below
   std::unordered_map<std::string, SlideEntry> slides;
   std::vector<ShardEntry> shards;
   size_t next = 0;                   // first slide of `order` that is in no shard yet
   std::vector<std::string> pending;  // finished slides of the next shard
   uint64_t pending_bytes = 0;
+  bool advancing = false;  // a thread is in advance(), which alone changes next, pending and shards
 
   std::string part_path(const std::string& id) const { return (fs::path(folder) / part_name(id)).string(); }
   void find_shards();
   void find_parts();
-  void advance();
-  void write_pending();
+  void advance(std::unique_lock<std::mutex>& lock);
+  void write_pending(std::unique_lock<std::mutex>& lock);
 };
 
 /// Reads what earlier runs finished; removes what they left half-written.
@@ -151,21 +153,26 @@ void TileStoreWriter::Impl::find_parts() {
   }
 }
 
-/// Takes the slides that are decided, in order, and writes every shard that they fill.
-void TileStoreWriter::Impl::advance() {
+/// Takes the slides that are decided, in order, and writes every shard that they fill. One thread does; what others decide meanwhile it sees
+/// when it comes back from a shard.
+void TileStoreWriter::Impl::advance(std::unique_lock<std::mutex>& lock) {
+  if (std::exchange(advancing, true)) return;
   while (next < order.size()) {
     const std::string& id = order[next];
     const SlideEntry& slide = slides[id];
-    if (slide.status == SlideStatus::kOpen) return;
+    if (slide.status == SlideStatus::kOpen) break;
     ++next;
     if (slide.status != SlideStatus::kFinished) continue;
     pending.push_back(id);
     pending_bytes += slide.bytes;
-    if (pending_bytes >= settings.max_shard_bytes) write_pending();
+    if (pending_bytes >= settings.max_shard_bytes) write_pending(lock);
   }
+  advancing = false;
 }
 
-void TileStoreWriter::Impl::write_pending() {
+/// Copying gigabytes must not keep other slides from beginning and finishing: the lock is let go.
+void TileStoreWriter::Impl::write_pending(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
   ShardOfParts shard;
   shard.index.format = settings;
   shard.index.identity = settings.identity;
@@ -173,7 +180,9 @@ void TileStoreWriter::Impl::write_pending() {
   shard.describe_copies();
   const std::string path = (fs::path(folder) / fmt::format("shard-{:05}.h5", shards.size())).string();
   write_shard(path, std::move(shard.index), [&](PayloadSink& sink) { shard.copy_payload(sink); });
-  shards.push_back(entry_of(Shard(path), folder));
+  ShardEntry entry = entry_of(Shard(path), folder);
+  lock.lock();
+  shards.push_back(std::move(entry));
   for (const auto& id : pending) {
     slides[id].status = SlideStatus::kInShard;
     fs::remove(part_path(id));
@@ -190,7 +199,7 @@ TileStoreWriter::TileStoreWriter(std::string folder, StoreSettings settings, std
   std::error_code code;
   fs::create_directories(w.folder, code);
   EOSIN_CHECK(!code, Io, "[{}] cannot make the folder: {}", w.folder, code.message());
-  w.lock.emplace((fs::path(w.folder) / "store.lock").string(), w.folder);
+  w.folder_lock.emplace((fs::path(w.folder) / "store.lock").string(), w.folder);
   w.find_shards();
   std::vector<std::string> sorted = w.order;
   std::sort(sorted.begin(), sorted.end());
@@ -220,28 +229,28 @@ SlidePart TileStoreWriter::begin(const std::string& slide_id) {
 
 void TileStoreWriter::finish(SlidePart part, const SlideRow& row, const TextColumns& columns) {
   part.finish(row, columns);
-  const std::lock_guard lock(impl_->mutex);
+  std::unique_lock lock(impl_->mutex);
   SlideEntry& slide = impl_->slides[part.slide_id()];
   slide = {SlideStatus::kFinished, row, part.bytes()};
   slide.row.count = part.n_tiles();
-  impl_->advance();
+  impl_->advance(lock);
 }
 
 void TileStoreWriter::skip(const std::string& slide_id) {
-  const std::lock_guard lock(impl_->mutex);
+  std::unique_lock lock(impl_->mutex);
   fs::remove(impl_->part_path(slide_id));
   impl_->slides[slide_id].status = SlideStatus::kSkipped;
-  impl_->advance();
+  impl_->advance(lock);
 }
 
 std::vector<std::string> TileStoreWriter::close() {
-  const std::lock_guard lock(impl_->mutex);
   Impl& w = *impl_;
-  w.advance();
+  std::unique_lock lock(w.mutex);
+  w.advance(lock);
   EOSIN_ASSERT(w.next == w.order.size());
-  if (!w.pending.empty() || w.shards.empty()) w.write_pending();
+  if (!w.pending.empty() || w.shards.empty()) w.write_pending(lock);
   write_manifest(w.folder, w.settings, w.shards);
-  w.lock.reset();
+  w.folder_lock.reset();
   std::vector<std::string> paths;
   for (const auto& shard : w.shards) paths.push_back((fs::path(w.folder) / shard.path).string());
   return paths;

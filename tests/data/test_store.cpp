@@ -67,6 +67,30 @@ TEST_P(StoreCodec, GivesBackWhatWasWritten) {
   EXPECT_TRUE(verify_store(store, true, 2).empty());
 }
 
+TEST(StoreWriter, OtherSlidesGoOnWhileAShardIsWritten) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings(Codec::kRaw);
+  settings.tile_height = settings.tile_width = 512;
+  settings.max_shard_bytes = 1;
+  TileStoreWriter writer(folder / "store", settings, {"A", "B"});
+  SlidePart part = writer.begin("A");
+  const std::vector<uint8_t> record(512 * 512 * 3, 7);
+  for (size_t t = 0; t < 60; ++t) part.append(test_tile(0, t), record);
+
+  std::thread finishing([&] { writer.finish(std::move(part), test_slide("A")); });
+  const auto is_being_written = [&] { return fs::exists(folder / "store/shard-00000.h5.tmp"); };
+  int64_t meanwhile = 0;
+  while (!fs::exists(folder / "store/shard-00000.h5")) {
+    if (!is_being_written()) continue;
+    EXPECT_FALSE(writer.is_complete("B"));
+    meanwhile += is_being_written();
+  }
+  finishing.join();
+  EXPECT_GT(meanwhile, 0);
+  writer.skip("B");
+  EXPECT_EQ(writer.close().size(), 1u);
+}
+
 /// The three lines of h5py in docs/formats.md, by the HDF5 library.
 TEST(Store, IsPlainHdf5) {
   const TemporaryFolder folder;
