@@ -35,16 +35,29 @@ struct SlideNumbers {
 constexpr rlim_t kOtherDescriptors = 256;              // beside the shards: slides, logs, checkpoints, sockets
 constexpr uint64_t kGap = 64 << 10, kPiece = 8 << 20;  // pieces nearer than kGap are fetched as one, up to kPiece
 
-/// Every shard stays open once it was read.
-void allow_descriptors(size_t n_shards, const std::string& path) {
-  const rlim_t need = n_shards + kOtherDescriptors;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) return;
-  EOSIN_CHECK(limit.rlim_max >= need, Config, "[{}] has {} shards, but this process may hold {} files open (need {}); raise `ulimit -n`", path,
-              n_shards, limit.rlim_max, need);
-  limit.rlim_cur = need;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
+/// Every shard stays open once it was read: what all stores of the process may come to hold.
+class Descriptors {
+ public:
+  Descriptors() = default;
+  ~Descriptors() { all_ -= mine_; }
+  Descriptors(const Descriptors&) = delete;
+  Descriptors& operator=(const Descriptors&) = delete;
+
+  void claim(size_t n_shards, const std::string& path) {
+    mine_ += n_shards;
+    const rlim_t need = (all_ += n_shards) + kOtherDescriptors;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) return;
+    EOSIN_CHECK(limit.rlim_max >= need, Config, "[{}] has {} shards, but this process may hold {} files open (need {}); raise `ulimit -n`", path,
+                n_shards, limit.rlim_max, need);
+    limit.rlim_cur = need;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+
+ private:
+  static inline std::atomic<rlim_t> all_ = 0;
+  rlim_t mine_ = 0;
+};
 
 void check_against_manifest(const Shard& shard, const ShardEntry& want) {
   const ShardHeader& got = shard.header();
@@ -89,6 +102,7 @@ std::vector<std::string> shards_in(const fs::path& folder) {
 
 struct TileStore::Impl {
   std::string path;
+  Descriptors descriptors;
   std::vector<std::unique_ptr<Slot>> slots;
   std::optional<TileFormat> format;  // what every shard must hold: of the manifest, else of the first shard
   mutable std::once_flag numbers_once, slides_once, digest_once;
@@ -131,7 +145,7 @@ void TileStore::Impl::list_manifest(const fs::path& manifest) {
     add(file.string(), std::move(entry));
   }
   EOSIN_CHECK(!slots.empty(), Data, "[{}] lists no shard", manifest.string());
-  allow_descriptors(slots.size(), manifest.string());
+  descriptors.claim(slots.size(), manifest.string());
 }
 
 void TileStore::Impl::list(const std::string& store_path) {
@@ -140,7 +154,9 @@ void TileStore::Impl::list(const std::string& store_path) {
   if (fs::is_directory(p) && fs::exists(p / kManifestName)) return list_manifest(p / kManifestName);
   if (p.extension() == ".json") return list_manifest(p);
   if (!fs::is_directory(p)) return add(store_path, std::nullopt);
-  for (auto& shard_path : shards_in(p)) {
+  const auto shards = shards_in(p);
+  descriptors.claim(shards.size(), store_path);
+  for (const auto& shard_path : shards) {
     add(shard_path, std::nullopt);
     if (!format) format = shard(0).header();
   }

@@ -111,11 +111,18 @@ struct TileStoreWriter::Impl {
   bool advancing = false;  // a thread is in advance(), which alone changes next, pending and shards
 
   std::string part_path(const std::string& id) const { return (fs::path(folder) / part_name(id)).string(); }
+  std::string fresh_shard_path() const;
   void find_shards();
   void find_parts();
   void advance(std::unique_lock<std::mutex>& lock);
   void write_pending(std::unique_lock<std::mutex>& lock);
 };
+
+/// The next in number; a later one where shards before it were taken away.
+std::string TileStoreWriter::Impl::fresh_shard_path() const {
+  for (size_t number = shards.size();; ++number)
+    if (const fs::path path = fs::path(folder) / fmt::format("shard-{:05}.h5", number); !fs::exists(path)) return path.string();
+}
 
 /// Reads what earlier runs finished; removes what they left half-written.
 void TileStoreWriter::Impl::find_shards() {
@@ -178,7 +185,7 @@ void TileStoreWriter::Impl::write_pending(std::unique_lock<std::mutex>& lock) {
   shard.index.identity = settings.identity;
   for (const auto& id : pending) shard.add(part_path(id));
   shard.describe_copies();
-  const std::string path = (fs::path(folder) / fmt::format("shard-{:05}.h5", shards.size())).string();
+  const std::string path = fresh_shard_path();
   write_shard(path, std::move(shard.index), [&](PayloadSink& sink) { shard.copy_payload(sink); });
   ShardEntry entry = entry_of(Shard(path), folder);
   lock.lock();

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
+#include <sys/resource.h>
 #include <nlohmann/json.hpp>
 
 #include <atomic>
@@ -89,6 +90,39 @@ TEST(StoreWriter, OtherSlidesGoOnWhileAShardIsWritten) {
   EXPECT_GT(meanwhile, 0);
   writer.skip("B");
   EXPECT_EQ(writer.close().size(), 1u);
+}
+
+TEST(StoreWriter, AShardIsNeverPutInAnothersPlace) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings();
+  settings.max_shard_bytes = 1;
+  ASSERT_EQ(write_store(folder / "store", {3, 4}, settings).size(), 2u);
+  fs::remove(folder / "store/shard-00000.h5");
+  ASSERT_EQ(write_store(folder / "store", {3, 4}, settings).size(), 2u);
+  const TileStore store(folder / "store");
+  EXPECT_EQ(store.n_tiles(), 7u);
+  EXPECT_TRUE(verify_store(store, true, 1).empty());
+}
+
+TEST(Store, AllStoresTogetherMayHoldTheirShardsOpen) {
+  const TemporaryFolder folder;
+  StoreSettings settings = test_settings();
+  settings.max_shard_bytes = 1;
+  for (const char* name : {"a", "b", "c"}) write_store(folder / name, {1, 1, 1, 1}, settings);
+  fs::remove(folder / "c/store.json");
+  fs::remove(folder / "c/store.lock");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 256 + 4;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  {
+    const TileStore a(folder / "a"), b(folder / "b"), c(folder / "c");
+    rlimit after{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &after), 0);
+    EXPECT_GE(after.rlim_cur, 256u + 12u);
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /// The three lines of h5py in docs/formats.md, by the HDF5 library.
