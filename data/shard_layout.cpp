@@ -57,6 +57,10 @@ std::vector<uint8_t> encode_slide_column(size_t k, const std::vector<SlideRow>& 
   return bytes;
 }
 
+void check_slide_row(const SlideRow& row) {
+  for (size_t k = 0; k < kSlideColumns.size(); ++k) encode_slide_column(k, {row});
+}
+
 uint32_t header_checksum(const ShardHeader& h) {
   std::string text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {:a} {} {} {}", h.format_minor, uuid_text(h.uuid), h.writer, h.created_utc,
                                  name(h.codec), h.jpeg_subsampling, h.ordered_by_slide, h.tile_height, h.tile_width, h.overlap, h.jpeg_quality,

@@ -46,6 +46,8 @@ inline constexpr std::array<SlideColumn, 15> kSlideColumns = {{
 void decode_slide_column(size_t k, std::span<const uint8_t> bytes, std::vector<SlideRow>& rows);
 /// The whole column `k` as the file holds it. Data error naming slide and column if a text is too long.
 std::vector<uint8_t> encode_slide_column(size_t k, const std::vector<SlideRow>& rows);
+/// Errors   as that of any column of the row: to be known before the work that the row is about.
+void check_slide_row(const SlideRow& row);
 
 /// Of every field of the header, so that a flipped bit in an attribute does not change what the tiles are taken for.
 uint32_t header_checksum(const ShardHeader& header);

@@ -242,7 +242,7 @@ void SlidePart::append(const TileRow& tile, std::span<const uint8_t> stored_byte
 
 void SlidePart::finish(SlideRow row, const TextColumns& columns) {
   for (const auto& [name, texts] : columns) EOSIN_ASSERT(texts.size() == impl_->n_tiles);
-  for (size_t k = 0; k < kSlideColumns.size(); ++k) encode_slide_column(k, {row});  // a text too long for the store fails here already
+  check_slide_row(row);  // and not when the shard is written
   row.id = impl_->slide_id;
   row.count = impl_->n_tiles;
   impl_->write(kEnd, {{"row", to_json(row)}, {"columns", columns}});

@@ -100,7 +100,7 @@ SlidePlaces places_of(const SlideEntry& entry, const TileConfig& config, const s
   if (auto before = remembered(path, identity, entry)) return *std::move(before);
   SlidePlaces places = look_at(entry, config);
   if (!places.reason.empty()) log::warn("[slides] '{}' gives no tiles: {}", entry.id, places.reason);
-  write_file(path, to_json(places, identity).dump() + "\n");
+  write_file(path, to_json(places, identity).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
   return places;
 }
 

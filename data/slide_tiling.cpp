@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/sha256.h"
 #include "data/jpeg.h"
+#include "data/shard_layout.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,6 +37,7 @@ class SlideTiling final : public SlideJob {
     try {
       plan_ = job_.plan(entry_);
       if (config_.sha256) sha256_ = sha256_file(entry_.path);
+      check_slide_row(row());  // what the file says of its scanner may be too long
     } catch (const std::exception& e) {
       failure_ = e.what();
       return 0;

@@ -57,6 +57,9 @@ SlideRecord record_from(const Json& j) {
   return r;
 }
 
+/// A reason may be the words of a library or of a file, in any encoding.
+std::string line_of(const Json& row) { return row.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 /// Calls `use` for every row of the file, if there is one.
 template <class Use>
 void for_each_row(const std::string& path, Use use) {
@@ -119,7 +122,7 @@ std::optional<SlideRecord> TileJournal::find(const std::string& id) const {
 
 void TileJournal::add(const SlideRecord& record) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->slides.append(to_json(record).dump());
+  impl_->slides.append(line_of(to_json(record)));
   impl_->slides.sync();
   impl_->records[record.id] = record;
 }
@@ -132,13 +135,13 @@ void TileJournal::add_failure(const std::string& id, const std::string& stage, c
     row["x"] = where->x;
     row["y"] = where->y;
   }
-  impl_->failures.append(row.dump());
+  impl_->failures.append(line_of(row));
 }
 
 void TileJournal::close(const std::vector<std::string>& order, const std::function<bool(const std::string& id)>& stays) {
   const std::lock_guard lock(impl_->mutex);
   std::string text;
-  const auto add = [&text](const SlideRecord& record) { text += to_json(record).dump() + "\n"; };
+  const auto add = [&text](const SlideRecord& record) { text += line_of(to_json(record)) + "\n"; };
   for (const auto& id : order)
     if (const auto it = impl_->records.find(id); it != impl_->records.end()) add(it->second);
   const std::set<std::string> named(order.begin(), order.end());

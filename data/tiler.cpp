@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/machine.h"
 #include "core/base/stop.h"
+#include "data/shard_layout.h"
 #include "data/slide_tiling.h"
 #include "data/tile_sink.h"
 
@@ -29,13 +30,20 @@ bool is_same_file(const std::string& a, const std::string& b) {
   return a == b || fs::equivalent(a, b, absent) || fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
 }
 
+/// What a table says of a slide must fit the store before the first is opened.
+void check_texts(const SlideEntry& slide) {
+  SlideRow row;
+  row.id = slide.id, row.path = slide.path, row.patient = slide.patient, row.site = slide.site, row.stain = slide.stain;
+  check_slide_row(row);
+}
+
 /// One run: yields the jobs and adds up what they report.
 class Tiling {
  public:
   Tiling(const TileConfig& config, const TilingJob& job, const std::function<void(const TilingProgress&)>& progress)
       : config_(config), job_(job), slides_(job.slides), progress_(progress), journal_(config.records_folder()) {
     fs::create_directories(fs::path(journal_.folder()) / "qc");
-    for (const auto& s : slides_) ids_.push_back(s.id);
+    for (const auto& s : slides_) check_texts(s), ids_.push_back(s.id);
     sink_ = make_tile_sink(config, job);
     for (const auto& s : slides_)
       if (sink_->is_complete(s.id)) check_complete(s);

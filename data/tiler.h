@@ -41,9 +41,9 @@ TilingAmounts measure_tiling(const TileConfig& config);
 
 /// Cuts all slides into `config.store`, a tile store or files of coordinates (config.output). Slides that it holds are skipped, and a killed run is
 /// continued: it is, uuid and time aside, bit for bit that of an undisturbed run, for any number of threads. Slides.jsonl, failures.jsonl and
-/// qc/<slide>.jpg go to run.dir, or to the store's folder if that is empty. A slide that fails is recorded and does not stop the others. Errors
-/// Config: no slides, a store begun with other keys, another path or mpp of a finished slide. Data: two slides with one id.
-///          Io: the store or the records cannot be written (a full disk; what was written stays for the next run).
+/// qc/<slide>.jpg go to run.dir, or to the store's folder if that is empty. A slide that fails is recorded and does not stop the others.
+/// Errors   Config: no slides, a store begun with other keys, another path or mpp of a finished slide. Data: two slides with one id, a text of a
+///          table too long for the store. Io: the store or the records cannot be written (a full disk; what was written stays for the next run).
 /// Checked  tests/data/test_tiler.cpp: thread counts, kill -9 and resume, failures, real slides.
 TilingResult tile_slides(const TileConfig& config, const std::function<void(const TilingProgress&)>& progress = {});
 

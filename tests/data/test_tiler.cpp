@@ -2,6 +2,8 @@
 #include "core/base/error.h"
 #include "core/base/rng.h"
 #include "core/base/stop.h"
+#include "data/tiff_file.h"
+#include "data/tile_journal.h"
 #include "data/tile_store.h"
 #include "data/tiler.h"
 #include "tests/data/slide_fixture.h"
@@ -294,6 +296,42 @@ TEST_F(Tiler, BadSlidesAreRecordedAndDoNotStopTheOthers) {
   tile_slides(config(folder / "alone"));
   const TileStore store(folder / "store"), alone(folder / "alone");
   EXPECT_EQ(store.n_tiles(), alone.n_tiles());
+}
+
+TEST_F(Tiler, ATextTooLongForTheStoreIsNamedBeforeASlideIsOpened) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "store");
+  c.slides = {folder / "cohort.csv"};
+  std::ofstream(folder / "cohort.csv") << "slide,path,stain\nS,missing.svs,haematoxylin and eosin\n";
+  EXPECT_THAT(message_of([&] { tile_slides(c); }, ErrorKind::Data), HasSubstr("slide 'S': its stain is too long (got 22 bytes, at most 16)"));
+}
+
+TEST_F(Tiler, AScannerWithTooLongANameFailsItsSlideAlone) {
+  const TemporaryFolder folder;
+  TileConfig c = config(folder / "store");
+  const std::string path = folder / "odd.tiff";
+  fs::copy_file(c.slides[0], path);
+  {
+    const TiffHandle tiff(TIFFOpen(path.c_str(), "r+"), TIFFClose);
+    TIFFSetField(tiff.get(), TIFFTAG_MODEL, std::string(65, 'x').c_str());
+    ASSERT_TRUE(TIFFRewriteDirectory(tiff.get()));
+  }
+  c.slides.insert(c.slides.begin(), path);
+  const TilingResult result = tile_slides(c);
+  EXPECT_EQ(result.slides_ok, 3);
+  EXPECT_THAT(result.failures.at("odd"), HasSubstr("its scanner is too long"));
+}
+
+TEST(TileJournal, TakesWordsInAnyEncoding) {
+  const TemporaryFolder folder;
+  TileJournal journal(folder.path().string());
+  SlideRecord record;
+  record.id = "s", record.status = "failed", record.reason = "cannot read 'Universit\xE4t'";
+  journal.add(record);
+  journal.add_failure("s", "tile", record.reason);
+  journal.close({"s"}, [](const std::string&) { return true; });
+  EXPECT_EQ(rows(folder / "slides.jsonl").size(), 1u);
+  EXPECT_EQ(rows(folder / "failures.jsonl").size(), 1u);
 }
 
 TEST_F(Tiler, OnlyBadSlidesMakeAnEmptyStore) {
