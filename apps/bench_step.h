@@ -14,9 +14,7 @@ namespace eosin::apps {
 /// What of the `run` block a bench has a use for.
 struct BenchThreads {
   int64_t threads = 0;
-  void visit(config::Visitor& v) {
-    v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096});
-  }
+  void visit(config::Visitor& v) { v("threads", threads, "CPU threads; 0 = all cores that this process may use", config::Range{0, 4096}); }
   int64_t used_threads() const;
 };
 

@@ -9,7 +9,8 @@ int run(const Invocation& in) {
   const auto name = source.peek("verb");
   EOSIN_CHECK(name, Config, "[run] the config does not name its job; add a line such as 'verb: pretrain' at the top");
   if (const Verb* job = find_job(*name)) {
-    EOSIN_CHECK(job->takes_config_file(), Config, "[run] '{}' takes paths on the command line, which a config cannot name: eosin {}", *name, job->usage);
+    EOSIN_CHECK(job->takes_config_file(), Config, "[run] '{}' takes paths on the command line, which a config cannot name: eosin {}", *name,
+                job->usage);
     return job->run(in);
   }
   const auto names = job_names();
