@@ -29,7 +29,8 @@ TEST(ModelCard, SaysWhatTheRunRecordsAndNothingElse) {
   for (const char* text : {"# Model card: abmil (x)", "a\\|b.csv", "c0", "da", "patients: 9", "normal 5, tumour 7",
                            "| auroc | 0.81 | 0.7 – 0.9 | 0.8 | 0.1 |", "| ece | – | – | – | – |", "names no sites", "commit: abc", "seed: 7"})
     EXPECT_THAT(card, HasSubstr(text));
-  for (const char* text : {"- encoder:", "Beside other models", "Where it looks", "names no patients", "leak"}) EXPECT_THAT(card, Not(HasSubstr(text)));
+  for (const char* text : {"- encoder:", "Beside other models", "Where it looks", "names no patients", "leak"})
+    EXPECT_THAT(card, Not(HasSubstr(text)));
 }
 
 TEST(ModelCard, ShowsLeaksBaselinesAndRegions) {
