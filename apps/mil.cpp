@@ -1,4 +1,5 @@
 #include "apps/mil_arms.h"
+#include "apps/mil_looks.h"
 #include "apps/mil_results.h"
 #include "apps/verb.h"
 #include "core/base/atomic_file.h"
@@ -10,6 +11,7 @@
 #include "core/base/sha256.h"
 #include "core/tensor/device.h"
 #include "core/tensor/safetensors.h"
+#include "eval/model_card.h"
 #include "eval/report.h"
 
 #include <filesystem>
@@ -44,11 +46,24 @@ mil::Grid grid_of(const MilConfig& c, const MilInputs& in, const std::vector<Are
   return grid;
 }
 
-/// Trains what has no record yet. False if a stop was asked for.
-bool train(const MilConfig& c, const mil::Grid& grid, std::vector<mil::Trial> trials, mil::TrialRecords& records, RunFolder& folder,
-           Failures& failures) {
+/// Checked before the first model is trained.
+struct Plan {
+  std::unique_ptr<const MilInputs> inputs;  // where it is, for what refers to it
+  eval::SplitPlan splits;
+  std::vector<eval::AuditRow> audit;
+  std::vector<std::string> violations;
+  std::vector<Arena> arenas;
+  std::vector<mil::Trial> trials;
+};
+
+/// Trains what has no record yet, or whose weights are to be looked through and are not there. False if a stop was asked for.
+bool train(const MilConfig& c, const mil::Grid& grid, const Plan& plan, mil::TrialRecords& records, RunFolder& folder, Failures& failures) {
+  std::vector<mil::Trial> trials = plan.trials;
   const auto all = static_cast<int64_t>(trials.size());
-  std::erase_if(trials, [&](const mil::Trial& t) { return records.find(t.key) != nullptr; });
+  const auto lacks_weights = [&](const mil::Trial& t) {
+    return is_looked_through(c, plan.splits, t) && !std::filesystem::exists(weights_file(folder.dir(), t.key));
+  };
+  std::erase_if(trials, [&](const mil::Trial& t) { return records.find(t.key) != nullptr && !lacks_weights(t); });
   const int64_t done_before = (all - static_cast<int64_t>(trials.size())) * c.train.fit.epochs;
   if (done_before > 0) log::info("[mil] {} of {} models are finished", all - static_cast<int64_t>(trials.size()), all);
   ProgressLine line("mil", "model epochs", all * c.train.fit.epochs, done_before);
@@ -62,24 +77,14 @@ bool train(const MilConfig& c, const mil::Grid& grid, std::vector<mil::Trial> tr
       failures.emplace_back(trial.key, result.failure);
       return;
     }
-    if (c.save_weights) {
+    if (c.save_weights || is_looked_through(c, plan.splits, trial)) {
       std::filesystem::create_directories(folder.path("models"));
-      write_safetensors(folder.path("models/" + trial.key + ".safetensors"), result.weights);
+      write_safetensors(weights_file(folder.dir(), trial.key), result.weights);
     }
     records.add(trial.key, result);
   };
   return mil::train_grid(grid, trials, options);
 }
-
-/// Checked before the first model is trained.
-struct Plan {
-  std::unique_ptr<const MilInputs> inputs;  // where it is, for what refers to it
-  eval::SplitPlan splits;
-  std::vector<eval::AuditRow> audit;
-  std::vector<std::string> violations;
-  std::vector<Arena> arenas;
-  std::vector<mil::Trial> trials;
-};
 
 Plan make_plan(const MilConfig& c) {
   Plan plan{std::make_unique<const MilInputs>(read_inputs(c)), {}, {}, {}, {}, {}};
@@ -91,6 +96,7 @@ Plan make_plan(const MilConfig& c) {
   if (!c.is_survival()) eval::check_classes_train(plan.inputs->set, plan.splits);
   plan.audit = eval::audit_splits(plan.inputs->set, plan.splits);
   plan.violations = eval::enforce(plan.audit, c.accept_leak);
+  check_looks(c, *plan.inputs);
   plan.arenas = make_arenas(c, *plan.inputs, plan.splits);
   plan.trials = make_trials(c, plan.arenas);
   std::set<std::string> made;  // a head that cannot be is found before any is trained
@@ -112,21 +118,41 @@ Json table_of(const Json& results) {
   return rows;
 }
 
+/// What the head looks at, into the run folder and the results.
+void add_looks(const MilConfig& c, const Plan& plan, const Arm& head, const RunFolder& folder, Json& results) {
+  Json looks = look_at_tiles(c, *plan.inputs, score_tiles(c, *plan.inputs, plan.splits, plan.arenas.front(), head, folder.dir()), folder.dir());
+  for (auto& note : looks.at("notes")) results["notes"].push_back(std::move(note));
+  looks.erase("notes");
+  results.update(looks);
+}
+
+/// Means over slides.
+Json localization_of(const Json& results) {
+  Json all = results.value("localization", Json());
+  if (all.is_object()) all.erase("by_slide");
+  return all;
+}
+
 int finish(const Invocation& in, const MilConfig& c, const Plan& plan, const mil::TrialRecords& records, const Failures& failures,
            RunFolder& folder) {
   std::vector<Arm> arms = head_arms(c, *plan.inputs, plan.arenas, records);
   for (Arm& arm : feature_arms(c, *plan.inputs, plan.splits)) arms.push_back(std::move(arm));
   const MilOutcome outcome{c, *plan.inputs, plan.splits, plan.audit, plan.violations, plan.arenas, arms, failures};
-  const Json results = mil_results(outcome);
+  Json results = mil_results(outcome);
+  if (looks_at_tiles(c)) add_looks(c, plan, arms.front(), folder, results);
   write_file(folder.path("predictions.csv"), mil_predictions(outcome));
   write_file(folder.path("results.json"), results.dump(1, ' ', false, Json::error_handler_t::replace));
+  write_file(folder.path("model_card.md"), eval::model_card(eval::read_run(folder.dir())));
   eval::write_report({folder.dir()}, folder.path("report.html"));
-  print_result(in, {{"run_dir", folder.dir()},
-                    {"models", plan.trials.size()},
-                    {"failed", failures.size()},
-                    {"metrics", eval::short_metrics(results)},
-                    {"table", table_of(results)},
-                    {"report", folder.path("report.html")}});
+  Json result{{"run_dir", folder.dir()},
+              {"models", plan.trials.size()},
+              {"failed", failures.size()},
+              {"metrics", eval::short_metrics(results)},
+              {"table", table_of(results)}};
+  if (results.contains("localization")) result["localization"] = localization_of(results);
+  result["heatmaps"] = results.value("heatmaps", Json::array()).size();
+  result["report"] = folder.path("report.html");
+  print_result(in, result);
   EOSIN_CHECK(failures.empty(), Numeric, "[mil] {} of {} models failed (the others are in the table); {}: {}", failures.size(), plan.trials.size(),
               failures.front().first, failures.front().second);
   return 0;
@@ -148,13 +174,14 @@ int run(const Invocation& in) {
                       {"config", config::to_json(config::visit_of(c))}});
     return 0;
   }
-  RunFolder folder(c.run.dir, config::visit_of(c), "mil", {in.fresh, in.resume_with_changes, {"memory_gib", "grid.together"}});
+  RunFolder folder(c.run.dir, config::visit_of(c), "mil", {in.fresh, in.resume_with_changes, MilConfig::may_change()});
   return folder.record([&] {
     const Plan plan = make_plan(c);
     check_same_data(folder, digest(*plan.inputs));
+    folder.note("cohort_sha256", sha256_file(c.cohort.empty() ? c.features : c.cohort));
     mil::TrialRecords records(folder.path("models.jsonl"));
     Failures failures;
-    if (!train(c, grid_of(c, *plan.inputs, plan.arenas), plan.trials, records, folder, failures)) {
+    if (!train(c, grid_of(c, *plan.inputs, plan.arenas), plan, records, folder, failures)) {
       log::warn("[mil] stopped on request; the same command goes on");
       return kExitStopped;
     }

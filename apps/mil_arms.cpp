@@ -37,7 +37,7 @@ std::vector<NamedHead> heads_of(const MilConfig& c) {
 std::string identity(const MilConfig& c) {
   MilConfig copy = c;
   return config::hash(config::visit_of(copy), {"run.dir", "run.name", "run.device", "run.threads", "grid", "baselines", "memory_gib", "metrics",
-                                               "bootstrap", "interval", "accept_leak", "save_weights", "threshold", "protocol"})
+                                               "bootstrap", "interval", "accept_leak", "save_weights", "threshold", "protocol", "heatmaps"})
       .substr(0, 8);
 }
 
@@ -90,6 +90,12 @@ Chosen best_of(const std::vector<mil::Trial>& trials, const mil::TrialRecords& r
   return best;
 }
 
+/// The median risk of the validation part, for groups of high and low risk that no test bag had a say in.
+std::optional<double> risk_cut(const MilInputs& in, const Tensor& val_M1) {
+  if (in.outcomes.n_classes > 0 || !val_M1.defined()) return std::nullopt;
+  return val_M1.select(1, 0).to(at::kDouble).quantile(0.5).item<double>();
+}
+
 Arm head_arm(const MilConfig& c, const MilInputs& in, const Arena& arena, const NamedHead& head, const mil::TrialRecords& records) {
   Arm arm{head.head.name(), head.kind, arena.protocol, {}};
   for (size_t s = 0; s < arena.folds.size(); ++s)
@@ -100,11 +106,12 @@ Arm head_arm(const MilConfig& c, const MilInputs& in, const Arena& arena, const 
       const mil::Fold& fold = arena.folds[s];
       const auto threshold = threshold_of(arena, in, fold, best.result->val_MC);
       ArmFold& f = arm.folds.emplace_back();
-      f.split = s, f.seed = best.trial->seed;
+      f.split = s, f.seed = best.trial->seed, f.key = best.trial->key;
       f.result.fold = static_cast<int64_t>(s), f.result.rows = fold.test;
       f.result.result.predictions = predictions_of(in, fold.test, best.result->test_MC, threshold);
       f.fit = {{"lr", best.trial->lr}, {"weight_decay", best.trial->weight_decay}, {"epoch", best.result->epoch}, {"epochs", best.result->epochs}};
       if (threshold) f.fit["threshold"] = *threshold;
+      f.result.risk_cut = risk_cut(in, best.result->val_MC);
     }
   return arm;
 }

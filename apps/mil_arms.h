@@ -13,6 +13,7 @@ namespace eosin::apps {
 struct ArmFold {
   size_t split = 0;
   uint64_t seed = 0;
+  std::string key;  // of the model that was chosen; empty: it is no head
   eval::FoldResult result;
   nlohmann::ordered_json fit;  // what was chosen: rates, epoch, threshold
 };

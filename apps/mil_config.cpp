@@ -54,6 +54,25 @@ void MilConfig::Grid::visit(config::Visitor& v) {
   v("together", together, "models that share one reading of the bags and are in memory at a time", config::Range{1, 1e6});
 }
 
+void MilConfig::Heatmaps::visit(config::Visitor& v) {
+  v("count", count, "bags painted by a model that has not seen them: of every class in turn the surest and the least sure; 0: none",
+    config::Range{0, 1e9});
+  v("slides", slides, "paint these slides instead");
+  v("class", of_class, "whose scores are shown where the head tells classes apart; empty: the predicted class");
+  v("score", score, "of the tiles: auto is what tells classes apart, if the head has it, else attention",
+    config::OneOf{{"auto", "attention", "logits"}});
+  v("files", files, "where the slides are, as `eosin tile slides=` takes them; empty: the cohort's column path, if it has one");
+  v("thumbnails", thumbnails, "folder of pictures of whole slides, <slide>.png or .jpg, to paint on where there is no slide file");
+  v("longest_px", longest_px, "longest side of a heat map", config::Range{64, 16384});
+  v("top_tiles", top_tiles, "highest tiles listed of each of the four surest bags of every class; 0: none", config::Range{0, 64});
+  v("masks", masks, "known regions to compare the scores with, e.g. masks/{slide}_tumour.png: pictures of the whole slide, not black inside");
+  v("min_inside", min_inside, "share of a tile that lies in the region from which the tile counts as inside", config::Range{0, 1, config::kOpenLow});
+}
+
+void MilConfig::Heatmaps::validate(config::Problems& p) const {
+  if (!masks.empty() && masks.find("{slide}") == std::string::npos) p.add("masks", "must have {slide} where a slide's name belongs");
+}
+
 void MilConfig::visit(config::Visitor& v) {
   v("cohort", cohort, "CSV of one row a slide: slide, patient, site, and label, or time and event");
   v("features", features, "folder of one file a slide (TRIDENT and CLAM .h5, CLAM .pt, `eosin embed`), or a .mat bag set, which carries its labels");
@@ -81,6 +100,7 @@ void MilConfig::visit(config::Visitor& v) {
   v("accept_leak", accept_leak, "reasons why splits that leak are used all the same; shown in the report");
   v("save_weights", save_weights, "keep every model's weights in the run folder, models/*.safetensors");
   scoring.visit(v);
+  v("heatmaps", heatmaps, "what the head looks at: pictures, GeoJSON, highest tiles");
   v("run", run, "run folder, seed, threads");
 }
 
@@ -109,6 +129,13 @@ void MilConfig::validate(config::Problems& p) const {
   if (task.name() == "cox" && train.fit.batch_size < 2) p.add("train.batch_size", "task cox compares the bags of a step (got 1, need at least 2)");
   if (run.device.starts_with("cuda")) p.add("run.device", "mil trains on the CPU (need cpu or auto)");
   scoring.validate(p);
+}
+
+std::vector<std::string> MilConfig::may_change() {
+  std::vector<std::string> keys = {"memory_gib", "grid.together"};
+  for (const char* key : {"count", "slides", "class", "score", "files", "thumbnails", "longest_px", "top_tiles", "masks", "min_inside"})
+    keys.push_back(std::string("heatmaps.") + key);
+  return keys;
 }
 
 bool MilConfig::is_survival() const { return mil::is_survival(task); }

@@ -41,12 +41,24 @@ struct MilConfig {
   std::optional<int64_t> split_seed;
   std::vector<std::string> accept_leak;
   eval::ScoringConfig scoring;
+
+  /// Which tiles the head looks at, shown after training; none of these keys makes it another run.
+  struct Heatmaps {
+    int64_t count = 8, top_tiles = 6, longest_px = 2048;
+    std::vector<std::string> slides, files;
+    std::string of_class, score = "auto", thumbnails, masks;
+    double min_inside = 0.5;
+    void visit(config::Visitor& v);
+    void validate(config::Problems& p) const;
+  } heatmaps;
   RunConfig run;
 
   MilConfig();
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
 
+  /// Keys that do not make it another run.
+  static std::vector<std::string> may_change();
   bool is_survival() const;
   std::vector<double> learning_rates() const, weight_decays() const;
   uint64_t seed_of_splits() const;

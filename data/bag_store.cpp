@@ -1,7 +1,6 @@
 #include "data/bag_store.h"
 
 #include "core/base/error.h"
-#include "data/feature_store.h"
 #include "data/mil_mat.h"
 
 #include <ATen/ATen.h>
@@ -38,7 +37,7 @@ class FeatureBags final : public BagSource {
         if (found == files.end())
           missing.push_back(slide);
         else
-          bags_.back().files.push_back(found->second);
+          bags_.back().files.emplace_back(slide, found->second);
       }
     }
     EOSIN_CHECK(missing.empty(), Data, "[{}] no features of {} slides: {}; embed them, or leave their rows out", path, missing.size(),
@@ -54,14 +53,12 @@ class FeatureBags final : public BagSource {
     std::vector<Tensor> features, coords, fragments;
     int64_t right = 0;
     double tile_size = 0;
-    for (const auto& path : files.files) {
-      SlideFeatures slide = read_features(path);
+    for (const auto& [name, path] : files.files) {
+      const SlideFeatures slide = open(path);
       check_same_origin(path, slide);
       tile_size = static_cast<double>(slide.meta.patch_size_level0);
       const int64_t n = slide.features_ND.size(0);
       if (n == 0) continue;
-      // A file without coordinates has zeros for all tiles.
-      if (n > 1 && !slide.coords_N2.any().item<bool>()) slide.coords_N2 = Tensor();
       features.push_back(as_float(slide.features_ND));
       fragments.push_back(at::full({n}, static_cast<int64_t>(fragments.size()), at::kLong));
       if (!slide.coords_N2.defined()) continue;
@@ -80,11 +77,27 @@ class FeatureBags final : public BagSource {
     return bag;
   }
 
+  std::vector<BagSlide> slides(int64_t b) const override {
+    std::vector<BagSlide> slides;
+    for (const auto& [name, path] : bags_[static_cast<size_t>(b)].files) {
+      const SlideFeatures slide = open(path);
+      if (const int64_t n = slide.features_ND.size(0); n > 0) slides.push_back({name, path, slide.meta, n, slide.coords_N2});
+    }
+    return slides;
+  }
+
  private:
   struct Files {
     std::string id;
-    std::vector<std::string> files;
+    std::vector<std::pair<std::string, std::string>> files;  // slide, path
   };
+
+  /// A file without coordinates has zeros for all tiles.
+  static SlideFeatures open(const std::string& path) {
+    SlideFeatures slide = read_features(path);
+    if (slide.coords_N2.size(0) > 1 && !slide.coords_N2.any().item<bool>()) slide.coords_N2 = Tensor();
+    return slide;
+  }
 
   void check_same_origin(const std::string& path, const SlideFeatures& slide) const {
     const int64_t width = slide.features_ND.size(1);

@@ -2,6 +2,7 @@
 // The bags of a job by number: in memory as far as they fit, else read when their turn comes.
 #include "data/bag_batch.h"
 #include "data/cohort.h"
+#include "data/feature_store.h"
 
 #include <functional>
 #include <memory>
@@ -11,6 +12,14 @@
 
 namespace eosin::data {
 
+/// A slide of a bag, whose rows follow those of the slide before it.
+struct BagSlide {
+  std::string name, path;  // as the cohort has it; of its features
+  FeatureMeta meta;
+  int64_t rows = 0;
+  Tensor coords_N2;  // of the slide itself, not shifted; undefined where unknown
+};
+
 /// Where bags come from. Reading a bag again gives the same bits.
 class BagSource {
  public:
@@ -18,6 +27,8 @@ class BagSource {
   virtual int64_t size() const = 0;
   /// One bag with its name. Errors   those of its file.
   virtual BagBatch read(int64_t bag) const = 0;
+  /// The slides that the bag's rows are of, without those that have none. Empty where bags are not made of slides.
+  virtual std::vector<BagSlide> slides(int64_t bag) const { return {}; }
   /// Who made the features ("" where nobody says), for messages and reports.
   virtual std::string encoder() const { return ""; }
 };
@@ -65,6 +76,8 @@ class BagStore {
   bool resident() const { return !bags_.empty(); }
   const std::vector<BagSummary>& summaries() const { return summaries_; }
   std::string encoder() const { return source_->encoder(); }
+  /// Reads the bag's files again.
+  std::vector<BagSlide> slides(int64_t b) const { return source_->slides(kept_.at(static_cast<size_t>(b))); }
 
   /// Hands out the bags of `order` in stretches that fit in memory together: positions first ... of the order.
   /// The stretches depend on the memory, so that nothing computed from them may.

@@ -214,22 +214,85 @@ std::vector<double> reals_of(const Json& v) {
   return r;
 }
 
-std::string roc_figure(const Json& curves, const std::vector<std::string>& classes) {
-  svg::LineChart chart{
-      "ROC curves", "True against false positive rate, each class against the rest", "false positive rate", "true positive rate", {}, {}, false,
-      true};
+std::string class_name(const Json& v, const std::vector<std::string>& classes) {
+  const Json& c = at(v, "class");
+  return c.is_number_unsigned() && c.get<size_t>() < classes.size() ? classes[c.get<size_t>()] : text_of(c);
+}
+
+/// A series, and its points as rows of the table below the plot.
+void add_series(svg::LineChart& chart, std::vector<Row>& rows, svg::Series s) {
+  for (size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) rows.push_back({s.name, number(s.x[i]), number(s.y[i])});
+  s.y.resize(s.x.size(), NAN);
+  chart.series.push_back(std::move(s));
+}
+
+/// All curves of a kind, a series a class.
+std::string curve_figure(const Json& curves, const std::string& kind, const std::vector<std::string>& classes, svg::LineChart chart,
+                         const std::string& caption) {
   std::vector<Row> rows;
-  for (const Json& c : curves) {
-    if (text(c, "kind") != "roc") continue;
-    const size_t k = at(c, "class").is_number_unsigned() ? at(c, "class").get<size_t>() : classes.size();
-    svg::Series s{k < classes.size() ? classes[k] : text(c, "class"), reals_of(at(c, "x")), reals_of(at(c, "y"))};
-    for (size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) rows.push_back({s.name, number(s.x[i]), number(s.y[i])});
-    s.y.resize(s.x.size(), NAN);
-    chart.series.push_back(std::move(s));
+  for (const Json& c : curves)
+    if (text(c, "kind") == kind) add_series(chart, rows, {class_name(c, classes), reals_of(at(c, "x")), reals_of(at(c, "y"))});
+  return rows.empty() ? "" : html::figure(svg::line_chart(chart), caption, {"class", chart.x_label, chart.y_label}, rows);
+}
+
+std::string roc_figure(const Json& curves, const std::vector<std::string>& classes) {
+  return curve_figure(curves, "roc", classes,
+                      {"ROC curves",
+                       "True against false positive rate, each class against the rest",
+                       "false positive rate",
+                       "true positive rate",
+                       {},
+                       {},
+                       false,
+                       true},
+                      "ROC, each class against the rest; dashed: chance");
+}
+
+std::string pr_figure(const Json& curves, const std::vector<std::string>& classes) {
+  return curve_figure(
+      curves, "pr", classes,
+      {"Precision and recall", "Precision against recall, each class against the rest", "recall", "precision", {}, std::pair(0.0, 1.0)},
+      "Precision against recall, each class against the rest");
+}
+
+std::string reliability_figure(const Json& bins) {
+  svg::LineChart chart{"Reliability", "Share of right predictions against confidence", "confidence", "accuracy", {}, {}, false, true};
+  std::vector<Row> rows;
+  add_series(chart, rows, {"predictions", reals_of(at(bins, "confidence")), reals_of(at(bins, "accuracy"))});
+  if (rows.empty()) return {};
+  const auto fraction = reals_of(at(bins, "fraction"));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i][0] = i < fraction.size() ? number(fraction[i]) : "–";
+  return html::figure(svg::line_chart(chart),
+                      "How often a prediction is right, by its confidence, in tenths; dashed: calibrated. ECE " + text(bins, "ece_10"),
+                      {"share of predictions", "confidence", "accuracy"}, rows);
+}
+
+/// A step function through its corners.
+svg::Series steps_of(const Json& group) {
+  const auto time = reals_of(at(group, "time")), survival = reals_of(at(group, "survival"));
+  svg::Series s{fmt::format("{} (n = {})", text(group, "name"), text(group, "n")), {}, {}};
+  for (size_t i = 0; i < std::min(time.size(), survival.size()); ++i) {
+    if (i > 0) s.x.push_back(time[i]), s.y.push_back(survival[i - 1]);
+    s.x.push_back(time[i]), s.y.push_back(survival[i]);
   }
-  if (chart.series.empty()) return {};
-  return html::figure(svg::line_chart(chart), "ROC, each class against the rest; dashed: chance",
-                      {"class", "false positive rate", "true positive rate"}, rows);
+  return s;
+}
+
+std::string survival_figure(const Json& survival) {
+  svg::LineChart chart{"Kaplan-Meier", "Share without event over time, high and low risk", "time", "without event", {}, std::pair(0.0, 1.0)};
+  std::vector<Row> rows;
+  for (const Json& group : at(survival, "groups")) {
+    chart.series.push_back(steps_of(group));
+    const auto time = reals_of(at(group, "time")), share = reals_of(at(group, "survival")), low = reals_of(at(group, "low")),
+               high = reals_of(at(group, "high")), at_risk = reals_of(at(group, "at_risk"));
+    for (size_t i = 0; i < std::min({time.size(), share.size(), low.size(), high.size(), at_risk.size()}); ++i)
+      rows.push_back({text(group, "name"), number(time[i]), number(at_risk[i]), number(share[i]), number(low[i]), number(high[i])});
+  }
+  if (rows.empty()) return {};
+  return html::figure(
+      svg::line_chart(chart),
+      "Kaplan-Meier of risks above and below the median of each fold's validation part; log-rank p " + text(at(survival, "logrank"), "p", "–"),
+      {"group", "time", "at risk", "without event", "low", "high"}, rows);
 }
 
 std::string confusion_figure(const Json& table, const std::vector<std::string>& classes) {
@@ -249,15 +312,38 @@ std::string confusion_figure(const Json& table, const std::vector<std::string>& 
   return html::figure(svg::confusion_matrix(classes, m), "Counts, and the share of each true class", head, rows);
 }
 
+/// How well the tiles' scores find regions that are known.
+std::string localization_section(const RunRecord& run) {
+  const Json &all = at(run.results, "localization"), &slides = at(all, "by_slide");
+  if (!slides.is_array() || slides.empty()) return {};
+  return html::section(
+      "Known regions",
+      html::paragraph("note",
+                      fmt::format("Average precision of the tiles' scores: {} over {} slides, chance {}; AUROC {}. A tile is "
+                                  "inside from {} of its area.",
+                                  text(all, "average_precision"), slides.size(), text(all, "chance"), text(all, "auroc"), text(all, "min_inside"))) +
+          html::details("each slide", table_of(slides.get<std::vector<Json>>())));
+}
+
+std::string top_tiles_section(const RunRecord& run) {
+  const Json& tiles = at(run.results, "top_tiles");
+  if (!tiles.is_array() || tiles.empty()) return {};
+  return html::section("Highest tiles", html::details("of the surest bags of every class (top_tiles.csv)", table_of(tiles.get<std::vector<Json>>())));
+}
+
 std::string results_sections(const RunRecord& run) {
   if (run.results.is_null()) return {};
   std::vector<std::string> classes;
   for (const Json& c : at(at(run.results, "data"), "labels")) classes.push_back(text_of(c));
   std::vector<std::string> figures;
-  for (std::string f : {confusion_figure(at(run.results, "confusion"), classes), roc_figure(at(run.results, "curves"), classes)})
+  const Json& curves = at(run.results, "curves");
+  for (std::string f : {confusion_figure(at(run.results, "confusion"), classes), roc_figure(curves, classes), pr_figure(curves, classes),
+                        reliability_figure(at(run.results, "reliability")), survival_figure(at(run.results, "survival"))})
     if (!f.empty()) figures.push_back(std::move(f));
   std::string s = models_section(run) + metrics_section(run);
   if (!figures.empty()) s += html::section("Where it is right and wrong", html::grid(figures, true));
+  s += localization_section(run) + top_tiles_section(run);
+  for (const Json& note : at(run.results, "notes")) s += html::paragraph("note", text_of(note));
   const Json& worst = at(run.results, "worst_errors");
   if (worst.is_array() && !worst.empty())
     s += html::section("Worst errors", html::paragraph("note", "The most confident wrong predictions.") + table_of(worst.get<std::vector<Json>>()));
@@ -317,6 +403,7 @@ std::string run_body(const RunRecord& run) {
   if (const auto cards = cards_of(run); !cards.empty()) s += html::cards(cards);
   s += results_sections(run) + pictures_section(run) + curve_sections(run);
   if (!run.slides.empty()) s += html::section("Slides", table_of(run.slides));
+  if (!run.model_card.empty()) s += html::section("Model card", html::details("model_card.md of the run folder", html::preformatted(run.model_card)));
   if (!run.config_yaml.empty())
     s += html::section("Config", html::details("config.yaml, every default explicit", html::preformatted(run.config_yaml)));
   if (!run.manifest.is_null()) s += html::section("Machine and run", html::details("manifest.json", key_value_table(run.manifest)));

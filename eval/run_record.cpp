@@ -118,6 +118,7 @@ RunRecord read_run(const std::string& dir) {
   RunRecord run;
   run.dir = dir;
   run.config_yaml = file_text(root / "config.yaml").value_or("");
+  run.model_card = file_text(root / "model_card.md").value_or("");
   run.manifest = read_json(root / "manifest.json", run.notes);
   run.results = read_json(root / "results.json", run.notes);
   run.metrics = last_of_each_step(read_lines(root / "metrics.jsonl", run.notes));

@@ -14,7 +14,7 @@ struct Picture {
 
 struct RunRecord {
   std::string dir, name, verb;  // name: run.name of the config, else the folder's
-  std::string config_yaml;
+  std::string config_yaml, model_card;
   nlohmann::ordered_json manifest, results;     // null if absent
   std::vector<nlohmann::ordered_json> metrics;  // one a step, ascending; of a step logged twice (resume) the later
   std::vector<nlohmann::ordered_json> slides, failures;

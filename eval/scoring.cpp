@@ -2,13 +2,18 @@
 
 #include "core/base/error.h"
 #include "eval/bootstrap.h"
+#include "eval/calibration.h"
 #include "eval/classification.h"
+#include "eval/kaplan_meier.h"
+#include "eval/logrank.h"
 #include "eval/ranking.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 namespace eosin::eval {
 namespace {
@@ -132,7 +137,8 @@ Json reported(const Score& score, const Scoring& s) {
   return m;
 }
 
-Json roc_curves(const Predictions& p) {
+/// ROC and precision against recall, of the second of two classes or of every class against the rest.
+Json curves_of(const Predictions& p) {
   Json curves = Json::array();
   for (int64_t c = p.num_classes == 2 ? 1 : 0; c < p.num_classes; ++c) {
     std::vector<int64_t> is;
@@ -140,10 +146,71 @@ Json roc_curves(const Predictions& p) {
     for (size_t i = 0; i < p.target.size(); ++i) is.push_back(p.target[i] == c), prob.push_back(p.prob_NC(static_cast<int64_t>(i), c));
     const auto positives = std::count(is.begin(), is.end(), 1);
     if (positives == 0 || positives == static_cast<int64_t>(is.size())) continue;
-    const RocCurve r = roc_curve(is, prob);
-    curves.push_back({{"kind", "roc"}, {"fold", "pooled"}, {"class", c}, {"x", r.fpr}, {"y", r.tpr}});
+    const RocCurve roc = roc_curve(is, prob);
+    const PrecisionRecallCurve pr = pr_curve(is, prob);
+    curves.push_back({{"kind", "roc"}, {"fold", "pooled"}, {"class", c}, {"x", roc.fpr}, {"y", roc.tpr}});
+    curves.push_back({{"kind", "pr"}, {"fold", "pooled"}, {"class", c}, {"x", pr.recall}, {"y", pr.precision}});
   }
   return curves;
+}
+
+/// How often the prediction is right, by how sure it was: the bins that hold predictions.
+Json reliability_of(const Predictions& p) {
+  const CalibrationError e = calibration_error(p.target, p.prob_NC, 10);
+  Json bins{{"ece_10", e.value}, {"confidence", Json::array()}, {"accuracy", Json::array()}, {"fraction", Json::array()}};
+  for (size_t b = 0; b < e.fraction.size(); ++b)
+    if (e.fraction[b] > 0)
+      bins["confidence"].push_back(e.confidence[b]), bins["accuracy"].push_back(e.accuracy[b]), bins["fraction"].push_back(e.fraction[b]);
+  return bins;
+}
+
+struct Subjects {
+  std::vector<double> time;
+  std::vector<int64_t> event;
+  void add(double t, int64_t e) { time.push_back(t), event.push_back(e); }
+};
+
+Json over_time(const char* name, const Subjects& s) {
+  const SurvivalTable t = survival_table({s.time, s.event});
+  const auto median = t.median();
+  return {{"name", name},
+          {"n", s.time.size()},
+          {"events", std::count(s.event.begin(), s.event.end(), 1)},
+          {"median", median ? Json(*median) : Json()},
+          {"time", t.time},
+          {"survival", t.survival},
+          {"low", t.low},
+          {"high", t.high},
+          {"at_risk", t.at_risk}};
+}
+
+/// High and low risks, each beside its own fold's cut; of a row that several folds tested the first prediction. Null without cuts, or if a side
+/// is empty.
+Json survival_of(const std::vector<FoldResult>& folds) {
+  Subjects all;
+  std::array<Subjects, 2> sides;
+  std::vector<int64_t> is_high;
+  std::set<int64_t> seen;
+  for (const FoldResult& f : folds) {
+    if (!f.risk_cut) return nullptr;
+    const Predictions& p = f.result.predictions;
+    for (size_t i = 0; i < f.rows.size(); ++i) {
+      if (!seen.insert(f.rows[i]).second) continue;
+      is_high.push_back(p.risk[i] > *f.risk_cut);
+      sides[static_cast<size_t>(is_high.back())].add(p.time[i], p.target[i]);
+      all.add(p.time[i], p.target[i]);
+    }
+  }
+  if (sides[0].time.empty() || sides[1].time.empty()) return nullptr;
+  Json s{{"groups", {over_time("low risk", sides[0]), over_time("high risk", sides[1])}}};
+  try {
+    const TestResult test = logrank({all.time, all.event}, is_high);
+    s["logrank"] = {{"statistic", test.statistic}, {"p", test.p_value}};
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Numeric) throw;
+    s["logrank"] = {{"p", nullptr}, {"why", e.what()}};
+  }
+  return s;
 }
 
 Json table_of(const Matrix& m) {
@@ -202,8 +269,12 @@ Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, c
   for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
   for (size_t m = 0; m < scoring.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.all, m), scoring));
   const Predictions& all = scoring.all.predictions;
-  if (!all.risk.empty()) return results;
-  results["curves"] = roc_curves(all);
+  if (!all.risk.empty()) {
+    if (Json survival = survival_of(folds); !survival.is_null()) results["survival"] = std::move(survival);
+    return results;
+  }
+  results["curves"] = curves_of(all);
+  results["reliability"] = reliability_of(all);
   results["confusion"] = table_of(confusion(all.target, all.pred, all.num_classes));
   results["worst_errors"] = worst_errors(scoring);
   return results;

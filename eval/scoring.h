@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,12 @@ struct FoldResult {
   int64_t fold = 0;
   std::vector<int64_t> rows;  // of the set
   ProtocolResult result;
+  std::optional<double> risk_cut = {};  // of survival: above it a risk is high; found without the test rows
 };
 
 /// metrics: of each fold, their mean, and of the pooled predictions with an interval that resamples groups; a metric that is undefined (a class
-/// absent from the test rows) is null and its state says why. Of classes also curves, confusion and worst_errors.
+/// absent from the test rows) is null and its state says why. Of classes also curves, reliability, confusion and worst_errors; of survival, where
+/// every fold has its cut, the groups of high and low risk over time and the log-rank test between them.
 ///
 /// Checked   tests/eval/test_evaluation.cpp.
 nlohmann::ordered_json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& config);

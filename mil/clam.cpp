@@ -79,7 +79,7 @@ Clam::Detail Clam::forward_with_instances(const BagBatch& bags, const Pass& pass
   const Pooled pooled = attention_pool(attention_(h_NE, config_.dropout, drop, 1), h_NE, bags.offsets);
   Detail detail;
   HeadOutput& out = detail.out;
-  out.attention_KN = pooled.attention_KN, out.attention_raw_KN = pooled.attention_raw_KN;
+  out.attention_KN = pooled.attention_KN, out.attention_raw_KN = pooled.attention_raw_KN, out.attention_by_class = per_class_;
   out.embedding_BE = pooled.embedding_BKE.flatten(1);
   out.logits_BC = classify(pooled.embedding_BKE);
   if (!bags.labels_B.defined()) return detail;

@@ -62,7 +62,7 @@ HeadOutput Dsmil::forward(const BagBatch& bags, const Pass& pass) {
     scores.push_back(queries[b].matmul(queries[b].index_select(0, critical_C).t()) / std::sqrt(static_cast<double>(config_.query_dim)));
   }
   const Pooled pooled = attention_pool(at::cat(scores), v_NV, bags.offsets);
-  out.attention_KN = pooled.attention_KN, out.attention_raw_KN = pooled.attention_raw_KN;
+  out.attention_KN = pooled.attention_KN, out.attention_raw_KN = pooled.attention_raw_KN, out.attention_by_class = true;
   out.embedding_BE = pooled.embedding_BKE.flatten(1);
   out.logits_BC = fcc_(pooled.embedding_BKE).squeeze(2);
   out.logits_weight = 0.5;

@@ -41,11 +41,12 @@ struct BagLoss {
 
 struct HeadOutput {
   Tensor logits_BC;
-  Tensor embedding_BE;        // what the classifier sees
-  Tensor attention_KN;        // over each bag's instances it sums to 1 in every row; undefined where a head has none
-  Tensor attention_raw_KN;    // before the softmax
-  Tensor instance_logits_NC;  // of heads that score instances
-  double logits_weight = 1;   // of the task's loss on logits_BC
+  Tensor embedding_BE;              // what the classifier sees
+  Tensor attention_KN;              // over each bag's instances it sums to 1 in every row; undefined where a head has none
+  Tensor attention_raw_KN;          // before the softmax
+  bool attention_by_class = false;  // row k of the attention is class k's
+  Tensor instance_logits_NC;        // of heads that score instances
+  double logits_weight = 1;         // of the task's loss on logits_BC
   std::vector<BranchLogits> branches;
   std::vector<BagLoss> losses;
 };

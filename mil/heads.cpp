@@ -22,6 +22,9 @@
 #include "mil/transmil.h"
 #include "mil/wikg.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 
 namespace eosin::mil {
@@ -96,6 +99,24 @@ std::shared_ptr<Head> make_head(const config::Choice& head, const HeadShape& sha
   EOSIN_ASSERT(it != rows().end());
   auto made = it->make(head, shape);
   made->init_weights(seed);
+  return made;
+}
+
+std::shared_ptr<Head> load_head(const config::Choice& head, const HeadShape& shape, const TensorMap& weights, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  auto made = make_head(head, shape, 0);
+  size_t taken = 0;
+  const auto take = [&](const std::string& name, Tensor into) {
+    const auto it = weights.find(name);
+    EOSIN_CHECK(it != weights.end() && it->second.sizes() == into.sizes(), Data, "[{}] {} for {} of head {}; these are weights of another model",
+                where, it == weights.end() ? "no tensor" : "a tensor of another shape", name, head.name());
+    into.copy_(it->second);
+    ++taken;
+  };
+  for (auto& p : made->named_parameters()) take(p.key(), p.value());
+  for (auto& b : made->named_buffers()) take(b.key(), b.value());
+  EOSIN_CHECK(taken == weights.size(), Data, "[{}] {} tensors (head {} has {}); these are weights of another model", where, weights.size(),
+              head.name(), taken);
   return made;
 }
 

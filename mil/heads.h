@@ -19,4 +19,9 @@ const std::vector<config::ConfigRow>& head_table();
 /// Errors   Config if a size is not positive, or the head cannot have so many outputs.
 std::shared_ptr<Head> make_head(const config::Choice& head, const HeadShape& shape, uint64_t seed);
 
+/// The head with weights that a model was left with. `where` names them in messages.
+///
+/// Errors   as make_head; Data if a tensor is missing, of another shape, or one too many.
+std::shared_ptr<Head> load_head(const config::Choice& head, const HeadShape& shape, const TensorMap& weights, const std::string& where);
+
 }  // namespace eosin::mil

@@ -48,7 +48,10 @@ TEST(Evaluation, FitsOnTrainAndScoresTestForEveryProtocol) {
     EXPECT_GT(m["mean"].get<double>(), 0.9) << row.name;
     EXPECT_LE(m["ci_low"].get<double>(), m["mean"].get<double>());
     EXPECT_EQ(CsvTable::parse(e.predictions_csv, "p").size(), 60U);
-    EXPECT_EQ(e.results["curves"].size(), 3U);
+    EXPECT_EQ(e.results["curves"].size(), 2U * 3);  // ROC and precision-recall of each class
+    double all = 0;
+    for (const auto& share : e.results["reliability"]["fraction"]) all += share.get<double>();
+    EXPECT_NEAR(all, 1, 1e-12);
   }
 }
 
@@ -115,6 +118,48 @@ TEST(Evaluation, SameResultsForAnyNumberOfThreads) {
   at::set_num_threads(before);
   EXPECT_EQ(one.results.dump(), three.results.dump());
   EXPECT_EQ(one.predictions_csv, three.predictions_csv);
+}
+
+/// Six subjects in two folds; risks beside the fold's own cut.
+std::vector<FoldResult> risks_of_folds() {
+  std::vector<FoldResult> folds(2);
+  for (size_t f = 0; f < 2; ++f) {
+    folds[f].fold = static_cast<int64_t>(f);
+    folds[f].risk_cut = f == 0 ? 0.0 : 10.0;
+    Predictions& p = folds[f].result.predictions;
+    p.num_classes = 2;
+    for (int64_t i = 0; i < 3; ++i) {
+      folds[f].rows.push_back(3 * static_cast<int64_t>(f) + i);
+      p.target.push_back(1);
+      p.time.push_back(static_cast<double>(3 - i) + static_cast<double>(f));
+      p.risk.push_back(10 * static_cast<double>(f) + static_cast<double>(i - 1));  // below, at and above the cut
+    }
+  }
+  return folds;
+}
+
+TEST(Scoring, RisksAreHighOrLowBesideTheCutOfTheirOwnFold) {
+  LabelledSet set;
+  set.classes = {"censored", "event"};
+  for (int64_t i = 0; i < 6; ++i) {
+    set.ids.push_back(std::to_string(i)), set.groups.push_back(set.ids.back());
+    set.group.push_back(i), set.target.push_back(1);
+  }
+  ScoringConfig config;
+  config.metrics = {"c_index"};
+  config.bootstrap = 10;
+  auto folds = risks_of_folds();
+  const auto survival = score_folds(set, folds, config)["survival"];
+  ASSERT_EQ(survival["groups"].size(), 2U);
+  EXPECT_EQ(survival["groups"][0]["n"], 4);  // a risk at the cut is low
+  EXPECT_EQ(survival["groups"][1]["time"], (std::vector<double>{0, 1, 2}));
+  EXPECT_EQ(survival["groups"][1]["survival"], (std::vector<double>{1, 0.5, 0}));
+  EXPECT_TRUE(survival["logrank"]["p"].is_number());
+  auto twice = folds;  // what is predicted twice counts once
+  twice.push_back(folds[0]);
+  EXPECT_EQ(score_folds(set, twice, config)["survival"], survival);
+  folds[1].risk_cut.reset();
+  EXPECT_FALSE(score_folds(set, folds, config).contains("survival"));
 }
 
 TEST(Evaluation, UnknownMetricsAreAConfigErrorWithASuggestion) {

@@ -99,6 +99,29 @@ TEST_F(Report, IsOnePageWithoutScriptOrNetworkWhateverTheLabels) {
   EXPECT_NE(page.find("data:image/png;base64,iVBORw=="), std::string::npos);
 }
 
+TEST_F(Report, ShowsWhatAMilRunMeasured) {
+  const std::string dir = run("mil");
+  nlohmann::ordered_json r = nlohmann::ordered_json::parse(results("a"));
+  r["curves"].push_back({{"kind", "pr"}, {"fold", "pooled"}, {"class", 1}, {"x", {1, 0.5, 0}}, {"y", {0.5, 1, 1}}});
+  r["reliability"] = {{"ece_10", 0.1}, {"confidence", {0.6, 0.9}}, {"accuracy", {0.5, 1}}, {"fraction", {0.25, 0.75}}};
+  const nlohmann::ordered_json group{
+      {"name", "low risk"},  {"n", 3}, {"time", {0, 2, 5}}, {"survival", {1, 0.5, 0}}, {"low", {1, 0.1, 0}}, {"high", {1, 0.9, 0}},
+      {"at_risk", {3, 3, 1}}};
+  r["survival"] = {{"groups", {group}}, {"logrank", {{"p", 0.25}}}};
+  r["localization"] = {
+      {"average_precision", 0.5}, {"chance", 0.04}, {"auroc", 0.9}, {"min_inside", 0.5}, {"by_slide", {{{"slide", kHostile}, {"inside", 3}}}}};
+  r["top_tiles"] = {{{"class", kHostile}, {"x", 256}}};
+  r["notes"] = {kHostile};
+  put(dir, "results.json", r.dump());
+  put(dir, "model_card.md", std::string("# Model card ") + kHostile);
+  const std::string page = report_html({read_run(dir)});
+  EXPECT_EQ(count(page, "<svg"), 6U);  // intervals, confusion, ROC, precision-recall, reliability, Kaplan-Meier
+  EXPECT_EQ(count(page, "<svg"), count(page, "</svg>"));
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  for (const char* text : {"Kaplan-Meier", "log-rank p 0.25", "0.5 over 1 slides, chance 0.04", "Highest tiles", "model_card.md"})
+    EXPECT_NE(page.find(text), std::string::npos) << text;
+}
+
 TEST_F(Report, ALineCutShortByAKillIsLeftOutAndALaterRowOfAStepWins) {
   const std::string dir = run("killed");
   put(dir, "metrics.jsonl", "{\"step\":1,\"loss\":3}\n{\"step\":2,\"loss\":2}\nnonsense\n{\"step\":2,\"loss\":1.5}\n{\"step\":3,\"lo");

@@ -38,6 +38,8 @@ class SlideLevel : public testing::Test {
                                                {"baselines", "[simlp,linear,knn]"},
                                                {"bootstrap", "20"},
                                                {"level", "patient"},
+                                               {"heatmaps.count", "0"},
+                                               {"heatmaps.top_tiles", "0"},
                                                {"run.seed", "3"}};
     std::vector<std::string> words = {"mil"};
     for (const auto& word : more)
@@ -88,8 +90,76 @@ TEST_F(SlideLevel, PredictsEveryPatientOnceBesideBaselinesUnderBothProtocols) {
   EXPECT_EQ(std::distance(fs::directory_iterator(in("both/models")), fs::directory_iterator()), 24);
 }
 
+TEST_F(SlideLevel, ShowsWhereUnseenSlidesAreLookedAt) {
+  const std::vector<std::string> keys = {"heatmaps.count=3", "heatmaps.top_tiles=2", "heatmaps.files=[" + in("cohort/slides") + "]",
+                                         "heatmaps.masks=" + in("cohort/masks/{slide}_tumour.png"), "heatmaps.class=tumour"};
+  const Outcome o = eosin(job("looks", keys));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto results = nlohmann::json::parse(read_text(in("looks/results.json")));
+  ASSERT_GE(results["heatmaps"].size(), 3U);  // a patient has one or two slides
+  for (const auto& map : results["heatmaps"]) {
+    EXPECT_EQ(map["ground"], "slide");
+    EXPECT_EQ(read_text(in("looks/") + map["png"].get<std::string>()).substr(1, 3), "PNG");
+    const auto tiles = nlohmann::json::parse(read_text(in("looks/") + map["geojson"].get<std::string>()))["features"];
+    ASSERT_EQ(tiles.size(), map["tiles"]);
+    double most = 0, weight = 0;
+    for (const auto& tile : tiles) {
+      most = std::max(most, tile["properties"]["measurements"]["percentile"].get<double>());
+      weight += tile["properties"]["measurements"]["attention"].get<double>();
+    }
+    EXPECT_GT(most, 0.5);
+    EXPECT_LE(most, 1);
+    EXPECT_LT(weight, 1 + 1e-6);  // over the patient's slides it is 1
+  }
+  const auto& found = results["localization"];
+  EXPECT_EQ(found["masks"], 8);
+  EXPECT_EQ(found["by_slide"].size(), found["slides"]);
+  for (const auto& slide : found["by_slide"]) EXPECT_EQ(slide["target"], "tumour");
+  EXPECT_EQ(o.json()["localization"]["average_precision"], found["average_precision"]);
+  const std::string top = read_text(in("looks/top_tiles.csv"));
+  EXPECT_EQ(std::count(top.begin(), top.end(), '\n'), 1 + 2 * 4 * 2);  // two classes, four bags, two tiles
+  for (const char* picture : {"top-tiles-tumour.jpg", "top-tiles-normal.jpg", "captions.json"})
+    EXPECT_TRUE(fs::exists(in("looks/pictures/") + picture)) << picture;
+  const std::string card = read_text(in("looks/model_card.md")), report = read_text(in("looks/report.html"));
+  for (const char* text : {"SHA-256 of the cohort's file", "balanced\\_accuracy", "Where it looks", "eosin run config.yaml"})
+    EXPECT_THAT(card, HasSubstr(text));
+  for (const char* text : {"Known regions", "Highest tiles", "Precision and recall", "Reliability", "Model card", "data:image/jpeg"})
+    EXPECT_THAT(report, HasSubstr(text));
+
+  // Other slides, of a class's own attention, without pixels: from the models that are there.
+  const std::string before = read_text(in("looks/models.jsonl"));
+  const Outcome more = eosin(job("looks", {"heatmaps.slides=[slide_003]", "heatmaps.top_tiles=0"}));
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(read_text(in("looks/models.jsonl")), before);
+  const auto again = nlohmann::json::parse(read_text(in("looks/results.json")));
+  ASSERT_EQ(again["heatmaps"].size(), 1U);
+  EXPECT_EQ(again["heatmaps"][0]["slide"], "slide_003");
+  EXPECT_EQ(again["heatmaps"][0]["ground"], "none");
+  EXPECT_FALSE(again.contains("localization"));
+  EXPECT_EQ(again["metrics"], results["metrics"]);
+  // Weights that are gone are trained again, to the same table.
+  fs::remove_all(in("looks/models"));
+  ASSERT_EQ(eosin(job("looks", {"heatmaps.slides=[slide_003]", "heatmaps.top_tiles=0"})).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(read_text(in("looks/results.json"))), again);
+
+  expect_refused(job("w", {"heatmaps.class=tumor"}), 2, "tumor");
+  expect_refused(job("w", {"heatmaps.slides=[slide_03]"}), 2, "did you mean 'slide_0");
+  expect_refused(job("w", {"heatmaps.masks=masks/x.png"}), 2, "{slide}");
+  expect_refused(job("w", {"heatmaps.masks=nowhere/{slide}.png"}), 2, "no slide of the cohort");
+}
+
+TEST_F(SlideLevel, SaysSoWhereAHeadSaysNothingOfTiles) {
+  auto words = job("simlp", {"head.name=simlp", "baselines=[]", "heatmaps.count=1"});
+  std::erase_if(words, [](const std::string& w) { return w.starts_with("head.embed") || w.starts_with("head.att"); });
+  const Outcome o = eosin(words);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.json()["heatmaps"], 0);
+  EXPECT_THAT(read_text(in("simlp/results.json")), HasSubstr("says nothing of single tiles"));
+}
+
 TEST_F(SlideLevel, AGridThatWasKilledEndsWithTheSameTable) {
-  const std::vector<std::string> more = {"grid.seeds=4", "grid.together=2", "train.epochs=12", "train.patience=0"};
+  const std::vector<std::string> more = {"grid.seeds=4",     "grid.together=2",  "train.epochs=12",
+                                         "train.patience=0", "heatmaps.count=1", "heatmaps.top_tiles=1"};
   const Outcome whole = eosin(job("whole", more));
   ASSERT_EQ(whole.code, 0) << whole.err;
   const auto lines = [&] {
@@ -158,11 +228,13 @@ TEST_F(SlideLevel, TrainsSurvivalAndCountsClinicalColumns) {
   write_text(in("times.csv"), text);
   for (const char* task : {"hazards", "cox"}) {
     const Outcome o = eosin(job(task, {"cohort=" + in("times.csv"), "task.name=" + std::string(task),
-                                       std::string(task) == "cox" ? "train.batch_size=5" : "task.bins=2", "level=slide"}));
+                                       std::string(task) == "cox" ? "train.batch_size=5" : "task.bins=2", "level=slide", "heatmaps.top_tiles=1"}));
     ASSERT_EQ(o.code, 0) << o.err;
     EXPECT_EQ(o.json()["metrics"].size(), 1U);
     EXPECT_GE(o.json()["metrics"]["c_index"]["mean"], 0);
     EXPECT_THAT(read_text(in(task) + "/predictions.csv"), HasSubstr("time,event,risk"));
+    EXPECT_THAT(read_text(in(task) + "/report.html"), HasSubstr("Kaplan-Meier"));
+    EXPECT_THAT(read_text(in(task) + "/top_tiles.csv"), HasSubstr("\nrisk,"));
   }
   const Outcome clinical = eosin(job("clinical", {"cohort=" + in("times.csv"), "level=slide", "columns.clinical=[age]"}));
   ASSERT_EQ(clinical.code, 0) << clinical.err;
