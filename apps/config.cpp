@@ -95,7 +95,7 @@ int check(const Invocation& in) {
     }
   }
   EOSIN_CHECK(problems.empty(), Config, "{}", problems);
-  if (in.json) std::printf("%s\n", Json{{"checked", checked}}.dump().c_str());
+  if (in.json) print_json(Json{{"checked", checked}});
   for (const Json& one : in.json ? Json::array() : checked)
     std::printf("%s: good (%s)\n", one["file"].get<std::string>().c_str(), one["verb"].get<std::string>().c_str());
   return 0;
@@ -111,7 +111,7 @@ int print_keys(const Invocation& in, bool meaning) {
     Json keys = Json::array();
     for (const auto& r : rows)
       keys.push_back({{"key", r.key}, {"type", r.type}, {"value", r.value}, {"rules", r.rules}, {"help", r.help}, {"origin", r.origin}});
-    std::printf("%s\n", Json{{"verb", loaded.job.name}, {"keys", keys}}.dump().c_str());
+    print_json(Json{{"verb", loaded.job.name}, {"keys", keys}});
     return 0;
   }
   size_t width = 0;
@@ -139,7 +139,7 @@ int diff(const Invocation& in) {
     rows.push_back({{"key", d.key}, {"a", d.a}, {"b", d.b}});
     if (!in.json) std::printf("%s: %s -> %s\n", d.key.c_str(), d.a.c_str(), d.b.c_str());
   }
-  if (in.json) std::printf("%s\n", Json{{"differences", rows}}.dump().c_str());
+  if (in.json) print_json(Json{{"differences", rows}});
   return 0;
 }
 

@@ -134,7 +134,7 @@ int run(const Invocation& in) {
     if (c.state == State::Fail) failed += (failed.empty() ? "" : ", ") + c.name;
     if (!in.json) std::printf("%s\n", fmt::format("{:<4}  {:<10}  {}{}", name(c.state), c.name, c.found, c.how.empty() ? "" : "; " + c.how).c_str());
   }
-  if (in.json) std::printf("%s\n", Json{{"checks", rows}}.dump().c_str());
+  if (in.json) print_json(Json{{"checks", rows}});
   std::fflush(stdout);
   EOSIN_CHECK(failed.empty(), Io, "[doctor] failed: {}; see the lines above", failed);
   return 0;

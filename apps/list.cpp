@@ -76,7 +76,7 @@ const std::vector<Kind>& kinds() {
 
 void print(const Json& rows, const Invocation& in) {
   if (in.json) {
-    std::printf("%s\n", Json{{"rows", rows}}.dump().c_str());
+    print_json(Json{{"rows", rows}});
     return;
   }
   size_t width = 0;

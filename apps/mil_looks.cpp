@@ -150,7 +150,8 @@ Json look_at_tiles(const MilConfig& c, const MilInputs& in, const std::vector<Sc
   keep("top_tiles", list_top_tiles(looks));
   keep("localization", localize_regions(looks));
   looks.pictures.write_captions();
-  if (const int64_t n = looks.pixels.unreadable(); n > 0) looks.notes.push_back(fmt::format("of {} slides the pixels could not be read (log.txt)", n));
+  if (const int64_t n = looks.pixels.unreadable(); n > 0)
+    looks.notes.push_back(fmt::format("of {} slides the pixels could not be read (log.txt)", n));
   results["notes"] = looks.notes;
   return results;
 }

@@ -9,13 +9,18 @@
 namespace eosin::apps {
 namespace {
 
+std::string text_of(const nlohmann::ordered_json& value) { return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace); }
+
 void print_lines(const nlohmann::ordered_json& value, int indent) {
   for (const auto& [key, v] : value.items()) {
     if (v.is_structured() && !v.empty() && (v.is_object() || v.front().is_structured())) {
       std::printf("%*s%s:\n", indent, "", key.c_str());
       print_lines(v, indent + 2);
     } else {
-      std::printf("%*s%s: %s\n", indent, "", key.c_str(), v.is_string() ? v.get<std::string>().c_str() : v.is_null() ? "unknown" : v.dump().c_str());
+      std::printf("%*s%s: %s\n", indent, "", key.c_str(),
+                  v.is_string() ? v.get<std::string>().c_str()
+                  : v.is_null() ? "unknown"
+                                : text_of(v).c_str());
     }
   }
 }
@@ -77,10 +82,12 @@ const Verb* find_job(std::string_view name) {
   return nullptr;
 }
 
+void print_json(const nlohmann::ordered_json& object) { std::printf("%s\n", text_of(object).c_str()); }
+
 void print_result(const Invocation& invocation, const nlohmann::ordered_json& result) {
   log::set_status({});  // a terminal shows both streams
   if (invocation.json)
-    std::printf("%s\n", result.dump().c_str());
+    print_json(result);
   else
     print_lines(result, 0);
   std::fflush(stdout);

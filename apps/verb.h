@@ -85,5 +85,7 @@ const Verb* find_job(std::string_view name);
 
 /// Prints the result on stdout: one JSON object with --json, else "key: value" lines (nested objects indented).
 void print_result(const Invocation& invocation, const nlohmann::ordered_json& result);
+/// The object on one line of stdout. Bytes of names that are no UTF-8 become U+FFFD.
+void print_json(const nlohmann::ordered_json& object);
 
 }  // namespace eosin::apps

@@ -70,7 +70,7 @@ TEST_F(ConfigVerb, SchemaIsJsonForEveryVerbWithAConfig) {
 TEST_F(ConfigVerb, UnknownActionNamesTheNearest) {
   EXPECT_THAT(output(config_verb(), {"chekc"}), HasSubstr("did you mean 'check'?"));
   EXPECT_THAT(output(bench_verb(), {"lodaer"}),
-              HasSubstr("[bench] need one of loader, store, list, tile, step, loss (got 'lodaer'); did you mean 'loader'?"));
+              HasSubstr("[bench] need one of loader, store, list, tile, step, loss, mil (got 'lodaer'); did you mean 'loader'?"));
   EXPECT_THAT(output(store_verb(), {}), HasSubstr("[store] need one of info, verify,"));
 }
 
