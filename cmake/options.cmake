@@ -8,8 +8,9 @@ add_compile_options(-ffp-contract=off -fPIC)
 if(EOSIN_ARCH)
   add_compile_options(-march=${EOSIN_ARCH})
 endif()
+# NDEBUG in every build: classes of torch's headers have members that exist only without it, and torch's libraries were built with it.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
-set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -D_GLIBCXX_ASSERTIONS")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -DNDEBUG -D_GLIBCXX_ASSERTIONS")
 if(EOSIN_SANITIZE)
   # gcc 12 takes the instrumented code of std::regex for uninitialised.
   add_compile_options(-fsanitize=${EOSIN_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
