@@ -161,7 +161,7 @@ Start start(const ListBench& c, const std::string& folder, const std::string& or
   const auto begin = Clock::now();
   const double cpu = cpu_seconds();
   const auto source = std::make_shared<const data::StoreSource>(std::vector<std::string>{folder});
-  const int64_t threads = c.threads > 0 ? c.threads : usable_cores();
+  const int64_t threads = used_threads(c.threads);
   data::ViewLoader loader(source, data::view_preset("dinov2"), loader_config(order),
                           {.seed = static_cast<uint64_t>(c.seed), .local_batch = c.batch_size, .threads = threads});
   result.open_seconds = seconds(begin), result.open_cpu = cpu_seconds() - cpu, result.open_bytes = resident_bytes();

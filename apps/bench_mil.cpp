@@ -10,6 +10,8 @@
 namespace eosin::apps {
 namespace {
 
+int64_t width_of(const MilBench& c, int64_t model) { return c.widths[static_cast<size_t>(model) % c.widths.size()]; }
+
 class RandomBags final : public data::BagSource {
  public:
   explicit RandomBags(const MilBench& c) : bench_(c) {}
@@ -51,7 +53,7 @@ struct MilJob {
                      .lr = 1e-4,
                      .weight_decay = 1e-5};
     auto& abmil = dynamic_cast<config::ConfigOf<mil::AbmilConfig>&>(trial.head.config()).value;
-    const int64_t width = c.widths[static_cast<size_t>(i) % c.widths.size()];
+    const int64_t width = width_of(c, i);
     abmil.embed_dims = {width}, abmil.attention_dim = width / 2, abmil.gated = true, abmil.dropout = c.dropout;
     return trial;
   }
@@ -71,7 +73,7 @@ std::vector<std::function<Figure()>> mil_cases(const MilBench& c, bool peers) {
   device::prepare(run);
   const auto job = std::make_shared<MilJob>(c);
   double flops = 0;
-  for (int64_t i = 0; i < c.models; ++i) flops += step_flops(c, c.widths[static_cast<size_t>(i) % c.widths.size()]);
+  for (int64_t i = 0; i < c.models; ++i) flops += step_flops(c, width_of(c, i));
   flops *= static_cast<double>(c.bags * c.epochs);
   std::vector<std::function<Figure()>> cases = {[=] {
     Figure figure = timed("eosin", [&] {

@@ -1,5 +1,5 @@
 #pragma once
-// Many small attention models over the same bags: one pass for all, beside one after another, beside a loop in PyTorch.
+// Many small attention models over the same bags, all in one pass, beside a loop in PyTorch that trains one after another.
 #include "apps/bench_step.h"
 
 namespace eosin::apps {

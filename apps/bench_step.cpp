@@ -134,7 +134,7 @@ std::vector<std::string> peer_arguments(const StepBench& c, c10::Device where) {
 
 }  // namespace
 
-int64_t BenchThreads::used_threads() const { return threads > 0 ? threads : usable_cores(); }
+int64_t BenchThreads::used_threads() const { return eosin::used_threads(threads); }
 
 void StepBench::visit(config::Visitor& v) {
   v("model", model, "the backbone");

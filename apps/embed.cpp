@@ -59,7 +59,7 @@ struct EmbedConfig {
 eval::ExtractionOptions options_of(const EmbedConfig& c, c10::Device device) {
   eval::ExtractionOptions o;
   o.batch_size = c.batch_size;
-  o.threads = c.run.threads > 0 ? c.run.threads : usable_cores();
+  o.threads = used_threads(c.run.threads);
   o.dtype = c.dtype;
   o.max_bad_fraction = c.max_bad_fraction;
   o.device = device;

@@ -68,7 +68,7 @@ bool train(const MilConfig& c, const mil::Grid& grid, const Plan& plan, mil::Tri
   if (done_before > 0) log::info("[mil] {} of {} models are finished", all - static_cast<int64_t>(trials.size()), all);
   ProgressLine line("mil", "model epochs", all * c.train.fit.epochs, done_before);
   mil::GridOptions options;
-  options.threads = c.run.threads > 0 ? c.run.threads : usable_cores();
+  options.threads = used_threads(c.run.threads);
   options.together = c.grid.together;
   options.progress = [&](int64_t epochs, int64_t skipped) { line.add(epochs + skipped); };
   options.finished = [&](const mil::Trial& trial, const mil::TrialResult& result) {

@@ -139,7 +139,7 @@ CohortFiles write_cohort(const std::string& folder, const CohortConfig& config) 
   }
   const auto slides = plan_cohort(config);
   std::vector<std::string> reports(slides.size());
-  const int64_t threads = config.run.threads > 0 ? config.run.threads : usable_cores();
+  const int64_t threads = used_threads(config.run.threads);
   parallel_for(slides.size(), threads, [&](size_t i) { reports[i] = write_slide(root, slides[i], config); });
   std::string report_table = csv_line({"slide", "patient", "report"});
   for (size_t i = 0; i < slides.size(); ++i) report_table += csv_line({slides[i].slide, slides[i].patient, reports[i]});

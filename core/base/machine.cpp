@@ -60,6 +60,8 @@ int usable_cores() {
   return std::max(cores, 1);
 }
 
+int64_t used_threads(int64_t threads) { return threads > 0 ? threads : usable_cores(); }
+
 Machine machine() {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);

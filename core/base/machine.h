@@ -16,5 +16,7 @@ void to_json(nlohmann::ordered_json& j, const Machine& m);
 
 /// CPU cores that this process may use: the affinity mask, within the limit of its control group; at least 1.
 int usable_cores();
+/// What `threads` of a config means: so many, or with 0 all usable cores.
+int64_t used_threads(int64_t threads);
 
 }  // namespace eosin

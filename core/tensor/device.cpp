@@ -112,7 +112,7 @@ void set_threads(int64_t threads) {
     return true;
   }();
   (void)interop;
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : usable_cores()));
+  at::set_num_threads(static_cast<int>(used_threads(threads)));
 }
 
 void set_deterministic(bool deterministic) {

@@ -1,10 +1,7 @@
-#include "core/base/atomic_file.h"
-#include "data/pyramid_tiff.h"
 #include "data/tiff_damage.h"
 #include "data/tiff_regions.h"
 #include "data/tiff_tiles.h"
-#include "tests/data/store_fixture.h"
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/tiff_seeds.h"
 
 namespace eosin::fuzz {
 
@@ -21,18 +18,6 @@ void read(Bytes bytes) {
   }
 }
 
-std::vector<std::string> seeds() {
-  std::vector<std::string> files;
-  for (const auto compression : {data::TiffCompression::kJpeg, data::TiffCompression::kDeflate}) {
-    data::PyramidSettings settings;
-    settings.downsamples = {1, 2};
-    settings.tile_size = 16;
-    settings.compression = compression;
-    const std::string path = fresh_path("seed.tif");
-    data::write_pyramid_tiff(path, data::test_picture(1, 2, 40, 50), settings);
-    files.push_back(read_file(path));
-  }
-  return files;
-}
+std::vector<std::string> seeds() { return tiff_seeds({1, 2}); }
 
 }  // namespace eosin::fuzz
