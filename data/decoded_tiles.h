@@ -23,6 +23,12 @@ class DecodedTiles {
 
   explicit DecodedTiles(size_t max_bytes) : max_bytes_(max_bytes) {}
 
+  void limit(size_t max_bytes) {
+    const std::lock_guard lock(mutex_);
+    max_bytes_ = max_bytes;
+    drop_oldest();
+  }
+
   Tile get(const Key& key, const std::function<Image()>& make) {
     if (Tile found = find(key)) return found;
     return keep(key, std::make_shared<const Image>(make()));
@@ -46,14 +52,18 @@ class DecodedTiles {
     order_.emplace_front(key, tile);
     place_[key] = order_.begin();
     bytes_ += tile->rgb.size();
+    drop_oldest();
+    return tile;
+  }
+
+  void drop_oldest() {
     for (; bytes_ > max_bytes_ && order_.size() > 1; order_.pop_back()) {
       bytes_ -= order_.back().second->rgb.size();
       place_.erase(order_.back().first);
     }
-    return tile;
   }
 
-  const size_t max_bytes_;
+  size_t max_bytes_;
   std::mutex mutex_;
   Order order_;
   std::map<Key, Order::iterator> place_;

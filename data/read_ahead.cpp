@@ -10,7 +10,9 @@ constexpr size_t kMostWaiting = 64;  // batches; behind a disk that does not ans
 }  // namespace
 
 ReadAhead::ReadAhead(const TileSource& source, const TileOrder& order, StallWatch& watch, uint64_t rank, uint64_t world)
-    : source_(source), order_(order), watch_(watch), rank_(rank), world_(world), thread_([this] { run(); }) {}
+    : source_(source), order_(order), watch_(watch), rank_(rank), world_(world) {
+  thread_.add([this] { run(); });
+}
 
 ReadAhead::~ReadAhead() {
   {
@@ -18,7 +20,6 @@ ReadAhead::~ReadAhead() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
 }
 
 void ReadAhead::announce(uint64_t first, uint64_t count) {

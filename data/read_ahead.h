@@ -9,7 +9,6 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 namespace eosin::data {
 
@@ -49,7 +48,7 @@ class ReadAhead {
   std::condition_variable changed_;
   std::deque<Batch> batches_;
   bool stopping_ = false;
-  std::thread thread_;
+  ThreadTeam thread_;  // last: it uses everything above
 };
 
 }  // namespace eosin::data

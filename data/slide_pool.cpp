@@ -1,6 +1,11 @@
 #include "data/slide_pool.h"
 
 namespace eosin::data {
+namespace {
+
+constexpr size_t kDecodedBytes = size_t{512} << 20;  // of all open slides together
+
+}  // namespace
 
 SlidePool::Slide SlidePool::get(size_t slide) {
   std::promise<Slide> promise;
@@ -21,7 +26,8 @@ SlidePool::Slide SlidePool::get(size_t slide) {
     }
   }
   try {
-    Slide reader = open_slide(paths_[slide]);
+    const std::shared_ptr<SlideReader> reader = open_slide(paths_[slide]);
+    reader->limit_decoded(kDecodedBytes / most_open_);
     promise.set_value(reader);
     return reader;
   } catch (...) {

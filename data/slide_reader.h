@@ -53,6 +53,8 @@ class SlideReader {
   virtual bool has_jpeg_stream(Point level0, int level, Size size) const { return false; }
   /// That stream, self-contained; empty if there is none. Errors   Data if it lies beyond the file's end.
   virtual std::vector<uint8_t> jpeg_stream(Point level0, int level, Size size) const { return {}; }
+  /// Holds no more than so many bytes of decoded pixels for later reads. A reader without such a store of its own does nothing.
+  virtual void limit_decoded(size_t bytes) {}
 };
 
 /// One back end. `accepts` looks at the first bytes of the file only.

@@ -8,16 +8,22 @@ namespace eosin::data {
 
 SlotPipeline::SlotPipeline(int64_t threads, Fill fill) : fill_(std::move(fill)) {
   EOSIN_CHECK(threads > 0, Config, "[loader] at least one thread is needed (got {})", threads);
-  for (int64_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  try {
+    for (int64_t i = 0; i < threads; ++i) threads_.add([this] { run(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
-SlotPipeline::~SlotPipeline() {
+SlotPipeline::~SlotPipeline() { stop(); }
+
+void SlotPipeline::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   work_.notify_all();
-  for (auto& t : threads_) t.join();
 }
 
 void SlotPipeline::open(int64_t slots) {

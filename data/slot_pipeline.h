@@ -4,6 +4,8 @@
 // Goals      the result does not depend on the number of threads; no wait without an owner that ends it; an exception of a thread
 //            reaches the consumer with the batch it belongs to.
 // Non-goals  knowing what a batch is: the owner holds the memory and says how a slot is filled.
+#include "core/base/thread_team.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -11,8 +13,6 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 namespace eosin::data {
 
@@ -45,6 +45,7 @@ class SlotPipeline {
   };
 
   void run();
+  void stop();
   Open* first_with_work();
 
   const Fill fill_;
@@ -54,7 +55,7 @@ class SlotPipeline {
   int64_t batches_ = 0;
   bool stopping_ = false;
   double idle_seconds_ = 0;
-  std::vector<std::thread> threads_;
+  ThreadTeam threads_;  // last: they use everything above
 };
 
 }  // namespace eosin::data

@@ -4,8 +4,9 @@
 
 namespace eosin::data {
 
-StallWatch::StallWatch(std::chrono::duration<double> patience)
-    : patience_(std::chrono::duration_cast<Clock::duration>(patience)), thread_([this] { watch(); }) {}
+StallWatch::StallWatch(std::chrono::duration<double> patience) : patience_(std::chrono::duration_cast<Clock::duration>(patience)) {
+  thread_.add([this] { watch(); });
+}
 
 StallWatch::~StallWatch() {
   {
@@ -13,7 +14,6 @@ StallWatch::~StallWatch() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
 }
 
 /// Looks again a quarter of the patience later: nobody has to wake this thread for a read that comes back.

@@ -1,11 +1,12 @@
 #pragma once
 // Says what is waited for when a disk does not answer: silence is the one thing that a stalled run must not keep.
+#include "core/base/thread_team.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <list>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,7 @@ class StallWatch {
   std::condition_variable changed_;
   std::list<Read> reads_;
   bool stopping_ = false;
-  std::thread thread_;
+  ThreadTeam thread_;
 
  public:
   /// A read, from construction to destruction. `file` outlives it.

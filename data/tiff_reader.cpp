@@ -52,6 +52,8 @@ class TiffReader final : public SlideReader {
     return index ? regions_.stream(*levels_[static_cast<size_t>(level)], *index) : std::vector<uint8_t>();
   }
 
+  void limit_decoded(size_t bytes) override { regions_.limit_decoded(bytes); }
+
   /// Why this reader and OpenSlide disagree about the slide's pixels; nothing if they do not.
   std::optional<std::string> disagreement() const {
     if (info_.vendor == "aperio" && std::count(lacks_tiles_.begin(), lacks_tiles_.end(), true) > 0)

@@ -22,6 +22,7 @@ class TiffRegions {
 
   /// The tile that is exactly this region, lies within the picture and holds something.
   std::optional<int64_t> tile_at(const TiffLevel& level, Point at, Size size) const;
+  void limit_decoded(size_t bytes) { decoded_.limit(bytes); }
   /// That tile's stream, self-contained.
   std::vector<uint8_t> stream(const TiffLevel& level, int64_t index) const { return tiles_.stream(level, index); }
 

@@ -1,12 +1,13 @@
 #include "data/tile_pipeline.h"
 
+#include "core/base/thread_team.h"
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -35,10 +36,14 @@ class Pipeline {
       : next_(next), settings_(settings), stop_(stop) {}
 
   bool run() {
-    std::vector<std::thread> workers;
-    for (int t = 1; t < settings_.threads; ++t) workers.emplace_back([this] { work(); });
+    ThreadTeam others;
+    try {
+      for (int t = 1; t < settings_.threads; ++t) others.add([this] { work(); });
+    } catch (...) {
+      fail_with(std::current_exception());
+    }
     work();
-    for (auto& w : workers) w.join();
+    others.join();
     if (failure_) std::rethrow_exception(failure_);
     return exhausted_ && active_.empty();
   }
@@ -48,10 +53,14 @@ class Pipeline {
     try {
       while (const auto task = wait_for_task()) task();
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
-      changed_.notify_all();
+      fail_with(std::current_exception());
     }
+  }
+
+  void fail_with(std::exception_ptr failure) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(failure);
+    changed_.notify_all();
   }
 
   bool halted() const { return failure_ || stop_(); }

@@ -1,12 +1,12 @@
 #pragma once
 // A loop shared by several threads.
+#include "core/base/thread_team.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 namespace eosin {
 
@@ -27,10 +27,15 @@ void parallel_for(size_t n, int64_t threads, Work work) {
       next = n;
     }
   };
-  std::vector<std::thread> workers;
-  for (int64_t t = 1; t < threads; ++t) workers.emplace_back(loop);
+  ThreadTeam others;
+  try {
+    for (int64_t t = 1; t < threads; ++t) others.add(loop);
+  } catch (...) {
+    next = n;
+    throw;
+  }
   loop();
-  for (auto& w : workers) w.join();
+  others.join();
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -73,6 +73,14 @@ TEST(TiffReader, GivesTheStreamOfATileAndOfNothingElse) {
   EXPECT_TRUE(slide->jpeg_stream({-256, 0}, 0, {256, 256}).empty());
 }
 
+TEST(TiffReader, ReadsTheSameWhateverItMayHold) {
+  const TemporaryFolder folder;
+  const auto slide = open_slide(write_drawn_slide(folder / "a.tiff", small_spec(2)));
+  const auto pixels = read_region(*slide, {100, 200}, 0, {600, 500}).rgb;
+  slide->limit_decoded(0);
+  EXPECT_EQ(read_region(*slide, {100, 200}, 0, {600, 500}).rgb, pixels);
+}
+
 /// Where level 0's tile `index` lies in the file.
 std::pair<uint64_t, uint64_t> place_of(const std::string& path, size_t index) {
   const TiffTiles tiles(path);
