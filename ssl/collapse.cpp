@@ -37,7 +37,7 @@ std::vector<std::pair<std::string, Tensor>> measures(int64_t rows, int64_t proto
 
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const SoftTargets& targets) {
   const auto chunk = [&](int64_t begin, int64_t end) { return targets.chunk(begin, end); };
-  return measures(targets.rows(), targets.prototypes(), targets.row_M.options(), chunk);
+  return measures(targets.rows(), targets.prototypes(), targets.options(), chunk);
 }
 
 std::vector<std::pair<std::string, Tensor>> collapse_measures(const Tensor& targets_NK) {

@@ -22,14 +22,14 @@ struct Student {
   }
 };
 
-SoftTargets some_targets(int64_t rows, int64_t k = kK, int64_t keep_at_most = kKeptLogits) {
+SoftTargets some_targets(int64_t rows, int64_t k = kK, int64_t keep_at_most = kKeptTargets) {
   return centred_targets(at::randn({rows, kDim}, at::kDouble), at::randn({k, kDim}, at::kDouble), at::randn({1, k}, at::kDouble), 0.3, keep_at_most);
 }
 
 TEST(PrototypeLoss, CropsAreDinosLossWithItsGradients) {
   for (const int64_t crops : {2, 5}) {
     const Student student(crops * kBatch);
-    const SoftTargets targets = some_targets(2 * kBatch, kK, crops == 2 ? 0 : kKeptLogits);
+    const SoftTargets targets = some_targets(2 * kBatch, kK, crops == 2 ? 0 : kKeptTargets);
     const Tensor terms = crop_cross_entropy(student.features, student.prototypes, 0.1, targets, crops, 2);
     EXPECT_EQ(terms.sizes(), (std::vector<int64_t>{crops, kBatch}));
     const Tensor loss = terms.sum() / static_cast<double>(2 * (crops - 1) * kBatch);

@@ -25,9 +25,9 @@ Tensor plain_sinkhorn(const Tensor& logits, int64_t iterations) {
 
 TEST(SoftTargets, CentredOnesAreTheSoftmax) {
   const Tensor z = at::randn({7, 5}, at::kDouble), w = at::randn({kK, 5}, at::kDouble), center = at::randn({1, kK}, at::kDouble);
-  for (const int64_t keep : {0L, kKeptLogits}) {
+  for (const int64_t keep : {0L, kKeptTargets}) {
     const SoftTargets targets = centred_targets(z, w, center, 0.07, keep);
-    EXPECT_EQ(targets.logits_MK.defined(), keep > 0);
+    EXPECT_EQ(targets.probabilities_MK.defined(), keep > 0);
     EXPECT_TRUE(whole(targets).allclose(plain::softmax_targets(z.matmul(w.t()), center, 0.07), 1e-10, 1e-14));
     EXPECT_TRUE(whole(targets).equal(whole(targets))) << "a chunk changed what is kept";
   }
@@ -37,7 +37,7 @@ TEST(SoftTargets, SinkhornIsThePlainIteration) {
   const auto comm = make_single_comm();
   const Tensor z = at::randn({7, 5}, at::kDouble), w = at::randn({kK, 5}, at::kDouble);
   for (const int64_t iterations : {1, 3})
-    for (const int64_t keep : {0L, kKeptLogits}) {
+    for (const int64_t keep : {0L, kKeptTargets}) {
       const SoftTargets targets = sinkhorn_targets(z, w, 0.5, iterations, *comm, keep);
       EXPECT_TRUE(whole(targets).allclose(plain_sinkhorn(z.matmul(w.t()) / 0.5, iterations), 1e-9, 1e-14));
     }
