@@ -25,8 +25,6 @@ Dictionaries split(const TensorMap& checkpoint) {
   return dictionaries;
 }
 
-bool starts_with(const std::string& text, std::string_view start) { return text.compare(0, start.size(), start) == 0; }
-
 bool holds_encoder(const TensorMap& tensors) {
   return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return is_encoder_key(item.first); });
 }
@@ -47,8 +45,8 @@ std::vector<std::string> of_network(const std::vector<std::string>& keys, const 
 
 /// DINOv2's training checkpoints hold both networks in one dictionary; the importer takes the teacher where there is one.
 void keep_network(TensorMap& tensors, const std::string& network) {
-  const bool has_student = std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return starts_with(item.first, "student."); });
-  if (network == "student" && has_student) std::erase_if(tensors, [](const auto& item) { return starts_with(item.first, "teacher."); });
+  const bool has_student = std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return item.first.starts_with("student."); });
+  if (network == "student" && has_student) std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("teacher."); });
 }
 
 std::string choose_key(const Dictionaries& dictionaries, const StateDictChoice& choice, const std::string& where) {

@@ -11,10 +11,6 @@
 namespace eosin::nn {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 Tensor select_rows(const Tensor& tokens_BND, const Tensor& index_BK) {
   EOSIN_CHECK(index_BK.dim() == 2 && index_BK.size(0) == tokens_BND.size(0) && index_BK.size(1) <= tokens_BND.size(1), Shape,
               "[vit] visible patches of [{}] for {} images of {} patches", fmt::join(index_BK.sizes().vec(), ", "), tokens_BND.size(0),
@@ -59,10 +55,10 @@ void VitImpl::init_weights(uint64_t seed) {
       init_normal(p, config_.rope.enabled ? 0.02 : 1e-6, seed, name);
     } else if (name == "pos_embed" || p.dim() == 2) {
       init_normal(p, name == "mask_token" ? 0 : 0.02, seed, name);
-    } else if (ends_with(name, ".gamma")) {
+    } else if (name.ends_with(".gamma")) {
       p.fill_(*config_.init_values);
     } else {
-      p.fill_(ends_with(name, ".weight") ? 1 : 0);  // norms
+      p.fill_(name.ends_with(".weight") ? 1 : 0);  // norms
     }
   }
 }

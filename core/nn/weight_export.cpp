@@ -1,6 +1,7 @@
 #include "core/nn/weight_export.h"
 
 #include "core/base/error.h"
+#include "core/nn/weight_names.h"
 
 #include <ATen/ATen.h>
 
@@ -8,13 +9,6 @@
 
 namespace eosin::nn {
 namespace {
-
-using Words = std::vector<std::pair<std::regex, std::string>>;
-
-std::string replaced(std::string name, const Words& words) {
-  for (const auto& [from, to] : words) name = std::regex_replace(name, from, to);
-  return name;
-}
 
 /// Takes a packed linear layer apart: "<before>PACKED<after>" becomes "<before>PART<after>" for each part. False for another name.
 bool add_parts(TensorMap& out, const std::string& name, const Tensor& t, const std::string& packed, const std::vector<std::string>& parts) {
@@ -37,34 +31,34 @@ void add_class_position(TensorMap& weights, const VitConfig& config, const std::
   rows = at::cat({at::zeros({1, 1, rows.size(2)}, rows.options()), rows}, 1);
 }
 
-Words hf_vit_words() {
+KeyWords hf_vit_words() {
   return {{std::regex(R"(\.norm1\.)"), ".layernorm_before."},
           {std::regex(R"(\.norm2\.)"), ".layernorm_after."},
           {std::regex(R"(\.attn\.proj\.)"), ".attention.output.dense."},
           {std::regex(R"(\.mlp\.fc1\.)"), ".intermediate.dense."},
           {std::regex(R"(\.mlp\.fc2\.)"), ".output.dense."}};
 }
-Words hf_dinov2_words(bool gated) {
+KeyWords hf_dinov2_words(bool gated) {
   return {{std::regex(R"(\.attn\.proj\.)"), ".attention.output.dense."},
           {std::regex(R"(\.mlp\.fc1\.)"), gated ? ".mlp.weights_in." : ".mlp.fc1."},
           {std::regex(R"(\.mlp\.fc2\.)"), gated ? ".mlp.weights_out." : ".mlp.fc2."}};
 }
-Words hf_dinov3_words() {
+KeyWords hf_dinov3_words() {
   return {{std::regex(R"(\.projection\.)"), "."},           {std::regex(R"(^encoder\.)"), ""},
           {std::regex(R"(^layernorm\.)"), "norm."},         {std::regex(R"(\.attn\.proj\.)"), ".attention.o_proj."},
           {std::regex(R"(\.mlp\.fc1\.)"), ".mlp.up_proj."}, {std::regex(R"(\.mlp\.fc2\.)"), ".mlp.down_proj."}};
 }
 
 /// What all of transformers' classes share, then the class's own words.
-Words hf_words(const std::string& type, bool gated) {
-  Words words = {{std::regex(R"(^patch_embed\.proj\.)"), "embeddings.patch_embeddings.projection."},
-                 {std::regex("^(cls_token|mask_token)$"), "embeddings.$1"},
-                 {std::regex("^reg_token$"), "embeddings.register_tokens"},
-                 {std::regex("^pos_embed$"), "embeddings.position_embeddings"},
-                 {std::regex(R"(^blocks\.)"), "encoder.layer."},
-                 {std::regex(R"(\.ls([12])\.gamma$)"), ".layer_scale$1.lambda1"},
-                 {std::regex(R"(^norm\.)"), "layernorm."}};
-  const Words own = type == "vit" ? hf_vit_words() : type == "dinov3_vit" ? hf_dinov3_words() : hf_dinov2_words(gated);
+KeyWords to_hf_words(const std::string& type, bool gated) {
+  KeyWords words = {{std::regex(R"(^patch_embed\.proj\.)"), "embeddings.patch_embeddings.projection."},
+                    {std::regex("^(cls_token|mask_token)$"), "embeddings.$1"},
+                    {std::regex("^reg_token$"), "embeddings.register_tokens"},
+                    {std::regex("^pos_embed$"), "embeddings.position_embeddings"},
+                    {std::regex(R"(^blocks\.)"), "encoder.layer."},
+                    {std::regex(R"(\.ls([12])\.gamma$)"), ".layer_scale$1.lambda1"},
+                    {std::regex(R"(^norm\.)"), "layernorm."}};
+  const KeyWords own = type == "vit" ? hf_vit_words() : type == "dinov3_vit" ? hf_dinov3_words() : hf_dinov2_words(gated);
   words.insert(words.end(), own.begin(), own.end());
   return words;
 }
@@ -80,7 +74,7 @@ TensorMap to_timm(const TensorMap& weights) {
 std::string dinov2_name(const std::string& name, const std::string& ffn) {
   if (name == "reg_token") return "register_tokens";
   if (ffn != "swiglu") return name;
-  static const Words words = {{std::regex(R"(\.mlp\.fc1\.)"), ".mlp.w12."}, {std::regex(R"(\.mlp\.fc2\.)"), ".mlp.w3."}};
+  static const KeyWords words = {{std::regex(R"(\.mlp\.fc1\.)"), ".mlp.w12."}, {std::regex(R"(\.mlp\.fc2\.)"), ".mlp.w3."}};
   return replaced(name, words);
 }
 
@@ -102,7 +96,7 @@ TensorMap to_dinov3(const TensorMap& weights, const VitConfig& config) {
               "[export] DINOv3's code needs rope, a class token and a final norm, and has no learned positions, fc_norm or qk_norm; "
               "export with format=dinov2 or timm");
   const bool gated = config.ffn == "swiglu";
-  const Words words = {{std::regex("^reg_token$"), "storage_tokens"}, {std::regex(R"(\.mlp\.fc2\.)"), gated ? ".mlp.w3." : ".mlp.fc2."}};
+  const KeyWords words = {{std::regex("^reg_token$"), "storage_tokens"}, {std::regex(R"(\.mlp\.fc2\.)"), gated ? ".mlp.w3." : ".mlp.fc2."}};
   TensorMap out;
   for (const auto& [name, t] : weights) {
     if (!gated || !add_parts(out, name, t, ".mlp.fc1.", {".mlp.w1.", ".mlp.w2."})) out[replaced(name, words)] = t;
@@ -134,7 +128,7 @@ std::string hf_model_type(const VitConfig& config) {
 TensorMap to_hf(const TensorMap& weights, const VitConfig& config) {
   const std::string type = hf_model_type(config);
   const bool v3 = type == "dinov3_vit", gated = config.ffn == "swiglu";
-  const Words words = hf_words(type, gated);
+  const KeyWords words = to_hf_words(type, gated);
   const std::string attention = v3 ? ".attention." : ".attention.attention.";
   const std::vector<std::string> qkv = v3 ? std::vector<std::string>{".attention.q_proj.", ".attention.k_proj.", ".attention.v_proj."}
                                           : std::vector<std::string>{attention + "query.", attention + "key.", attention + "value."};

@@ -9,27 +9,16 @@
 namespace eosin::nn {
 namespace {
 
-using Words = std::vector<std::pair<std::regex, std::string>>;
-
-bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 bool has(const TensorMap& weights, const std::string& name) { return weights.count(name) > 0; }
 bool has_match(const TensorMap& weights, const std::regex& pattern) {
   return std::any_of(weights.begin(), weights.end(), [&](const auto& item) { return std::regex_search(item.first, pattern); });
-}
-
-std::string replaced(std::string name, const Words& words) {
-  for (const auto& [from, to] : words) name = std::regex_replace(name, from, to);
-  return name;
 }
 
 /// Keeps the keys that begin with `prefix`, without it; the others are dropped.
 void descend(TensorMap& weights, const std::string& prefix, std::vector<std::string>& dropped) {
   TensorMap kept;
   for (auto& [name, t] : weights) {
-    if (starts_with(name, prefix))
+    if (name.starts_with(prefix))
       kept.emplace(name.substr(prefix.size()), t);
     else
       dropped.push_back(name);
@@ -38,19 +27,19 @@ void descend(TensorMap& weights, const std::string& prefix, std::vector<std::str
 }
 
 bool holds_encoder_below(const TensorMap& weights, const std::string& prefix) {
-  for (auto it = weights.lower_bound(prefix); it != weights.end() && starts_with(it->first, prefix); ++it)
+  for (auto it = weights.lower_bound(prefix); it != weights.end() && it->first.starts_with(prefix); ++it)
     if (is_encoder_key(it->first)) return true;
   return false;
 }
 
-Words dinov2_words() {
+KeyWords dinov2_words() {
   return {{std::regex(R"(blocks\.\d+\.(\d+)\.)"), "blocks.$1."},
           {std::regex(R"(\.mlp\.w12\.)"), ".mlp.fc1."},
           {std::regex(R"(\.mlp\.w3\.)"), ".mlp.fc2."},
           {std::regex("^register_tokens$"), "reg_token"}};
 }
 
-Words dinov3_words() {
+KeyWords dinov3_words() {
   return {{std::regex("^storage_tokens$"), "reg_token"},
           {std::regex(R"(blocks\.\d+\.(\d+)\.)"), "blocks.$1."},
           {std::regex(R"(\.mlp\.w1\.)"), ".mlp.gate."},
@@ -58,7 +47,7 @@ Words dinov3_words() {
           {std::regex(R"(\.mlp\.w3\.)"), ".mlp.fc2."}};
 }
 
-Words eva_words() {
+KeyWords eva_words() {
   return {{std::regex(R"(\.gamma_([12])$)"), ".ls$1.gamma"},
           {std::regex(R"(\.attn\.([qkv])_bias$)"), ".attn.$1.bias"},
           {std::regex(R"(\.attn\.([qkv])_proj\.)"), ".attn.$1."},
@@ -67,7 +56,7 @@ Words eva_words() {
 }
 
 /// The published names and those inside transformers 5.
-Words hf_words() {
+KeyWords hf_words() {
   return {{std::regex(R"(^embeddings\.patch_embeddings\.(projection\.)?)"), "patch_embed.proj."},
           {std::regex(R"(^embeddings\.position_embeddings$)"), "pos_embed"},
           {std::regex(R"(^embeddings\.register_tokens$)"), "reg_token"},
@@ -87,7 +76,7 @@ Words hf_words() {
 bool is_hf(const TensorMap& weights) { return has(weights, "embeddings.patch_embeddings.projection.weight"); }
 
 /// CONCH's image tower: timm's trunk and the pooler of its contrastive feature.
-Words conch_words() {
+KeyWords conch_words() {
   return {{std::regex(R"(^visual\.trunk\.)"), ""},
           {std::regex(R"(^visual\.attn_pool_contrast\.)"), "attn_pool."},
           {std::regex(R"(^visual\.ln_contrast\.)"), "attn_pool.norm."}};
@@ -131,6 +120,11 @@ const WeightOrigin& recognised(const TensorMap& weights, bool self_supervised) {
 }
 
 }  // namespace
+
+std::string replaced(std::string key, const KeyWords& words) {
+  for (const auto& [from, to] : words) key = std::regex_replace(key, from, to);
+  return key;
+}
 
 const std::vector<WeightOrigin>& weight_origins() {
   static const std::vector<WeightOrigin> rows = {
@@ -228,7 +222,7 @@ bool is_encoder_key(const std::string& key) {
   for (const char* end :
        {"patch_embed.proj.weight", "patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight", "layer1.0.conv1.weight",
         "stages.0.blocks.0.conv_dw.weight", "stages.0.0.dwconv.weight", "layers.0.blocks.0.attn.relative_position_bias_table"})
-    if (ends_with(key, end)) return true;
+    if (key.ends_with(end)) return true;
   return false;
 }
 
@@ -275,7 +269,7 @@ NamedWeights to_timm_names(const TensorMap& source, bool mask_token) {
 }
 
 std::string timm_name(const std::string& name) {
-  static const Words words = dinov2_words();
+  static const KeyWords words = dinov2_words();
   return replaced(name, words);
 }
 

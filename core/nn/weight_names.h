@@ -8,6 +8,10 @@
 
 namespace eosin::nn {
 
+/// What takes whose place in a key, one after the other.
+using KeyWords = std::vector<std::pair<std::regex, std::string>>;
+std::string replaced(std::string key, const KeyWords& words);
+
 /// A library or release whose weights are known by their keys. What shapes do not say is a property of it.
 struct WeightOrigin {
   std::string name;
@@ -15,8 +19,8 @@ struct WeightOrigin {
   std::string source;
   /// Whether a state dict without wrapping prefixes is of this kind; the first row that says so is taken.
   bool (*recognises)(const TensorMap& weights, bool self_supervised);
-  std::vector<std::pair<std::regex, std::string>> words;  // theirs -> ours, applied to a key one after the other
-  PosResample resample;                                   // how its own code resamples positions
+  KeyWords words;        // theirs -> ours
+  PosResample resample;  // how its own code resamples positions
   double norm_eps = 1e-6;
   /// The class token has a position and the registers none; timm's form of that has no class position.
   bool folds_class_position = false;

@@ -13,11 +13,9 @@
 namespace eosin::nn {
 namespace {
 
-bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
-
 bool any_key(const TensorMap& weights, const std::string& prefix) {
   const auto it = weights.lower_bound(prefix);
-  return it != weights.end() && starts_with(it->first, prefix);
+  return it != weights.end() && it->first.starts_with(prefix);
 }
 
 std::string some_keys(const TensorMap& weights) {
