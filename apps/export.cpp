@@ -27,7 +27,7 @@ std::string folder_for(const ExportConfig& config, const std::string& path) {
   return (std::filesystem::path(path) / "export" / config.format).string();
 }
 
-int run(const Invocation& in) {
+int run_export(const Invocation& in) {
   EOSIN_CHECK(in.words.size() == 1, Config,
               "[export] got {} paths (need 1: a run folder, checkpoint, exported folder, safetensors or torch.save file)", in.words.size());
   ExportConfig config;
@@ -56,7 +56,7 @@ Verb export_verb() {
           "writes an encoder as model.safetensors and config.json, ready for the loader of timm, transformers, DINOv2 or DINOv3",
           "eosin export runs/dino format=timm out=encoders/dino",
           {"--format=timm  or hf, dinov2, dinov3, eosin: whose names the weights get"},
-          run,
+          run_export,
           make_config<ExportConfig>()};
 }
 

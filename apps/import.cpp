@@ -80,7 +80,7 @@ nlohmann::ordered_json describe(const std::vector<nn::ResizedTensor>& resized) {
   return rows;
 }
 
-int run(const Invocation& in) {
+int run_import(const Invocation& in) {
   EOSIN_CHECK(in.words.size() == 1, Config, "[import] got {} paths (need 1: a safetensors or torch.save file, or a folder with one)",
               in.words.size());
   ImportConfig config;
@@ -121,7 +121,7 @@ Verb import_verb() {
           "reads public encoder weights, checks them against the architecture, and writes them as an encoder folder",
           "eosin import dino_checkpoint.pth out=encoders/vit_small",
           {"--preset=NAME  a published model: its architecture, images and pooling"},
-          run,
+          run_import,
           make_config<ImportConfig>()};
 }
 

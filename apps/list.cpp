@@ -89,7 +89,7 @@ void print(const Json& rows, const Invocation& in) {
   }
 }
 
-int run(const Invocation& in) {
+int run_list(const Invocation& in) {
   EOSIN_CHECK(in.words.size() <= 1 && in.overrides.empty(), Config, "[list] need one KIND or nothing; see eosin list --help");
   if (in.words.empty()) {
     Json rows = Json::array();
@@ -110,7 +110,7 @@ int run(const Invocation& in) {
 }  // namespace
 
 Verb list_verb() {
-  return {"list", "list [KIND]", "what can be chosen by name, one line each, with its source", "eosin list backbone", {}, run, nullptr};
+  return {"list", "list [KIND]", "what can be chosen by name, one line each, with its source", "eosin list backbone", {}, run_list, nullptr};
 }
 
 }  // namespace eosin::apps

@@ -158,7 +158,7 @@ int finish(const Invocation& in, const MilConfig& c, const Plan& plan, const mil
   return 0;
 }
 
-int run(const Invocation& in) {
+int run_mil(const Invocation& in) {
   MilConfig c;
   config::read(in.source(), c, "mil");
   c.run.device = "cpu";
@@ -197,7 +197,7 @@ Verb mil_verb() {
   verb.usage = "mil [CONFIG.yaml] [key=value ...]";
   verb.one_line = "slide-level heads on bags of features: cross-validated predictions of patients beside baselines, with a report";
   verb.example = "eosin mil cohort=demo-cohort/cohort.csv features=demo-features splits=3fold train.epochs=20 run.dir=runs/mil";
-  verb.run = run;
+  verb.run = run_mil;
   verb.make_config = make_config<MilConfig>();
   return verb;
 }

@@ -1,7 +1,8 @@
 # Precompiled headers by need. GCC re-instantiates, in every file, the templates that a precompiled header leaves pending: 4.5 CPU-seconds
 # for torch's modules, 1.2 for ATen alone, against 20 and 10 for parsing them. So a source gets the smaller header that holds what it
-# includes, directly or through our own headers, and none if it never reaches torch.
-#   eosin_precompile(target)   after its sources and flags are known; sources with COMPILE_OPTIONS of their own are left alone
+# includes, directly or through our own headers, and none if it never reaches torch. UNITY: the sources that reach torch's modules are compiled
+# several at a time, which pays for those templates once; names in their unnamed namespaces must differ within a folder.
+#   eosin_precompile(target [UNITY])   after its sources and flags are known; sources with COMPILE_OPTIONS of their own are left alone
 
 function(_eosin_precompiled name)  # build/CMakeFiles/eosin_precompiled_<name>.dir/cmake_pch.hxx.gch
   set(source ${CMAKE_BINARY_DIR}/precompiled_${name}.cpp)
@@ -52,28 +53,57 @@ function(_eosin_torch_reach file out)
   set(${out} ${reach} PARENT_SCOPE)
 endfunction()
 
+# Sources that include _EOSIN_BATCH of these each.
+function(_eosin_batches target out)
+  set(batches)
+  while(ARGN)
+    list(SUBLIST ARGN 0 ${_EOSIN_BATCH} some)
+    list(REMOVE_ITEM ARGN ${some})
+    set(text "")
+    foreach(source ${some})
+      file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})  # relative: two checkouts share objects
+      string(APPEND text "#include \"${name}\"\n")
+    endforeach()
+    list(LENGTH batches index)
+    list(APPEND batches ${CMAKE_BINARY_DIR}/unity/${target}_${index}.cpp)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/unity/${target}_${index}.cpp CONTENT "${text}" @ONLY)  # written only when it differs
+  endwhile()
+  set(${out} ${batches} PARENT_SCOPE)
+endfunction()
+set(_EOSIN_BATCH 6)
+
 function(eosin_precompile target)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR NOT CMAKE_GENERATOR MATCHES "Ninja")
     return()
   endif()
+  cmake_parse_arguments(ARG "UNITY" "" "" ${ARGN})
   if(NOT TARGET eosin_precompiled_aten)
     _eosin_precompiled(aten)
     _eosin_precompiled(modules)
   endif()
   get_target_property(sources ${target} SOURCES)
+  set(modules)
   foreach(source ${sources})
     get_source_file_property(own_options ${source} COMPILE_OPTIONS)
     if(own_options OR NOT source MATCHES "^${CMAKE_SOURCE_DIR}/.*\\.cpp$")
       continue()
     endif()
     _eosin_torch_reach(${source} reach)
-    if(reach EQUAL 0)
-      continue()
-    elseif(reach EQUAL 1)
-      set(header ${CMAKE_BINARY_DIR}/CMakeFiles/eosin_precompiled_aten.dir/cmake_pch.hxx)
-    else()
-      set(header ${CMAKE_BINARY_DIR}/CMakeFiles/eosin_precompiled_modules.dir/cmake_pch.hxx)
+    if(reach EQUAL 1)
+      _eosin_use_header(aten ${source})
+    elseif(reach EQUAL 2)
+      list(APPEND modules ${source})
     endif()
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-Winvalid-pch;-include;${header}" OBJECT_DEPENDS "${header};${header}.gch")
   endforeach()
+  if(ARG_UNITY AND EOSIN_UNITY)
+    list(REMOVE_ITEM sources ${modules})
+    _eosin_batches(${target} modules ${modules})
+    set_property(TARGET ${target} PROPERTY SOURCES ${sources} ${modules})
+  endif()
+  _eosin_use_header(modules ${modules})
+endfunction()
+
+function(_eosin_use_header name)
+  set(header ${CMAKE_BINARY_DIR}/CMakeFiles/eosin_precompiled_${name}.dir/cmake_pch.hxx)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-Winvalid-pch;-include;${header}" OBJECT_DEPENDS "${header};${header}.gch")
 endfunction()

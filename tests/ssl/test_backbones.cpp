@@ -10,6 +10,7 @@
 #include "ssl/moco_v3.h"
 #include "ssl/simclr.h"
 #include "ssl/vicreg.h"
+#include "tests/collected_problems.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/temporary_folder.h"
 
@@ -158,20 +159,15 @@ TEST(ResNetIn, LayerDecayCountsItsBlocks) {
 }
 
 TEST(ResNetIn, MethodsOnTokensRefuseIt) {
-  class Found : public config::Problems {
-   public:
-    void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-    std::string all;
-  };
   RunShape run;
   run.family = "resnet", run.patch_size = 1, run.crop_sizes = {224, 224}, run.steps = 10;
   for (const char* name : {"ibot", "dinov2", "gpfm", "mae", "msn"}) {
-    Found found;
+    Collected found;
     check_run(config::Choice(method_table(), name), run, found);
     EXPECT_THAT(found.all, HasSubstr(std::string("model.name: ") + name + " needs a vision transformer (got a resnet)"));
   }
   run.family = "convnext", run.least_size = 32, run.crop_sizes = {224, 224, 28};
-  Found found;
+  Collected found;
   check_run(config::Choice(method_table(), "dino"), run, found);
   EXPECT_THAT(found.all, HasSubstr("a crop of 28 px is too small for a convnext (need at least 32)"));
 }

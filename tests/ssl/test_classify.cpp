@@ -3,6 +3,7 @@
 #include "core/nn/weights.h"
 #include "ssl/classification_loss.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/joint_fixture.h"
 
@@ -124,10 +125,7 @@ TEST(Classify, WhatCannotWorkIsNamed) {
   batch.labels_B = Tensor();
   EXPECT_THAT(message_of([&] { method->forward(batch, at_step(0)); }, ErrorKind::Data), HasSubstr("a batch without labels"));
   EXPECT_THAT(message_of([] { Classify({}, small_encoder(), {}, 1, make_single_comm()); }, ErrorKind::Config), HasSubstr("0 classes are known"));
-  struct Collected final : config::Problems {
-    void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-    std::string all;
-  } some, labels, surplus;
+  Collected some, labels, surplus;
   ClassifyConfig config;
   config.balance = 1, config.class_weights = {1, 2, 3}, config.freeze_backbone = true, config.layer_decay = 0.9;
   config.validate(some);

@@ -2,6 +2,7 @@
 #include "optim/adamw.h"
 #include "ssl/dino.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -211,12 +212,6 @@ TEST(Dino, PartsAndErrors) {
   one.views_BCHW.resize(1);
   EXPECT_THROW(dino->forward(one, p), Error);
 }
-
-class Collected final : public config::Problems {
- public:
-  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-  std::string all;
-};
 
 TEST(Methods, RunsAreCheckedAcrossBlocks) {
   config::Choice method(method_table(), "dino");

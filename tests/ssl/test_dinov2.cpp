@@ -3,6 +3,7 @@
 #include "ssl/gram.h"
 #include "ssl/ibot_loss.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/plain_losses.h"
 #include "tests/ssl/tiny_run.h"
@@ -288,12 +289,6 @@ TEST(Dinov2, RefusesBatchesThatDoNotFit) {
   EXPECT_THROW(method->forward(masked, at_step(0)), Error);
   EXPECT_THROW(method->forward(batch(1, 1), at_step(0)), Error);  // KoLeo of one row
 }
-
-class Collected final : public config::Problems {
- public:
-  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-  std::string all;
-};
 
 std::string problems_of(const Dinov2Config& c) {
   Collected problems;

@@ -2,6 +2,7 @@
 #include "ssl/dinov2.h"
 #include "ssl/frozen_dinov2.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/ssl/method_run.h"
 #include "tests/temporary_folder.h"
@@ -12,11 +13,6 @@ namespace eosin::ssl {
 namespace {
 
 using testing::HasSubstr;
-
-struct Collected final : config::Problems {
-  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-  std::string all;
-};
 
 Dinov2Config own() {
   Dinov2Config c;

@@ -2,6 +2,7 @@
 #include "data/feature_layout.h"
 #include "ssl/distill.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/data/store_fixture.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/temporary_folder.h"
@@ -21,11 +22,6 @@ nn::EncoderSpec teacher_spec(int64_t width, int64_t image = 10) {
   spec.mean = {0.5, 0.4, 0.3}, spec.std = {0.5, 0.25, 0.2};
   return spec;
 }
-
-struct Collected final : config::Problems {
-  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-  std::string all;
-};
 
 MakeMethod distill_maker(const DistillConfig& config, const data::TileStore* store = nullptr) {
   return [config, store](const std::shared_ptr<Comm>& comm, double drop_path) {

@@ -4,6 +4,7 @@
 #include "core/nn/vit.h"
 #include "core/nn/weights.h"
 #include "ssl/classify.h"
+#include "tests/collected_problems.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/ssl/method_run.h"
 #include "tests/temporary_folder.h"
@@ -128,10 +129,7 @@ TEST_F(DistillLogitsTest, TeachersThatDoNotFitAreNamed) {
 }
 
 TEST_F(DistillLogitsTest, ContradictionsAreNamed) {
-  struct Collected final : config::Problems {
-    void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-    std::string all;
-  } some, none;
+  Collected some, none;
   DistillLogitsConfig c;
   c.distillation_token = false, c.temperature = 2, c.teacher_mean = {0.5};
   c.validate(some);

@@ -3,6 +3,7 @@
 #include "core/nn/encoder.h"
 #include "core/nn/weights.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/temporary_folder.h"
 
@@ -144,10 +145,7 @@ TEST_F(GpfmTest, TheStateHasAStudentATeacherAndHeadsAndNoExperts) {
 }
 
 TEST_F(GpfmTest, RunsThatCannotWorkAreNamedByTheirBlock) {
-  struct Collected final : config::Problems {
-    void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-    std::string all;
-  } some;
+  Collected some;
   config::Choice method(method_table(), "gpfm");
   auto& c = dynamic_cast<config::ConfigOf<GpfmConfig>&>(method.config()).value;
   c.dinov2.warmup_teacher_temp_steps = 20, c.experts.cached_features = {"a"}, c.dinov2.frozen_teacher = "run";

@@ -3,6 +3,7 @@
 #include "ssl/mae.h"
 #include "ssl/mae_loss.h"
 #include "ssl/methods.h"
+#include "tests/collected_problems.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/tiny_run.h"
 
@@ -150,12 +151,6 @@ TEST(Mae, PartsAddUpAndFourierIsOptional) {
     EXPECT_GT(part_of(loss, "fourier"), 0);
   }
 }
-
-class Collected final : public config::Problems {
- public:
-  void add(std::string_view key, const std::string& message) override { all += std::string(key) + ": " + message + "\n"; }
-  std::string all;
-};
 
 TEST(Mae, BadStartsAreNamed) {
   EXPECT_THROW(make()->forward(batch(1, 2, 1, 1), at_step(0)), Error);
