@@ -15,11 +15,14 @@ namespace {
 struct EvalConfig {
   std::string features, labels, store;
   struct Columns {
-    std::string id, label, group, split;
+    std::string id, label, group, site, split;
+    std::vector<std::string> targets;
     void visit(config::Visitor& v) {
       v("id", id, "column of the labels that names features; empty: id, path, file, image, slide or slide_id");
       v("label", label, "column of the classes; empty: label, class or target");
       v("group", group, "column of the patients; empty: group, patient, patient_id, case or case_id");
+      v("site", site, "column of the sites or scanners; empty: site, centre, center or hospital");
+      v("targets", targets, "columns of numbers, for protocol ridge; empty: all columns that are none of the others", config::Length{0, 100000});
       v("split", split, "column of train, val, test; empty: split or part");
     }
   } columns;
@@ -29,25 +32,26 @@ struct EvalConfig {
   EvalConfig() { run.dir = "runs/eval"; }
   void visit(config::Visitor& v) {
     v("features", features, "features file, or folder of one file a slide, as `eosin embed` writes them");
-    v("labels", labels, "CSV of id (or path), label, group, split");
+    v("labels", labels, "CSV of id (or path), label or numbers, group, site, split");
     v("store", store, "tile store whose own columns are the labels, instead of a CSV");
-    v("columns", columns, "names of the labels' columns");
+    v("columns", columns, "names of the columns of labels or store");
     evaluation.visit(v);
     v("run", run, "run folder, seed, threads");
   }
   void validate(config::Problems& p) const {
     if (features.empty()) p.add("features", "missing; give a features file or folder");
     if (labels.empty() == store.empty()) p.add("labels", "give either labels (a CSV) or store (its own columns)");
-    for (const std::string* column : {&columns.id, &columns.label, &columns.group, &columns.split})
-      if (!store.empty() && !column->empty()) p.add("columns", "names columns of labels (a CSV); store has its own");
+    if (!columns.targets.empty() && eval::labels_of(evaluation.protocol) != eval::LabelKind::Numbers)
+      p.add("columns.targets", "are for protocol ridge; classes are columns.label");
     evaluation.validate(p);
   }
 };
 
 eval::LabelledSet read_set(const EvalConfig& c, const eval::FeatureTable& features) {
-  const auto rows = c.labels.empty() ? eval::read_labels(data::TileStore(c.store))
-                                     : eval::read_labels(CsvTable::read(c.labels), {c.columns.id, c.columns.label, c.columns.group, c.columns.split});
-  return eval::join_labels(features, rows);
+  const eval::LabelColumns columns{c.columns.id, c.columns.label, c.columns.group, c.columns.site, c.columns.split, c.columns.targets};
+  const eval::LabelKind kind = eval::labels_of(c.evaluation.protocol);
+  return eval::join_labels(features, c.labels.empty() ? eval::read_labels(data::TileStore(c.store), columns, kind)
+                                                      : eval::read_labels(CsvTable::read(c.labels), columns, kind));
 }
 
 int run(const Invocation& in) {
@@ -59,6 +63,7 @@ int run(const Invocation& in) {
     const eval::LabelledSet set = read_set(c, eval::read_feature_table(c.features));
     print_result(in, {{"rows", set.ids.size()},
                       {"classes", set.classes.size()},
+                      {"targets", set.targets.size()},
                       {"dim", set.features_ND.size(1)},
                       {"config", config::to_json(config::visit_of(c))}});
     return 0;

@@ -7,11 +7,11 @@
 
 namespace eosin::eval {
 
-HestProbe HestProbe::fit(const Tensor& x_ND, MatrixView y_NT, int64_t n_components) {
+HestProbe HestProbe::fit(const Tensor& x_ND, MatrixView y_NT, const HestOptions& o) {
   const RowReader checked(x_ND, {}, "eval.hest_probe");
   HestProbe p;
-  p.pca = fit_pca(x_ND, n_components, false, RowTransform::standardized(x_ND));
-  p.ridge = fit_ridge(p.pca.apply(x_ND), y_NT, {.alpha = std::nullopt, .fit_intercept = false});
+  p.pca = fit_pca(x_ND, o.n_components, false, RowTransform::standardized(x_ND));
+  p.ridge = fit_ridge(p.pca.apply(x_ND), y_NT, {.alpha = o.alpha, .fit_intercept = o.fit_intercept});
   return p;
 }
 

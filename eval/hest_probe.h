@@ -4,17 +4,25 @@
 #include "eval/pca.h"
 #include "eval/ridge.h"
 
+#include <optional>
 #include <vector>
 
 namespace eosin::eval {
 
-/// Columns standardised and reduced to n_components by training rows, then ridge with alpha = 100 / (n_components T) without intercept.
-/// Differs  the equations are solved exactly; HEST's code stops its iterative solver at 1e-4.
+struct HestOptions {
+  int64_t n_components = 256;
+  std::optional<double> alpha = {};  // absent: 100 / (n_components T)
+  bool fit_intercept = false;
+};
+/// Columns standardised and reduced to n_components by training rows, then ridge.
+///
+/// Differs  the equations are solved exactly; HEST's code stops its iterative solver at 1e-4. An intercept, which HEST has not, changes no
+///          correlation but makes errors and R2 mean something: the components have mean 0 on the training rows.
 struct HestProbe {
   Pca pca;
   Ridge ridge;
   /// Errors   as fit_pca and fit_ridge.
-  static HestProbe fit(const Tensor& x_ND, MatrixView y_NT, int64_t n_components = 256);
+  static HestProbe fit(const Tensor& x_ND, MatrixView y_NT, const HestOptions& options = {});
   Matrix predict(const Tensor& x_MD) const { return ridge.predict(pca.apply(x_MD)); }
 };
 

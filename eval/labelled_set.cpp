@@ -1,5 +1,6 @@
 #include "eval/labelled_set.h"
 
+#include "core/base/config.h"
 #include "core/base/csv.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -11,7 +12,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,11 +29,85 @@ namespace fs = std::filesystem;
 
 using Names = std::vector<std::string>;
 const Names kIdNames = {"id", "path", "file", "image", "slide", "slide_id"}, kLabelNames = {"label", "class", "target"},
-            kGroupNames = {"group", "patient", "patient_id", "case", "case_id"}, kSplitNames = {"split", "part"};
+            kGroupNames = {"group", "patient", "patient_id", "case", "case_id"}, kSiteNames = {"site", "centre", "center", "hospital"},
+            kSplitNames = {"split", "part"};
 
-std::optional<std::string> find_column(const data::TileStore& store, const Names& usual) {
-  const auto it = std::find_if(usual.begin(), usual.end(), [&](const auto& name) { return store.has_column(name); });
-  return it == usual.end() ? std::nullopt : std::optional(*it);
+/// Columns of text, of a CSV or a store.
+struct Texts {
+  std::string name;
+  Names header;
+  std::vector<Names> columns;
+  std::function<std::string(size_t row)> where;
+
+  size_t size() const { return columns.empty() ? 0 : columns[0].size(); }
+  std::optional<size_t> choose(const std::string& wanted, const Names& usual) const {
+    for (const auto& column : wanted.empty() ? usual : Names{wanted})
+      if (const auto it = std::find(header.begin(), header.end(), column); it != header.end()) return static_cast<size_t>(it - header.begin());
+    if (wanted.empty()) return std::nullopt;
+    const auto near = config::nearest(wanted, header);
+    fail(ErrorKind::Data, "[{}] there is no column '{}'{} (has {})", name, wanted, near ? fmt::format("; did you mean '{}'?", *near) : "",
+         fmt::join(header, ", "));
+  }
+};
+
+Texts texts_of(const CsvTable& table) {
+  Texts t{table.where(table.size()), table.header(), std::vector<Names>(table.header().size()), [&](size_t i) { return table.where(i); }};
+  for (size_t i = 0; i < table.size(); ++i)
+    for (size_t c = 0; c < t.header.size(); ++c) t.columns[c].push_back(table.row(i)[c]);
+  return t;
+}
+
+Texts texts_of(const data::TileStore& store) {
+  Texts t{"store", store.columns(), {}, [](size_t i) { return fmt::format("store row {}", i); }};
+  for (const auto& column : t.header) t.columns.push_back(store.column(column));
+  return t;
+}
+
+/// Where in a table things stand.
+struct Places {
+  std::optional<size_t> id, label, group, site, split;
+  std::vector<size_t> targets;
+};
+
+Places places_of(const Texts& t, const LabelColumns& c, LabelKind kind) {
+  Places p{t.choose(c.id, kIdNames), t.choose(c.label, kLabelNames), t.choose(c.group, kGroupNames), t.choose(c.site, kSiteNames),
+           t.choose(c.split, kSplitNames), {}};
+  const bool numbers = kind == LabelKind::Numbers;
+  EOSIN_CHECK(t.size() > 0, Data, "[{}] the labels have no rows", t.name);
+  EOSIN_CHECK(p.id && (p.label || numbers), Data, "[{}] no column of {} (has {}); name it as columns.{}", t.name, p.id ? "labels" : "ids",
+              fmt::join(t.header, ", "), p.id ? "label" : "id");
+  if (!numbers) return p;
+  for (const auto& target : c.targets) p.targets.push_back(*t.choose(target, {}));
+  const std::set<std::optional<size_t>> others = {p.id, p.label, p.group, p.site, p.split};
+  for (size_t i = 0; i < t.header.size() && c.targets.empty(); ++i)
+    if (!others.contains(i)) p.targets.push_back(i);
+  EOSIN_CHECK(!p.targets.empty(), Data, "[{}] no column of numbers (has {}); name them as columns.targets", t.name, fmt::join(t.header, ", "));
+  return p;
+}
+
+double number_of(const std::string& cell, const std::string& column, const LabelRow& row) {
+  double value = 0;
+  const auto [end, code] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  EOSIN_CHECK(code == std::errc() && end == cell.data() + cell.size() && std::isfinite(value), Data,
+              "[{}] '{}' of '{}' is no number (got '{}'); leave the row out, or name the columns of numbers as columns.targets", row.where, column, row.id,
+              cell);
+  return value;
+}
+
+LabelTable labels_of(const Texts& t, const LabelColumns& columns, LabelKind kind) {
+  const Places p = places_of(t, columns, kind);
+  const auto cell = [&](std::optional<size_t> column, size_t i) { return column ? t.columns[*column][i] : std::string(); };
+  LabelTable table;
+  for (size_t target : p.targets) table.targets.push_back(t.header[target]);
+  std::set<std::string> seen;
+  for (size_t i = 0; i < t.size(); ++i) {
+    LabelRow row{cell(p.id, i), kind == LabelKind::Class ? cell(p.label, i) : "", cell(p.group, i), cell(p.site, i), cell(p.split, i), t.where(i)};
+    EOSIN_CHECK(kind == LabelKind::Numbers || !row.label.empty(), Data, "[{}] '{}' has an empty label", row.where, row.id);
+    EOSIN_CHECK(seen.insert(row.id).second, Data, "[{}] id '{}' occurs twice", row.where, row.id);
+    for (size_t target : p.targets) row.numbers.push_back(number_of(t.columns[target][i], t.header[target], row));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
 }
 
 int64_t part_of(const LabelRow& row) {
@@ -150,45 +228,23 @@ FeatureTable read_feature_table(const std::string& path) {
   return table;
 }
 
-std::vector<LabelRow> read_labels(const CsvTable& table, const LabelColumns& columns) {
-  const auto id = table.choose(columns.id, kIdNames), label = table.choose(columns.label, kLabelNames);
-  const auto group = table.choose(columns.group, kGroupNames), split = table.choose(columns.split, kSplitNames);
-  EOSIN_CHECK(table.size() > 0, Data, "[{}] the labels have no rows", table.where(0));
-  EOSIN_CHECK(id && label, Data, "[{}] no column of {} (has {}); name it as columns.{}", table.where(0), id ? "labels" : "ids",
-              fmt::join(table.header(), ", "), id ? "label" : "id");
-  std::vector<LabelRow> rows;
-  std::set<std::string> seen;
-  for (size_t i = 0; i < table.size(); ++i) {
-    const Names& cells = table.row(i);
-    LabelRow row{cells[*id], cells[*label], group ? cells[*group] : "", split ? cells[*split] : "", table.where(i)};
-    EOSIN_CHECK(!row.label.empty(), Data, "[{}] '{}' has an empty label", row.where, row.id);
-    EOSIN_CHECK(seen.insert(row.id).second, Data, "[{}] id '{}' occurs twice", row.where, row.id);
-    rows.push_back(std::move(row));
-  }
-  return rows;
+LabelTable read_labels(const CsvTable& table, const LabelColumns& columns, LabelKind kind) { return labels_of(texts_of(table), columns, kind); }
+LabelTable read_labels(const data::TileStore& store, const LabelColumns& columns, LabelKind kind) {
+  return labels_of(texts_of(store), columns, kind);
 }
 
-std::vector<LabelRow> read_labels(const data::TileStore& store) {
-  const auto label = find_column(store, kLabelNames), group = find_column(store, kGroupNames), split = find_column(store, kSplitNames);
-  EOSIN_CHECK(store.has_column("id") && label, Data, "[labels] the store has no columns of ids and labels (has {}); give labels as a CSV",
-              fmt::join(store.columns(), ", "));
-  const Names none(store.n_tiles()), ids = store.column("id"), labels = store.column(*label);
-  const Names groups = group ? store.column(*group) : none, splits = split ? store.column(*split) : none;
-  std::vector<LabelRow> rows;
-  for (size_t i = 0; i < ids.size(); ++i) rows.push_back({ids[i], labels[i], groups[i], splits[i], "store row " + std::to_string(i)});
-  return rows;
-}
-
-LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow>& labels) {
+LabelledSet join_labels(const FeatureTable& features, const LabelTable& table) {
+  const std::vector<LabelRow>& labels = table.rows;
   EOSIN_CHECK(!labels.empty() && !features.ids.empty(), Data, "[labels] there is nothing to join (got {} labels, {} features)", labels.size(),
               features.ids.size());
   const std::vector<int64_t> row_of = match(features.ids, labels);
-  std::set<std::string> classes, groups;
-  size_t with_group = 0, with_part = 0;
+  std::set<std::string> classes, groups, sites;
+  size_t with_group = 0, with_site = 0, with_part = 0;
   for (const LabelRow& row : labels) {
     classes.insert(row.label);
     groups.insert(row.group);
-    with_group += !row.group.empty(), with_part += !row.part.empty();
+    sites.insert(row.site);
+    with_group += !row.group.empty(), with_site += !row.site.empty(), with_part += !row.part.empty();
   }
   const auto all_or_none = [&](size_t n, const char* what) {
     EOSIN_CHECK(n == 0 || n == labels.size(), Data, "[labels] only {} of {} rows have a {}; fill the column or leave it out", n, labels.size(), what);
@@ -196,15 +252,21 @@ LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow
   };
   LabelledSet set;
   set.grouped = all_or_none(with_group, "group");
-  const bool split = all_or_none(with_part, "split");
-  const Index class_of(classes), group_of(groups);
-  set.classes = class_of.names();
+  const bool split = all_or_none(with_part, "split"), sited = with_site == labels.size();
+  const Index class_of(classes), group_of(groups), site_of(sites);
+  set.targets = table.targets;
+  set.number_NT.cols = static_cast<int64_t>(table.targets.size());
+  if (table.targets.empty()) set.classes = class_of.names();
+  if (sited) set.sites = site_of.names();
   for (size_t i = 0; i < labels.size(); ++i) {
     set.ids.push_back(labels[i].id);
     set.target.push_back(class_of[labels[i].label]);
     set.group.push_back(set.grouped ? group_of[labels[i].group] : static_cast<int64_t>(i));
+    if (sited) set.site.push_back(site_of[labels[i].site]);
     if (split) set.part.push_back(part_of(labels[i]));
+    set.number_NT.values.insert(set.number_NT.values.end(), labels[i].numbers.begin(), labels[i].numbers.end());
   }
+  set.number_NT.rows = set.number_NT.cols > 0 ? static_cast<int64_t>(labels.size()) : 0;
   set.groups = set.grouped ? group_of.names() : set.ids;
   set.features_ND = features.features_ND.index_select(0, at::tensor(row_of, at::kLong));
   set.unlabelled = static_cast<int64_t>(features.ids.size() - labels.size());
@@ -215,15 +277,18 @@ LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow
 
 LabelledSet LabelledSet::rows(const std::vector<int64_t>& indices) const {
   LabelledSet r;
-  r.classes = classes, r.groups = groups, r.grouped = grouped, r.unit = unit, r.sites = sites, r.sites_of_study = sites_of_study;
+  r.classes = classes, r.targets = targets, r.groups = groups, r.grouped = grouped, r.unit = unit, r.sites = sites, r.sites_of_study = sites_of_study;
   r.features_ND = features_ND.index_select(0, at::tensor(indices, at::kLong));
   for (int64_t i : indices) {
     r.ids.push_back(ids[i]);
     r.target.push_back(target[i]);
     r.group.push_back(group[i]);
+    if (number_NT.cols > 0) r.number_NT.values.insert(r.number_NT.values.end(), number_NT.row(i).begin(), number_NT.row(i).end());
     if (!part.empty()) r.part.push_back(part[i]);
     if (!site.empty()) r.site.push_back(site[i]);
   }
+  r.number_NT.cols = number_NT.cols;
+  r.number_NT.rows = number_NT.cols > 0 ? static_cast<int64_t>(indices.size()) : 0;
   return r;
 }
 

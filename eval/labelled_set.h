@@ -1,6 +1,7 @@
 #pragma once
 // Features joined with labels, groups (patients) and parts (train, val, test).
 #include "core/tensor/tensor.h"
+#include "eval/matrix.h"
 
 #include <cstdint>
 #include <string>
@@ -25,30 +26,38 @@ struct FeatureTable {
 /// Errors   those of read_features; Data if files differ in width or encoder, a file without ids has no rows, or an id occurs twice.
 FeatureTable read_feature_table(const std::string& path);
 
-/// What is said of one id; group and part may be empty.
+/// What is said of one id; group, site and part may be empty. Of numbers there are `numbers`, one a target, and no label.
 struct LabelRow {
-  std::string id, label, group, part, where;
+  std::string id, label, group, site, part, where;
+  std::vector<double> numbers = {};
+};
+struct LabelTable {
+  std::vector<LabelRow> rows;
+  std::vector<std::string> targets = {};  // names of the numbers
 };
 /// Names of the columns of a labels table; empty: the first that is there of the usual names (id, path, file, slide, ...).
 struct LabelColumns {
-  std::string id, label, group, split;
+  std::string id, label, group, site, split;
+  std::vector<std::string> targets;  // of numbers; empty: all columns that are none of the others
 };
-/// Errors   Data: no id or label column, an empty label, an id twice (with file:line).
-std::vector<LabelRow> read_labels(const CsvTable& table, const LabelColumns& columns);
-/// The store's own columns id, class (or label), group (or patient), split.
-/// Errors   Data if it has no id or class.
-std::vector<LabelRow> read_labels(const data::TileStore& store);
+enum class LabelKind { Class, Numbers };
+/// Errors   Data: no id, label or target column, an empty label, a target that is no number, an id twice (with file:line).
+LabelTable read_labels(const CsvTable& table, const LabelColumns& columns, LabelKind kind = LabelKind::Class);
+/// The same from the columns of a store.
+LabelTable read_labels(const data::TileStore& store, const LabelColumns& columns, LabelKind kind = LabelKind::Class);
 
 enum class Part : int64_t { Train = 0, Val = 1, Test = 2 };
 
 struct LabelledSet {
   Tensor features_ND;
   std::vector<std::string> ids, classes;  // classes in name order (numbers by value)
-  std::vector<int64_t> target;            // position in classes
+  std::vector<int64_t> target;            // position in classes; of numbers 0
+  Matrix number_NT;                       // a column a target; none where there are classes
+  std::vector<std::string> targets;       // their names
   std::vector<int64_t> group;             // position in groups; every row its own where there is no group column
   std::vector<std::string> groups;
   std::vector<int64_t> part;  // Part of each row; empty where there is no split
-  std::vector<int64_t> site;  // position in sites; empty where nobody knows them
+  std::vector<int64_t> site;  // position in sites; empty where a row has none
   std::vector<std::string> sites;
   bool sites_of_study = false;  // a site is a place within one study (TCGA barcodes), and so tells the study
   bool grouped = false;
@@ -64,6 +73,6 @@ struct LabelledSet {
 /// Errors   Data: no row in common (names one id of each side), a label without features, one that several features fit, or two that one fits
 ///          (names both), a part that is no part, a split for some rows only.
 /// Checked  tests/eval/test_evaluation.cpp.
-LabelledSet join_labels(const FeatureTable& features, const std::vector<LabelRow>& labels);
+LabelledSet join_labels(const FeatureTable& features, const LabelTable& table);
 
 }  // namespace eosin::eval

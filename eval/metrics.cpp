@@ -6,6 +6,7 @@
 #include "eval/classification.h"
 #include "eval/concordance.h"
 #include "eval/ranking.h"
+#include "eval/regression.h"
 
 #include <cmath>
 
@@ -86,6 +87,11 @@ Statistic make_c_index(Shared p) {
   };
 }
 
+Statistic make_pearson(Shared p) { return pearson_statistic(p->number_NT, p->estimate_NT); }
+Statistic make_spearman(Shared p) { return spearman_statistic(p->number_NT, p->estimate_NT); }
+Statistic make_r2(Shared p) { return r2_statistic(p->number_NT, p->estimate_NT); }
+Statistic make_mae(Shared p) { return mae_statistic(p->number_NT, p->estimate_NT); }
+
 }  // namespace
 
 const std::vector<MetricRow>& metrics() {
@@ -107,6 +113,10 @@ const std::vector<MetricRow>& metrics() {
       {"ece_15", false, "probabilities", "0 ... 1", "gap between top-1 confidence and accuracy in 15 bins", "Guo et al. 2017, arXiv:1706.04599",
        make_ece},
       {"c_index", true, "risks", "0 ... 1", "share of comparable pairs whose higher risk has the earlier event", "Harrell et al. 1996", make_c_index},
+      {"pearson", true, "numbers", "-1 ... 1", "correlation of number and estimate, mean over the targets", "Pearson 1895", make_pearson},
+      {"spearman", true, "numbers", "-1 ... 1", "correlation of their ranks, mean over the targets", "Spearman 1904", make_spearman},
+      {"r2", true, "numbers", "... 1", "1 - squared errors over squares about the mean, mean over the targets", "", make_r2},
+      {"mae", false, "numbers", "0 ...", "mean absolute error, mean over the targets", "", make_mae},
   };
   return table;
 }

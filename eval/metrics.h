@@ -10,18 +10,22 @@
 namespace eosin::eval {
 
 /// What a classifier said about each sample of a test set. Of survival: the target is the event (1 seen, 0 censored), and there are times and
-/// risks instead of predictions.
+/// risks instead of predictions. Of numbers: a column a quantity, true and estimated; there are no classes, and every target is 0.
 struct Predictions {
   int64_t num_classes = 0;
   std::vector<int64_t> target, pred;
   Matrix prob_NC;
   std::vector<double> time = {}, risk = {};
+  Matrix number_NT = {}, estimate_NT = {};
+
+  /// Which metrics fit: "risks", "numbers", or "predictions" (those of probabilities too).
+  std::string kind() const { return !risk.empty() ? "risks" : number_NT.cols > 0 ? "numbers" : "predictions"; }
 };
 
 struct MetricRow {
   std::string name;
   bool higher_is_better;
-  std::string needs;  // "predictions", "probabilities" or "risks"
+  std::string needs;  // "predictions", "probabilities", "risks" or "numbers"
   std::string range;  // "0 ... 1"
   std::string one_line;
   std::string source;

@@ -9,6 +9,7 @@
 #include "eval/linear_probe.h"
 #include "eval/prototype_protocol.h"
 #include "eval/retrieval_protocol.h"
+#include "eval/ridge_protocol.h"
 #include "eval/split.h"
 
 #include <algorithm>
@@ -152,15 +153,20 @@ const std::vector<config::ConfigRow>& protocols() {
        "Chen et al. 2024 (UNI), arXiv:2308.15474", [] { return std::make_unique<config::ConfigOf<RetrievalProtocol>>(); }},
       {"kmeans", "clusters found without labels, named by the training classes in them", "Koemen et al. 2025 (PathoROB), arXiv:2507.17845",
        [] { return std::make_unique<config::ConfigOf<ClusterProtocol>>(); }},
+      {"ridge", "numbers, as the expression of genes: principal components, then ridge regression", "Jaume et al. 2024 (HEST-1k), arXiv:2406.16192",
+       [] { return std::make_unique<config::ConfigOf<RidgeProtocol>>(); }},
   };
   return table;
 }
+
+LabelKind labels_of(const config::Choice& protocol) { return protocol.name() == "ridge" ? LabelKind::Numbers : LabelKind::Class; }
 
 ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test) {
   const std::string& name = protocol.name();
   if (name == "knn") return run_knn(protocol.as<KnnProtocol>(), train, test);
   if (name == "simpleshot") return run_simpleshot(protocol.as<SimpleShotProtocol>(), train, test);
   if (name == "retrieval") return run_retrieval(protocol.as<RetrievalProtocol>(), train, test);
+  if (name == "ridge") return run_ridge(protocol.as<RidgeProtocol>(), train, test);
   if (name == "kmeans") return run_clusters(protocol.as<ClusterProtocol>(), train, test);
   return run_linear(protocol.as<LinearProtocol>(), train, test);
 }

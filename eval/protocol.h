@@ -33,6 +33,9 @@ struct LinearProtocol {
 /// Rows of `protocol:`.
 const std::vector<config::ConfigRow>& protocols();
 
+/// What a protocol learns from: classes, or numbers.
+LabelKind labels_of(const config::Choice& protocol);
+
 /// Whatever is fitted or chosen sees `train` only.
 ///
 /// Errors   as knn_classify, fit_linear_probe and the functions of the other rows.

@@ -5,18 +5,41 @@
 
 namespace eosin::eval {
 
-Ranks average_ranks(std::span<const double> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  Ranks r{std::vector<double>(values.size()), 0};
-  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    const double shared = 0.5 * static_cast<double>(begin + 1 + end), t = static_cast<double>(end - begin);
-    for (size_t i = begin; i < end; ++i) r.rank[order[i]] = shared;
-    r.ties += t * t * t - t;
+SortedValues::SortedValues(std::span<const double> values) : order_(values.size()) {
+  std::iota(order_.begin(), order_.end(), size_t{0});
+  std::sort(order_.begin(), order_.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  for (size_t i = 1; i <= order_.size(); ++i)
+    if (i == order_.size() || values[order_[i]] != values[order_[i - 1]]) ends_.push_back(i);
+}
+
+std::vector<double> SortedValues::ranks(std::span<const double> weight) const {
+  std::vector<double> rank(order_.size());
+  double before = 0;
+  size_t begin = 0;
+  for (const size_t end : ends_) {
+    double here = 0;
+    for (size_t i = begin; i < end; ++i) here += weight.empty() ? 1 : weight[order_[i]];
+    for (size_t i = begin; i < end; ++i) rank[order_[i]] = before + 0.5 * (here + 1);
+    before += here;
+    begin = end;
   }
-  return r;
+  return rank;
+}
+
+double SortedValues::ties() const {
+  double sum = 0;
+  size_t begin = 0;
+  for (const size_t end : ends_) {
+    const double t = static_cast<double>(end - begin);
+    sum += t * t * t - t;
+    begin = end;
+  }
+  return sum;
+}
+
+Ranks average_ranks(std::span<const double> values) {
+  const SortedValues sorted(values);
+  return {sorted.ranks({}), sorted.ties()};
 }
 
 }  // namespace eosin::eval

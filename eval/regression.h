@@ -1,5 +1,6 @@
 #pragma once
 // Measures of predicted numbers.
+#include "eval/bootstrap.h"
 #include "eval/matrix.h"
 
 #include <span>
@@ -24,5 +25,14 @@ RegressionMetrics regression_metrics(MatrixView target_ND, MatrixView pred_ND);
 
 /// Pearson's correlation of each column.
 std::vector<double> pearson_columns(MatrixView target_ND, MatrixView pred_ND);
+
+/// Their means over the columns, of rows that count as often as their weights say; absent where they leave a column constant.
+///
+/// Errors   as regression_metrics; for r2 a prediction may be constant, for mae everything.
+/// Checked  tests/eval/test_ridge_protocol.cpp: rows repeated as often as they count.
+Statistic pearson_statistic(MatrixView target_ND, MatrixView pred_ND);
+Statistic spearman_statistic(MatrixView target_ND, MatrixView pred_ND);
+Statistic r2_statistic(MatrixView target_ND, MatrixView pred_ND);
+Statistic mae_statistic(MatrixView target_ND, MatrixView pred_ND);
 
 }  // namespace eosin::eval

@@ -313,6 +313,22 @@ std::string confusion_figure(const Json& table, const std::vector<std::string>& 
 }
 
 /// How well the tiles' scores find regions that are known.
+/// Every target's measures, and points of some.
+std::string targets_section(const RunRecord& run) {
+  const Json& targets = at(run.results, "targets");
+  if (!targets.is_array() || targets.empty()) return {};
+  std::vector<std::string> figures;
+  for (const Json& f : at(run.results, "scatter")) {
+    svg::LineChart chart{text(f, "target"), "Estimate against number", "number", "estimate", {}, {}, true};
+    chart.points = true;
+    std::vector<Row> rows;
+    add_series(chart, rows, {text(f, "target"), reals_of(at(f, "x")), reals_of(at(f, "y"))});
+    figures.push_back(html::figure(svg::line_chart(chart), fmt::format("{}: {} of {} rows; dashed: equal", text(f, "target"), rows.size(), text(f, "rows")),
+                                   {"target", "number", "estimate"}, rows));
+  }
+  return html::section("Targets", table_of(targets.get<std::vector<Json>>()) + html::grid(figures));
+}
+
 std::string localization_section(const RunRecord& run) {
   const Json &all = at(run.results, "localization"), &slides = at(all, "by_slide");
   if (!slides.is_array() || slides.empty()) return {};
@@ -342,7 +358,7 @@ std::string results_sections(const RunRecord& run) {
     if (!f.empty()) figures.push_back(std::move(f));
   std::string s = models_section(run) + metrics_section(run);
   if (!figures.empty()) s += html::section("Where it is right and wrong", html::grid(figures, true));
-  s += localization_section(run) + top_tiles_section(run);
+  s += targets_section(run) + localization_section(run) + top_tiles_section(run);
   for (const Json& note : at(run.results, "notes")) s += html::paragraph("note", text_of(note));
   const Json& worst = at(run.results, "worst_errors");
   if (worst.is_array() && !worst.empty())

@@ -7,6 +7,7 @@
 #include "eval/kaplan_meier.h"
 #include "eval/logrank.h"
 #include "eval/ranking.h"
+#include "eval/regression.h"
 
 #include <algorithm>
 #include <array>
@@ -20,18 +21,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+void append(Matrix& into, const Matrix& from) {
+  into.cols = from.cols;
+  into.rows += from.rows;
+  into.values.insert(into.values.end(), from.values.begin(), from.values.end());
+}
+
 /// All folds' rows as one test set.
 ProtocolResult pooled(const std::vector<FoldResult>& folds) {
   ProtocolResult all;
   Predictions& into = all.predictions;
-  into.num_classes = into.prob_NC.cols = folds.front().result.predictions.num_classes;
+  into.num_classes = folds.front().result.predictions.num_classes;
   for (const RowMeasure& m : folds.front().result.measures) all.measures.push_back({m.name, {}});
   for (const FoldResult& f : folds) {
     const Predictions& p = f.result.predictions;
     into.target.insert(into.target.end(), p.target.begin(), p.target.end());
     into.pred.insert(into.pred.end(), p.pred.begin(), p.pred.end());
-    into.prob_NC.values.insert(into.prob_NC.values.end(), p.prob_NC.values.begin(), p.prob_NC.values.end());
-    into.prob_NC.rows += p.prob_NC.rows;
+    append(into.prob_NC, p.prob_NC);
+    append(into.number_NT, p.number_NT);
+    append(into.estimate_NT, p.estimate_NT);
     into.time.insert(into.time.end(), p.time.begin(), p.time.end());
     into.risk.insert(into.risk.end(), p.risk.begin(), p.risk.end());
     for (size_t m = 0; m < all.measures.size(); ++m) {
@@ -51,6 +59,22 @@ struct Score {
 
 Score score_of(const MetricRow& row) {
   return {row.name, row.higher_is_better, [&row](const ProtocolResult& r) { return row.make(std::make_shared<Predictions>(r.predictions)); }};
+}
+
+Matrix column(const Matrix& m, int64_t c) {
+  Matrix one(m.rows, 1);
+  for (int64_t i = 0; i < m.rows; ++i) one(i, 0) = m(i, c);
+  return one;
+}
+
+/// The same of one target alone.
+Score score_of(const MetricRow& row, int64_t target) {
+  return {row.name, row.higher_is_better, [&row, target](const ProtocolResult& r) {
+            auto p = std::make_shared<Predictions>();
+            p->number_NT = column(r.predictions.number_NT, target);
+            p->estimate_NT = column(r.predictions.estimate_NT, target);
+            return row.make(p);
+          }};
 }
 
 /// The mean of the protocol's own measure m.
@@ -135,6 +159,48 @@ Json reported(const Score& score, const Scoring& s) {
   }
   m["folds"] = std::move(folds);
   return m;
+}
+
+/// Every target: its measures over the pooled predictions, and the interval of the first.
+Json targets_of(const Scoring& s) {
+  Json targets = Json::array();
+  for (size_t t = 0; t < s.set.targets.size(); ++t) {
+    Json one{{"name", s.set.targets[t]}};
+    for (size_t m = 0; m < s.config.metrics.size(); ++m) {
+      const Json all = reported(score_of(metric(s.config.metrics[m]), static_cast<int64_t>(t)), s);
+      one[s.config.metrics[m]] = all.contains("pooled") ? all["pooled"]["value"] : Json();
+      if (m == 0) one["ci_low"] = all["ci_low"], one["ci_high"] = all["ci_high"], one["state"] = all["state"];
+    }
+    targets.push_back(std::move(one));
+  }
+  return targets;
+}
+
+/// Points (number, estimate) of the targets whose correlation is highest and lowest, at most kMostPoints evenly taken rows of each.
+Json scatter_of(const Scoring& s) {
+  constexpr size_t kMostTargets = 6;
+  constexpr int64_t kMostPoints = 500;
+  const Matrix &number = s.all.predictions.number_NT, &estimate = s.all.predictions.estimate_NT;
+  std::vector<std::pair<double, int64_t>> order;  // by correlation, the highest first; without one last
+  for (int64_t t = 0; t < number.cols; ++t) {
+    double r = -2;
+    try {
+      r = *pearson_statistic(column(number, t), column(estimate, t))({});
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Numeric) throw;
+    }
+    order.emplace_back(-r, t);
+  }
+  std::stable_sort(order.begin(), order.end());
+  if (order.size() > kMostTargets) order.erase(order.begin() + kMostTargets / 2, order.end() - kMostTargets / 2);
+  Json figures = Json::array();
+  for (const auto& [minus_r, t] : order) {
+    Json f{{"target", s.set.targets[static_cast<size_t>(t)]}, {"rows", number.rows}, {"x", Json::array()}, {"y", Json::array()}};
+    const int64_t step = (number.rows + kMostPoints - 1) / kMostPoints;
+    for (int64_t i = 0; i < number.rows; i += step) f["x"].push_back(number(i, t)), f["y"].push_back(estimate(i, t));
+    figures.push_back(std::move(f));
+  }
+  return figures;
 }
 
 /// ROC and precision against recall, of the second of two classes or of every class against the rest.
@@ -263,7 +329,20 @@ void ScoringConfig::validate(config::Problems& p) const {
   }
 }
 
-Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& config) {
+std::vector<std::string> fitting(const std::vector<std::string>& metrics, const std::string& kind) {
+  std::vector<std::string> fit;
+  for (const auto& name : metrics) {
+    const std::string& needs = metric(name).needs;
+    if ((needs == "risks" || needs == "numbers" ? needs : "predictions") == kind) fit.push_back(name);
+  }
+  EOSIN_CHECK(!fit.empty(), Config, "[eval.metrics] none of the metrics is of {} (got {}); `eosin list metric` says what each needs", kind,
+              fmt::join(metrics, ", "));
+  return fit;
+}
+
+Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& given) {
+  ScoringConfig config = given;
+  config.metrics = fitting(given.metrics, folds.front().result.predictions.kind());
   const Scoring scoring{config, set, folds, pooled(folds), units_of(set, folds)};
   Json results{{"metrics", Json::array()}};
   for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
@@ -271,6 +350,11 @@ Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, c
   const Predictions& all = scoring.all.predictions;
   if (!all.risk.empty()) {
     if (Json survival = survival_of(folds); !survival.is_null()) results["survival"] = std::move(survival);
+    return results;
+  }
+  if (all.number_NT.cols > 0) {
+    results["targets"] = targets_of(scoring);
+    results["scatter"] = scatter_of(scoring);
     return results;
   }
   results["curves"] = curves_of(all);

@@ -14,7 +14,7 @@ namespace eosin::eval {
 
 struct ScoringConfig {
   std::vector<std::string> metrics = {"balanced_accuracy",       "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc_ovr_macro",
-                                      "average_precision_macro", "log_loss", "brier",    "ece_15"};
+                                      "average_precision_macro", "log_loss", "brier",    "ece_15",      "pearson", "spearman", "r2", "mae"};
   int64_t bootstrap = 1000;
   std::string interval = "percentile";
   int64_t seed = 0;  // of the bootstrap; the verb sets it from run.seed
@@ -32,10 +32,18 @@ struct FoldResult {
 
 /// metrics: of each fold, their mean, and of the pooled predictions with an interval that resamples groups; a metric that is undefined (a class
 /// absent from the test rows) is null and its state says why. Of classes also curves, reliability, confusion and worst_errors; of survival, where
-/// every fold has its cut, the groups of high and low risk over time and the log-rank test between them.
+/// every fold has its cut, the groups of high and low risk over time and the log-rank test between them; of numbers each target's measures, with an
+/// interval of the first, and for the targets that follow most and least points of number against estimate. Metrics that do not fit are left out.
+///
+/// Errors    Config if none of the metrics fits.
 ///
 /// Checked   tests/eval/test_evaluation.cpp.
 nlohmann::ordered_json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& config);
+
+/// The metrics that fit what was predicted ("risks", "numbers", else classes).
+///
+/// Errors    Config if none does.
+std::vector<std::string> fitting(const std::vector<std::string>& metrics, const std::string& kind);
 
 /// name -> {mean, sd, ci_low, ci_high, folds}: the short form that a verb prints.
 nlohmann::ordered_json short_metrics(const nlohmann::ordered_json& results);

@@ -103,6 +103,19 @@ std::string path(const Frame& f, const Series& s, size_t colour) {
   return out;
 }
 
+std::string dots(const Frame& f, const Series& s, size_t colour) {
+  std::string out;
+  for (size_t i = 0; i < s.x.size(); ++i)
+    if (std::isfinite(s.x[i]) && std::isfinite(s.y[i]))
+      out += fmt::format("<circle class=\"dot c{}\" cx=\"{}\" cy=\"{}\" r=\"2\"/>\n", colour, number(f.px(s.x[i])), number(f.py(s.y[i])));
+  return out;
+}
+
+std::string equal_values(const Frame& f) {
+  const double low = std::max(f.x.low, f.y.low), high = std::min(f.x.high, f.y.high);
+  return low < high ? line(f.px(low), f.py(low), f.px(high), f.py(high), "chance") : "";
+}
+
 std::string legend(const std::vector<Series>& series, double left, double y) {
   std::string s;
   for (size_t i = 0; i < series.size(); ++i) {
@@ -164,7 +177,8 @@ std::string line_chart(const LineChart& c) {
   std::string s = open(width, height, c.title, c.description) + axes(f, c);
   if (named) s += legend(c.series, f.left, 16);
   if (c.chance_line) s += line(f.px(0), f.py(0), f.px(1), f.py(1), "chance");
-  for (size_t i = 0; i < c.series.size(); ++i) s += path(f, c.series[i], i % kColours);
+  if (c.points) s += equal_values(f);
+  for (size_t i = 0; i < c.series.size(); ++i) s += c.points ? dots(f, c.series[i], i % kColours) : path(f, c.series[i], i % kColours);
   return s + "</svg>\n";
 }
 

@@ -26,6 +26,7 @@ struct LineChart {
   std::optional<std::pair<double, double>> y_range;  // else from the data
   bool small = false;                                // one of many: fewer pixels, so that text stays readable
   bool chance_line = false;                          // dashed diagonal of a ROC curve; axes are then 0 ... 1
+  bool points = false;                               // dots without a line between them, and the dashed diagonal of equal values
 };
 /// Points that are not finite leave a gap.
 std::string line_chart(const LineChart& chart);

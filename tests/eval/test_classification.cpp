@@ -120,8 +120,19 @@ TEST(Metrics, TableIsCompleteAndUnchangedByOrderOfRows) {
       to->risk.push_back(static_cast<double>(2 * from % 5));
     }
   }
+  auto numbers = std::make_shared<Predictions>(), numbers_moved = std::make_shared<Predictions>();
+  for (const auto& [to, step] : {std::pair(numbers, 1), {numbers_moved, 3}}) {
+    to->number_NT = to->estimate_NT = Matrix(7, 2);
+    for (int64_t i = 0; i < 7; ++i)
+      for (int64_t t = 0; t < 2; ++t) {
+        const auto from = static_cast<double>(step * i % 7);
+        to->number_NT(i, t) = from * from, to->estimate_NT(i, t) = from + static_cast<double>(t) * std::sin(from);
+      }
+  }
   for (const MetricRow& row : metrics()) {
-    const auto& [given, moved] = row.needs == "risks" ? std::pair(risks, risks_moved) : std::pair(p, q);
+    const auto& [given, moved] = row.needs == "risks"     ? std::pair(risks, risks_moved)
+                                 : row.needs == "numbers" ? std::pair(numbers, numbers_moved)
+                                                          : std::pair(p, q);
     EXPECT_FALSE(row.one_line.empty());
     EXPECT_NEAR(row.make(given)({}).value(), row.make(moved)({}).value(), 1e-15) << row.name;
     const Reals twice(7, 2.0);

@@ -66,6 +66,7 @@ TEST(Protocols, EveryOneRefusesAFeatureThatIsNotFinite) {
       s.features_ND[bad][1] = NAN;
       EvaluationConfig c;
       c.protocol.select(row.name.c_str());
+      if (labels_of(c.protocol) == LabelKind::Numbers) s.targets = {"number"}, s.number_NT = Matrix(120, 1, 0.5);
       c.bootstrap = 10;
       try {
         evaluate(s, c);

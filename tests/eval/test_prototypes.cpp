@@ -150,7 +150,7 @@ TEST(Ridge, RefusesSingularEquations) {
 
 TEST(HestProbe, FindsALinearGene) {
   const Tensor x = numbers(300, 12, 12), w = numbers(12, 3, 13), y = x.mm(w) + 4;
-  const HestProbe p = HestProbe::fit(x.slice(0, 0, 200), matrix_of(y.slice(0, 0, 200)), 12);
+  const HestProbe p = HestProbe::fit(x.slice(0, 0, 200), matrix_of(y.slice(0, 0, 200)), {.n_components = 12});
   const HestScore s = hest_score(matrix_of(y.slice(0, 200)), p.predict(x.slice(0, 200)));
   EXPECT_GT(s.mean, 0.99);
   EXPECT_THROW(hest_score(Matrix(7, 2, 1.0), Matrix(7, 2, 1.0)), Error);

@@ -77,7 +77,7 @@ Results run_ridge(const Case& c) {
 }
 
 Results run_hest(const Case& c) {
-  const HestProbe p = HestProbe::fit(c.at("in.x"), matrix(c, "in.y"), c.config.value("n_components", int64_t{256}));
+  const HestProbe p = HestProbe::fit(c.at("in.x"), matrix(c, "in.y"), {.n_components = c.config.value("n_components", int64_t{256})});
   const HestScore s = hest_score(matrix(c, "in.y_test"), p.predict(c.at("in.x_test")));
   return {{"out.pearson", tensor(s.pearson)}, {"out.pearson_mean", scalar_f64(s.mean)}, {"out.pearson_sd", scalar_f64(s.sd)}};
 }
