@@ -33,11 +33,16 @@ struct EmbedConfig {
     v("out", out, "folder of the features: one HDF5 file a slide, or one file with ids for a store of pictures");
     v("network", extractor.network, "which network of a checkpoint; auto: the teacher, or the only one",
       config::OneOf{{"auto", "teacher", "student"}});
-    v("pooling", extractor.pooling, "auto: the encoder's own", config::OneOf{{"auto", "cls", "mean_patch", "cls_mean"}});
+    v("pooling", extractor.pooling, "auto: the encoder's own; last4: class tokens of the last four blocks and the mean of the patches",
+      config::OneOf{{"auto", "cls", "mean_patch", "cls_mean", "last4"}});
     v("token_merge", extractor.token_merge, "merging of similar tokens: faster features of a stored encoder that differ a little");
     v("untrained", extractor.untrained, "the encoder's architecture with fresh weights: the baseline of its training");
     v("image_size_px", extractor.image_size_px, "size of the pictures given to the encoder; 0: its own", config::Range{0, 65536});
     v("grayscale", extractor.grayscale, "pictures lose their colour: an evaluation condition");
+    v("jpeg_quality", extractor.jpeg_quality, "tiles are stored as JPEGs of this quality first; 0: they are not: an evaluation condition",
+      config::Range{0, 100});
+    v("zoom", extractor.zoom, "the central 1 / zoom of a tile alone is shown, as at a higher magnification: an evaluation condition",
+      config::Range{1, 16});
     v("batch_size", batch_size, "pictures at a time", config::Range{1, 1 << 20});
     v("precision", precision, "of the encoder's arithmetic", config::OneOf{{"fp32", "bf16", "fp16"}});
     v("dtype", dtype, "of the features in the files", config::OneOf{{"float32", "float16"}});

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "data/jpeg.h"
 #include "data/resize.h"
 #include "data/tone.h"
 
@@ -17,6 +18,20 @@ constexpr int64_t kAhead = 3;  // batches in the making
 
 Channels channels(const std::vector<double>& v) { return {v[0], v[1], v[2]}; }
 
+Image stored_as_jpeg(ImageView tile, int64_t quality) {
+  std::vector<uint8_t> bytes;
+  encode_jpeg(tile, static_cast<int>(quality), Subsampling::k420, bytes);
+  Image again;
+  decode_jpeg(bytes, again);
+  return again;
+}
+
+ImageView central(ImageView tile, double zoom) {
+  const auto side = [&](int64_t size) { return std::max<int64_t>(1, std::llrint(static_cast<double>(size) / zoom)); };
+  const int64_t height = side(tile.height), width = side(tile.width);
+  return tile.crop({(tile.height - height) / 2, (tile.width - width) / 2, height, width});
+}
+
 }  // namespace
 
 void EvalViewConfig::visit(config::Visitor& v) {
@@ -24,6 +39,8 @@ void EvalViewConfig::visit(config::Visitor& v) {
   v("crop_px", crop_px, "edge of the central crop", config::Range{1, 8192});
   v("filter", filter, "resampling filter", config::OneOf{{"bilinear", "bicubic", "lanczos"}});
   v("grayscale", grayscale, "all three channels become the grey");
+  v("jpeg_quality", jpeg_quality, "the tile is stored as a JPEG of this quality first; 0: it is not", config::Range{0, 100});
+  v("zoom", zoom, "then its central 1 / zoom alone is shown", config::Range{1, 16});
   v("mean", mean, "mean of the normalisation, R G B", config::Range{0, 1}, config::Length{3, 3});
   v("std", std, "standard deviation of the normalisation, R G B", config::Range{0, 100, config::kOpenLow}, config::Length{3, 3});
 }
@@ -33,6 +50,12 @@ void EvalViewConfig::validate(config::Problems& p) const {
 }
 
 void eval_view(ImageView tile, const EvalViewConfig& config, Planes out) {
+  Image stored;
+  if (config.jpeg_quality > 0) {
+    stored = stored_as_jpeg(tile, config.jpeg_quality);
+    tile = stored;
+  }
+  tile = central(tile, config.zoom);
   const int64_t shorter = std::min(tile.height, tile.width), longer = std::max(tile.height, tile.width);
   const int64_t scaled = static_cast<int64_t>(static_cast<double>(config.resize_px) * static_cast<double>(longer) / static_cast<double>(shorter));
   const bool wide = tile.width > tile.height;

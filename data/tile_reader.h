@@ -22,7 +22,9 @@ namespace eosin::data {
 struct EvalViewConfig {
   int64_t resize_px = 256, crop_px = 224;
   std::string filter = "bicubic";
-  bool grayscale = false;  // Pillow's, after the resize: what an encoder knows without colour
+  bool grayscale = false;    // Pillow's, after the resize: what an encoder knows without colour
+  int64_t jpeg_quality = 0;  // the tile is stored as a JPEG (4:2:0) of this quality first; 0: it is not
+  double zoom = 1;           // then its central 1 / zoom alone is shown, as at another magnification
   std::vector<double> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};
 
   void visit(config::Visitor& v);

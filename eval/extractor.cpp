@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/nn/backbones.h"
 #include "core/nn/encoder.h"
+#include "core/nn/vit.h"
 
 #include <ATen/ATen.h>
 
@@ -70,12 +71,18 @@ int64_t image_size(const ExtractorConfig& config, const nn::EncoderSpec& spec) {
   return size;
 }
 
+constexpr int64_t kLast = 4;  // blocks of pooling last4
+
 Tensor pooled(nn::Backbone& model, const Tensor& images_BCHW, const std::string& pooling) {
   if (pooling == "auto") return model.forward(images_BCHW);
+  if (pooling == "last4") return dynamic_cast<nn::VitImpl&>(model).last_blocks(images_BCHW, kLast);
   const nn::ImageTokens tokens = model.encode({images_BCHW}).front();
   if (pooling == "cls") return tokens.class_BD;
   return pooling == "mean_patch" ? tokens.mean_patch() : at::cat({tokens.class_BD, tokens.mean_patch()}, 1);
 }
+
+/// How many tokens a feature is made of.
+int64_t tokens_of(const std::string& pooling) { return pooling == "last4" ? kLast + 1 : pooling == "cls_mean" ? 2 : 1; }
 
 Extractor network(const ExtractorConfig& config, c10::Device device) {
   nn::Encoder loaded = config.encoder.starts_with(kRandom) ? random_encoder(config) : stored_encoder(config);
@@ -83,10 +90,12 @@ Extractor network(const ExtractorConfig& config, c10::Device device) {
   const auto* vit = std::get_if<nn::VitConfig>(&model);
   EOSIN_CHECK((vit && vit->class_token) || config.pooling == "auto" || config.pooling == "mean_patch", Config,
               "[embed] pooling '{}' needs a class token, which this encoder has not; use mean_patch", config.pooling);
+  EOSIN_CHECK(config.pooling != "last4" || vit->depth >= kLast, Config, "[embed] pooling last4 needs {} blocks (the encoder has {})", kLast,
+              vit->depth);
   Extractor e;
   e.name = config.untrained ? "untrained:" + config.encoder : config.encoder;
   e.weights_sha256 = nn::weights_hash(nn::named_weights(*loaded.model));
-  e.dim = config.pooling == "auto" ? nn::feature_dim(model) : nn::token_dim(model) * (config.pooling == "cls_mean" ? 2 : 1);
+  e.dim = config.pooling == "auto" ? nn::feature_dim(model) : nn::token_dim(model) * tokens_of(config.pooling);
   e.view.crop_px = image_size(config, loaded.spec);
   e.view.resize_px = std::lround(static_cast<double>(e.view.crop_px) / loaded.spec.crop_pct);
   e.view.filter = loaded.spec.interpolation;
@@ -109,7 +118,11 @@ Extractor network(const ExtractorConfig& config, c10::Device device) {
 Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& store, c10::Device device) {
   Extractor e = config.encoder == "color_statistics" ? color_statistics(store) : network(config, device);
   e.view.grayscale = config.grayscale;
+  e.view.jpeg_quality = config.jpeg_quality;
+  e.view.zoom = config.zoom;
   if (config.grayscale) e.transform = "grey, " + e.transform;
+  if (config.zoom != 1) e.transform = fmt::format("zoom {}, {}", config.zoom, e.transform);
+  if (config.jpeg_quality > 0) e.transform = fmt::format("JPEG of quality {}, {}", config.jpeg_quality, e.transform);
   return e;
 }
 

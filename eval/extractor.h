@@ -20,6 +20,8 @@ struct ExtractorConfig {
   bool untrained = false;
   int64_t image_size_px = 0;
   bool grayscale = false;
+  int64_t jpeg_quality = 0;
+  double zoom = 1;
   int64_t seed = 0;
 };
 
@@ -36,7 +38,7 @@ struct Extractor {
 /// random:vit_tiny   a backbone with fresh weights, at image_size_px (0: 224)
 /// color_statistics  mean and deviation of R, G and B over the tile's central square: what colour alone knows
 ///
-/// Pooling: auto (the encoder's own), cls, mean_patch, cls_mean (both, side by side).
+/// Pooling: auto (the encoder's own), cls, mean_patch, cls_mean (both, side by side), last4 (VitImpl::last_blocks of 4: for `linear_sgd`).
 /// Errors   Config: unknown backbone, a pooling that the encoder has no token for, a size that the patch does not divide. As load_encoder.
 /// Checked  tests/eval/test_features.cpp.
 Extractor make_extractor(const ExtractorConfig& config, const data::TileStore& store, c10::Device device = c10::kCPU);

@@ -10,6 +10,7 @@
 #include "eval/prototype_protocol.h"
 #include "eval/retrieval_protocol.h"
 #include "eval/ridge_protocol.h"
+#include "eval/sgd_protocol.h"
 #include "eval/split.h"
 
 #include <algorithm>
@@ -147,6 +148,8 @@ const std::vector<config::ConfigRow>& protocols() {
        [] { return std::make_unique<config::ConfigOf<KnnProtocol>>(); }},
       {"linear", "logistic regression by L-BFGS to its minimum", "Chen et al. 2024 (UNI), arXiv:2308.15474",
        [] { return std::make_unique<config::ConfigOf<LinearProtocol>>(); }},
+      {"linear_sgd", "linear heads by SGD, over rates and inputs; the best on held-out training patients",
+       "Oquab et al. 2023 (DINOv2), arXiv:2304.07193", [] { return std::make_unique<config::ConfigOf<SgdProtocol>>(); }},
       {"simpleshot", "nearest class mean of centred unit rows; few-shot episodes", "Wang et al. 2019, arXiv:1911.04623",
        [] { return std::make_unique<config::ConfigOf<SimpleShotProtocol>>(); }},
       {"retrieval", "test rows look for training rows of their class: Acc@k, majority vote, mean average precision",
@@ -166,6 +169,10 @@ ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& t
   if (name == "knn") return run_knn(protocol.as<KnnProtocol>(), train, test);
   if (name == "simpleshot") return run_simpleshot(protocol.as<SimpleShotProtocol>(), train, test);
   if (name == "retrieval") return run_retrieval(protocol.as<RetrievalProtocol>(), train, test);
+  if (name == "linear_sgd") {
+    check_every_class_is_trained(train);
+    return run_sgd(protocol.as<SgdProtocol>(), train, test);
+  }
   if (name == "ridge") return run_ridge(protocol.as<RidgeProtocol>(), train, test);
   if (name == "kmeans") return run_clusters(protocol.as<ClusterProtocol>(), train, test);
   return run_linear(protocol.as<LinearProtocol>(), train, test);

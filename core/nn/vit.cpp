@@ -130,12 +130,13 @@ std::vector<MergedTokens> VitImpl::forward_merged(const std::vector<Tensor>& gro
         AttentionSide own = side;
         return block.forward(x, groups, key ? &*key : nullptr, &own);
       });
-      continue;
+    } else {
+      side.wants_keys = merging && merging->merges_in(i);
+      tokens = block.forward_attention(tokens, groups, drop_path, &side);
+      if (side.wants_keys) tokens = merging->merge(tokens, groups, side, i);
+      tokens = block.forward_mlp(tokens, groups, drop_path);
     }
-    side.wants_keys = merging && merging->merges_in(i);
-    tokens = block.forward_attention(tokens, groups, drop_path, &side);
-    if (side.wants_keys) tokens = merging->merge(tokens, groups, side, i);
-    tokens = block.forward_mlp(tokens, groups, drop_path);
+    if (pass.after_block) pass.after_block(i, unpack(tokens, groups));
   }
   std::vector<MergedTokens> out;
   for (const Tensor& group : unpack(tokens, groups)) out.push_back({group, merging ? merging->size_of(out.size(), group) : Tensor()});
@@ -155,6 +156,20 @@ Tensor VitImpl::normalise(const Tensor& tokens) {
 }
 
 Tensor VitImpl::forward_tokens(const Tensor& images_BCHW, const VitPass& pass) { return normalise(forward_prenorm({images_BCHW}, pass).front()); }
+
+Tensor VitImpl::last_blocks(const Tensor& images_BCHW, int64_t count) {
+  EOSIN_CHECK(config_.class_token && count >= 1 && count <= config_.depth, Shape,
+              "[vit] the last {} class tokens need a model with a class token and as many blocks (got {} blocks)", count, config_.depth);
+  std::vector<Tensor> parts;
+  VitPass pass;
+  pass.after_block = [&](size_t block, const std::vector<Tensor>& groups) {
+    if (static_cast<int64_t>(block) >= config_.depth - count)
+      parts.push_back(class_tokens(normalise(groups.front().slice(1, 0, config_.prefix_tokens()))));
+  };
+  const MergedTokens last = forward_merged({images_BCHW}, pass).front();
+  parts.push_back(mean_patch(normalise(last.tokens_BND), last.size_BN1));
+  return at::cat(parts, 1);
+}
 
 Tensor VitImpl::pool(const Tensor& tokens_BND, const Tensor& size_BN1) {
   if (!attn_pool.is_empty()) return pool_norm_(attn_pool(tokens_BND).select(1, 0));

@@ -7,6 +7,8 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <functional>
+
 namespace eosin::nn {
 
 /// Options of one forward pass.
@@ -19,6 +21,8 @@ struct VitPass {
   std::optional<int64_t> patch_size;
   /// Stochastic depth and the changes of rotary coordinates are applied only when this is set.
   std::optional<DropPathKey> drop_path;
+  /// Called after every block with the tokens of each group, before the final norm.
+  std::function<void(size_t block, const std::vector<Tensor>& tokens_BND)> after_block;
 };
 
 /// Tokens are [class, registers, patches].
@@ -48,6 +52,13 @@ class VitImpl : public Backbone {
   Tensor normalise(const Tensor& tokens);
   /// Normalised tokens of one batch of images.
   Tensor forward_tokens(const Tensor& images_BCHW, const VitPass& pass = {});
+  /// The class tokens of the last `count` blocks, first to last, then the mean of the last one's patches, all through the final norm, side by side:
+  /// what DINOv2's linear evaluation chooses its inputs from.
+  ///
+  /// Shapes   returns [B, (count + 1) D].
+  /// Errors   Shape without a class token or with fewer blocks.
+  /// Checked  tests/nn/test_vit.cpp: shallower models of the same weights.
+  Tensor last_blocks(const Tensor& images_BCHW, int64_t count);
   /// The feature of each image from its normalised tokens: class token, mean of patch tokens, or both, then fc_norm; or by attention.
   Tensor pool(const Tensor& tokens_BND, const Tensor& size_BN1 = {});
   std::vector<ImageTokens> encode(const std::vector<Tensor>& groups_BCHW, const std::optional<DropPathKey>& drop_path = {}) override;

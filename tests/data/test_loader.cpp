@@ -1,3 +1,4 @@
+#include "data/jpeg.h"
 #include "data/loader.h"
 
 #include <ATen/ATen.h>
@@ -531,6 +532,33 @@ TEST(TileReader, CropsTheCentre) {
   view.crop_px = 21;
   std::vector<float> large(3 * 21 * 21);
   EXPECT_THROW(eval_view(tile, view, {large.data(), 21, 21}), Error);
+}
+
+TEST(TileReader, ZoomShowsTheCentreAndJpegComesFirst) {
+  Image tile(24, 24);
+  for (int64_t y = 0; y < 24; ++y)
+    for (int64_t x = 0; x < 24; ++x) tile.row(y)[3 * x] = static_cast<uint8_t>(9 * x), tile.row(y)[3 * x + 1] = static_cast<uint8_t>(9 * y);
+  EvalViewConfig view;
+  view.resize_px = view.crop_px = 12;
+  view.mean = {0, 0, 0}, view.std = {1, 1, 1};
+  const auto seen = [&](ImageView picture) {
+    std::vector<float> out(3 * 144);
+    eval_view(picture, view, {out.data(), 12, 12});
+    return out;
+  };
+  view.zoom = 2;  // the central 12 x 12, which nothing resizes
+  const std::vector<float> zoomed = seen(tile);
+  EXPECT_FLOAT_EQ(zoomed[0] * 255, 9 * 6);
+  EXPECT_FLOAT_EQ(zoomed[144 + 11 * 12] * 255, 9 * 17);
+  view.jpeg_quality = 40;
+  std::vector<uint8_t> bytes;
+  encode_jpeg(tile, 40, Subsampling::k420, bytes);
+  Image stored;
+  decode_jpeg(bytes, stored);
+  const std::vector<float> both = seen(tile);
+  EXPECT_NE(both, zoomed);
+  view.jpeg_quality = 0;
+  EXPECT_EQ(both, seen(stored));
 }
 
 TEST(ContactSheet, ShowsTilesWithTheViewsThatTheLoaderMakes) {

@@ -37,6 +37,7 @@ EvaluationConfig config_of(const std::string& protocol) {
   config::Source source;
   source.override_with("protocol.name=" + protocol);
   source.override_with("bootstrap=50");
+  if (protocol == "linear_sgd") source.override_with("protocol.iterations=3000");
   EvaluationConfig c;
   config::read(source, c);
   return c;
@@ -44,7 +45,8 @@ EvaluationConfig config_of(const std::string& protocol) {
 
 TEST(Evaluation, FitsOnTrainAndScoresTestForEveryProtocol) {
   for (const auto& row : protocols()) {
-    if (labels_of(config_of(row.name).protocol) != LabelKind::Class) continue;
+    const config::Choice protocol = config_of(row.name).protocol;
+    if (labels_of(protocol) != LabelKind::Class) continue;
     const Evaluation e = evaluate(clouds(180, true), config_of(row.name));
     EXPECT_EQ(e.results["protocol"]["kind"], "honest");
     const auto m = short_metrics(e.results)["balanced_accuracy"];

@@ -97,13 +97,16 @@ TEST_F(Features, TheSameSeedGivesTheSameUntrainedEncoderForAnyBatchAndThreads) {
   EXPECT_TRUE(at::allclose(one, two, 1e-5, 1e-5));
 }
 
-TEST_F(Features, PoolingsAreClassMeanAndBoth) {
+TEST_F(Features, PoolingsAreClassMeanAndBothAndLast4) {
   const auto with = [&](const char* pooling) {
     return embed_tiles(store_, {0, 1}, make_extractor({.encoder = "random:vit_tiny", .pooling = pooling, .image_size_px = 32}, *store_), {})
         .features_ND;
   };
   EXPECT_TRUE(at::allclose(with("cls_mean"), at::cat({with("cls"), with("mean_patch")}, 1), 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(with("auto"), with("cls"), 1e-5, 1e-6));
+  const Tensor last4 = with("last4");
+  EXPECT_EQ(last4.size(1), 5 * 192);
+  EXPECT_TRUE(at::allclose(last4.slice(1, 3 * 192), with("cls_mean"), 1e-5, 1e-6));
 }
 
 TEST_F(Features, AStopEndsAtTheNextBatchAndWritesNoHalfSlide) {

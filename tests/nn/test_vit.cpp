@@ -79,6 +79,21 @@ TEST(Vit, GroupsEqualSinglePasses) {
 }
 
 /// Without attention between tokens each patch is on its own: choosing some is choosing among the results.
+TEST(Vit, LastBlocksAreTheClassTokensOfShallowerModels) {
+  Vit deep = make(rich()), shallow = make([] {
+                             VitConfig c = rich();
+                             c.depth = 2;
+                             return c;
+                           }());
+  const at::NoGradGuard no_grad;
+  const auto from = deep->named_parameters();
+  for (auto& p : shallow->named_parameters()) p.value().copy_(from[p.key()]);
+  const Tensor images = at::randn({2, 3, 21, 14}), got = deep->last_blocks(images, 2);
+  const ImageTokens last = deep->encode({images}).front();
+  EXPECT_TRUE(at::allclose(got, at::cat({shallow->encode({images}).front().class_BD, last.class_BD, last.mean_patch()}, 1), 1e-5, 1e-6));
+  EXPECT_THROW(deep->last_blocks(images, 4), Error);
+}
+
 TEST(Vit, VisiblePatchesKeepTheirPositionsAndOrder) {
   Vit vit = make(rich());
   {
