@@ -58,6 +58,7 @@ Verb pretrain_verb();
 Verb embed_verb();
 Verb mil_verb();
 Verb eval_verb();
+Verb compare_verb();
 Verb bench_verb();
 Verb report_verb();
 Verb export_verb();

@@ -139,6 +139,28 @@ std::string violations(const RunRecord& run) {
   return s;
 }
 
+/// Every fold by every metric, the least and the largest below.
+std::string folds_table(const std::vector<Json>& metrics) {
+  Row head{"fold", "n"};
+  for (const Json& m : metrics) head.push_back(text(m, "name"));
+  const Json& first = at(metrics.front(), "folds");
+  if (first.size() < 2) return {};
+  std::vector<Row> rows;
+  for (const Json& f : first) rows.push_back({text(f, "name", text(f, "fold")), text(f, "n")});
+  Row least{"least", ""}, most{"most", ""};
+  for (const Json& m : metrics) {
+    double low = INFINITY, high = -INFINITY;
+    const Json& folds = at(m, "folds");
+    for (size_t i = 0; i < rows.size() && i < folds.size(); ++i) {
+      rows[i].push_back(text(folds[i], "value", "–"));
+      if (const auto v = real(folds[i], "value")) low = std::min(low, *v), high = std::max(high, *v);
+    }
+    least.push_back(number(low)), most.push_back(number(high));
+  }
+  rows.push_back(std::move(least)), rows.push_back(std::move(most));
+  return html::details("each fold", html::table(head, rows));
+}
+
 std::string metrics_section(const RunRecord& run) {
   const auto all = metrics_of(run);
   if (all.empty()) return {};
@@ -159,7 +181,7 @@ std::string metrics_section(const RunRecord& run) {
     s += html::grid({html::figure(svg::interval_chart("Metrics with their intervals", intervals), "Values and 95 % intervals",
                                   {"metric", "value", "low", "high"}, numbers)},
                     true);
-  return html::section("Metrics", s);
+  return html::section("Metrics", s + folds_table(all));
 }
 
 /// "0.83 (0.76 – 0.89)": mean over folds, and the interval of the pooled predictions.
@@ -323,10 +345,30 @@ std::string targets_section(const RunRecord& run) {
     chart.points = true;
     std::vector<Row> rows;
     add_series(chart, rows, {text(f, "target"), reals_of(at(f, "x")), reals_of(at(f, "y"))});
-    figures.push_back(html::figure(svg::line_chart(chart), fmt::format("{}: {} of {} rows; dashed: equal", text(f, "target"), rows.size(), text(f, "rows")),
+    figures.push_back(html::figure(svg::line_chart(chart),
+                                   fmt::format("{}: {} of {} rows; dashed: equal", text(f, "target"), rows.size(), text(f, "rows")),
                                    {"target", "number", "estimate"}, rows));
   }
   return html::section("Targets", table_of(targets.get<std::vector<Json>>()) + html::grid(figures));
+}
+
+/// Each metric plain and under every condition.
+std::string conditions_section(const RunRecord& run) {
+  const Json& all = at(run.results, "conditions");
+  if (!all.is_array() || all.empty()) return {};
+  std::vector<Row> summary, each;
+  for (const Json& m : all) {
+    const std::string name = text(m, "metric");
+    if (at(m, "plain").is_null()) {
+      summary.push_back({name, text(m, "state"), "–", "–", "–", "–"});
+      continue;
+    }
+    summary.push_back({name, text(m, "plain"), text(m, "min"), text(m, "max"), text(m, "amplitude"),
+                       fmt::format("{} – {}", text(m, "amplitude_low"), text(m, "amplitude_high"))});
+    for (const Json& c : at(m, "conditions")) each.push_back({name, text(c, "name"), text(c, "value"), text(c, "difference"), interval_text(c)});
+  }
+  return html::section("Under other conditions", html::table({"metric", "plain", "least", "most", "amplitude", "95 % interval"}, summary) +
+                                                     html::table({"metric", "condition", "value", "less the plain one", "95 % interval"}, each));
 }
 
 std::string localization_section(const RunRecord& run) {
@@ -358,7 +400,7 @@ std::string results_sections(const RunRecord& run) {
     if (!f.empty()) figures.push_back(std::move(f));
   std::string s = models_section(run) + metrics_section(run);
   if (!figures.empty()) s += html::section("Where it is right and wrong", html::grid(figures, true));
-  s += targets_section(run) + localization_section(run) + top_tiles_section(run);
+  s += conditions_section(run) + targets_section(run) + localization_section(run) + top_tiles_section(run);
   for (const Json& note : at(run.results, "notes")) s += html::paragraph("note", text_of(note));
   const Json& worst = at(run.results, "worst_errors");
   if (worst.is_array() && !worst.empty())
@@ -437,7 +479,20 @@ std::vector<Row> headline_numbers(const RunRecord& run) {
   return rows;
 }
 
-std::string comparison(const std::vector<RunRecord>& runs) {
+/// Differences of pairs of runs with their intervals.
+std::string tests_section(const Json& tests) {
+  const Json& all = at(tests, "comparisons");
+  if (!all.is_array() || all.empty()) return {};
+  std::vector<Row> rows;
+  for (const Json& t : all)
+    rows.push_back({text(t, "metric"), text(t, "a"), text(t, "b"), text(t, "difference", "–"), interval_text(t), text(t, "test"), text(t, "p", "–"),
+                    text(t, "p_adjusted", "–"), text(t, "tests", "–"), text(t, "why")});
+  std::string s = html::table({"metric", "a", "b", "a - b", "95 % interval", "test", "p", "p (Holm)", "tests", ""}, rows);
+  for (const Json& note : at(tests, "notes")) s += html::paragraph("note", text_of(note));
+  return html::section("Paired differences", s);
+}
+
+std::string comparison(const std::vector<RunRecord>& runs, const Json& tests) {
   Row head{"metric"};
   std::vector<Row> rows;
   for (size_t k = 0; k < runs.size(); ++k) {
@@ -451,7 +506,7 @@ std::string comparison(const std::vector<RunRecord>& runs) {
   }
   for (Row& row : rows) row.resize(runs.size() + 1, "–");
   std::stable_partition(rows.begin(), rows.end(), [](const Row& row) { return !row[0].starts_with("last "); });
-  std::string s = html::section("Runs side by side", html::table(head, rows));
+  std::string s = html::section("Runs side by side", html::table(head, rows)) + tests_section(tests);
   std::string differences;
   for (size_t k = 1; k < runs.size(); ++k) {
     // Beside the first run of its own verb: keys of two verbs are all different.
@@ -469,21 +524,21 @@ std::string title_of(const RunRecord& run) { return run.verb + " · " + run.name
 
 }  // namespace
 
-std::string report_html(const std::vector<RunRecord>& runs) {
+std::string report_html(const std::vector<RunRecord>& runs, const Json& tests) {
   EOSIN_CHECK(!runs.empty(), Config, "[report] no run was given; name at least one run folder");
   std::string title = runs.size() == 1 ? title_of(runs[0]) : fmt::format("{} runs", runs.size());
   std::string body = fmt::format("<header><h1>{}</h1>{}</header>\n", svg::escape(title),
                                  html::paragraph("sub", fmt::format("eosin {} · {}", version(), runs.size() == 1 ? runs[0].dir : "comparison")));
   if (runs.size() == 1) return html::page("eosin · " + title, body + run_body(runs[0]));
-  body += comparison(runs);
+  body += comparison(runs, tests);
   for (const RunRecord& run : runs) body += fmt::format("<h2 class=\"run\">{}</h2>\n", svg::escape(title_of(run))) + run_body(run);
   return html::page("eosin · " + title, body);
 }
 
-void write_report(const std::vector<std::string>& run_dirs, const std::string& path) {
+void write_report(const std::vector<std::string>& run_dirs, const std::string& path, const Json& tests) {
   std::vector<RunRecord> runs;
   for (const auto& dir : run_dirs) runs.push_back(read_run(dir));
-  write_file(path, report_html(runs));
+  write_file(path, report_html(runs, tests));
 }
 
 }  // namespace eosin::eval

@@ -13,42 +13,12 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <map>
 #include <set>
 
 namespace eosin::eval {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-void append(Matrix& into, const Matrix& from) {
-  into.cols = from.cols;
-  into.rows += from.rows;
-  into.values.insert(into.values.end(), from.values.begin(), from.values.end());
-}
-
-/// All folds' rows as one test set.
-ProtocolResult pooled(const std::vector<FoldResult>& folds) {
-  ProtocolResult all;
-  Predictions& into = all.predictions;
-  into.num_classes = folds.front().result.predictions.num_classes;
-  for (const RowMeasure& m : folds.front().result.measures) all.measures.push_back({m.name, {}});
-  for (const FoldResult& f : folds) {
-    const Predictions& p = f.result.predictions;
-    into.target.insert(into.target.end(), p.target.begin(), p.target.end());
-    into.pred.insert(into.pred.end(), p.pred.begin(), p.pred.end());
-    append(into.prob_NC, p.prob_NC);
-    append(into.number_NT, p.number_NT);
-    append(into.estimate_NT, p.estimate_NT);
-    into.time.insert(into.time.end(), p.time.begin(), p.time.end());
-    into.risk.insert(into.risk.end(), p.risk.begin(), p.risk.end());
-    for (size_t m = 0; m < all.measures.size(); ++m) {
-      const auto& value = f.result.measures[m].value;
-      all.measures[m].value.insert(all.measures[m].value.end(), value.begin(), value.end());
-    }
-  }
-  return all;
-}
 
 /// A number to report, as a function of the weights of a protocol's test rows.
 struct Score {
@@ -77,39 +47,27 @@ Score score_of(const MetricRow& row, int64_t target) {
           }};
 }
 
-/// The mean of the protocol's own measure m.
+/// The protocol's own measure m.
 Score score_of(const ProtocolResult& any, size_t m) {
-  return {any.measures[m].name, true, [m](const ProtocolResult& r) { return mean_statistic(r.measures[m].value); }};
-}
-
-/// Groups of the test rows as 0 ... units-1.
-struct Units {
-  std::vector<int64_t> of_row;
-  int64_t count = 0;
-};
-Units units_of(const LabelledSet& set, const std::vector<FoldResult>& folds) {
-  std::map<int64_t, int64_t> number;
-  Units u;
-  for (const FoldResult& f : folds)
-    for (int64_t row : f.rows) u.of_row.push_back(number.emplace(set.group[row], static_cast<int64_t>(number.size())).first->second);
-  u.count = static_cast<int64_t>(number.size());
-  return u;
+  return {any.measures[m].name, true, [m](const ProtocolResult& r) { return statistic_of(r.measures[m]); }};
 }
 
 struct Scoring {
   const ScoringConfig& config;
   const LabelledSet& set;
   const std::vector<FoldResult>& folds;
-  ProtocolResult all;
-  Units units;
+  PooledFolds pooled;
 };
 
 Json fold_values(const Score& score, const Scoring& s) {
   Json values = Json::array();
   for (const FoldResult& f : s.folds) {
     Json v{{"fold", f.fold}, {"n", f.rows.size()}};
+    if (!f.name.empty()) v["name"] = f.name;
     try {
-      v["value"] = *score.make(f.result)({});
+      const auto value = score.make(f.result)({});
+      EOSIN_CHECK(value, Numeric, "[eval.metrics] {} is undefined on these rows: nothing to divide by", score.name);
+      v["value"] = *value;
     } catch (const Error& e) {
       v["value"] = nullptr;
       v["why"] = e.what();
@@ -121,8 +79,8 @@ Json fold_values(const Score& score, const Scoring& s) {
 
 Json interval_of(const Score& score, const Scoring& s) {
   const BootstrapOptions options{s.config.interval == "bca" ? IntervalMethod::Bca : IntervalMethod::Percentile, 0.95};
-  const Interval r = bootstrap_interval(score.make(s.all), static_cast<int64_t>(s.all.predictions.target.size()), s.units.of_row,
-                                        Resampler::drawn(s.units.count, s.config.bootstrap, static_cast<uint64_t>(s.config.seed)), options);
+  const Interval r = bootstrap_interval(score.make(s.pooled.all), static_cast<int64_t>(s.pooled.all.predictions.target.size()), s.pooled.unit_of,
+                                        Resampler::drawn(s.pooled.units, s.config.bootstrap, static_cast<uint64_t>(s.config.seed)), options);
   return {{"value", r.estimate},
           {"ci_low", r.low},
           {"ci_high", r.high},
@@ -180,7 +138,7 @@ Json targets_of(const Scoring& s) {
 Json scatter_of(const Scoring& s) {
   constexpr size_t kMostTargets = 6;
   constexpr int64_t kMostPoints = 500;
-  const Matrix &number = s.all.predictions.number_NT, &estimate = s.all.predictions.estimate_NT;
+  const Matrix &number = s.pooled.all.predictions.number_NT, &estimate = s.pooled.all.predictions.estimate_NT;
   std::vector<std::pair<double, int64_t>> order;  // by correlation, the highest first; without one last
   for (int64_t t = 0; t < number.cols; ++t) {
     double r = -2;
@@ -319,7 +277,9 @@ void ScoringConfig::visit(config::Visitor& v) {
   v("interval", interval, "percentile, or bias-corrected and accelerated", config::OneOf{{"percentile", "bca"}});
 }
 
-void ScoringConfig::validate(config::Problems& p) const {
+void ScoringConfig::validate(config::Problems& p) const { check_metrics(metrics, p); }
+
+void check_metrics(const std::vector<std::string>& metrics, config::Problems& p) {
   for (const auto& name : metrics) {
     try {
       metric(name);
@@ -343,11 +303,11 @@ std::vector<std::string> fitting(const std::vector<std::string>& metrics, const 
 Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& given) {
   ScoringConfig config = given;
   config.metrics = fitting(given.metrics, folds.front().result.predictions.kind());
-  const Scoring scoring{config, set, folds, pooled(folds), units_of(set, folds)};
+  const Scoring scoring{config, set, folds, pooled(set, folds)};
   Json results{{"metrics", Json::array()}};
   for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
-  for (size_t m = 0; m < scoring.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.all, m), scoring));
-  const Predictions& all = scoring.all.predictions;
+  for (size_t m = 0; m < scoring.pooled.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.pooled.all, m), scoring));
+  const Predictions& all = scoring.pooled.all.predictions;
   if (!all.risk.empty()) {
     if (Json survival = survival_of(folds); !survival.is_null()) results["survival"] = std::move(survival);
     return results;

@@ -1,33 +1,24 @@
 #pragma once
 // From the predictions of folds to numbers with intervals: the parts of results.json that speak of them.
 #include "core/base/config.h"
-#include "eval/labelled_set.h"
-#include "eval/protocol_result.h"
+#include "eval/pooled_folds.h"
 
 #include <nlohmann/json.hpp>
 
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace eosin::eval {
 
 struct ScoringConfig {
-  std::vector<std::string> metrics = {"balanced_accuracy",       "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc_ovr_macro",
-                                      "average_precision_macro", "log_loss", "brier",    "ece_15",      "pearson", "spearman", "r2", "mae"};
+  std::vector<std::string> metrics = {
+      "balanced_accuracy", "accuracy", "macro_f1", "weighted_f1", "mcc", "auroc_ovr_macro", "average_precision_macro", "log_loss", "brier", "ece_15",
+      "pearson",           "spearman", "r2",       "mae"};
   int64_t bootstrap = 1000;
   std::string interval = "percentile";
   int64_t seed = 0;  // of the bootstrap; the verb sets it from run.seed
   void visit(config::Visitor& v);
   void validate(config::Problems& p) const;
-};
-
-/// Test rows of one fold, and who they are.
-struct FoldResult {
-  int64_t fold = 0;
-  std::vector<int64_t> rows;  // of the set
-  ProtocolResult result;
-  std::optional<double> risk_cut = {};  // of survival: above it a risk is high; found without the test rows
 };
 
 /// metrics: of each fold, their mean, and of the pooled predictions with an interval that resamples groups; a metric that is undefined (a class
@@ -39,6 +30,9 @@ struct FoldResult {
 ///
 /// Checked   tests/eval/test_evaluation.cpp.
 nlohmann::ordered_json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& config);
+
+/// A problem with key `metrics` for every unknown name.
+void check_metrics(const std::vector<std::string>& metrics, config::Problems& p);
 
 /// The metrics that fit what was predicted ("risks", "numbers", else classes).
 ///

@@ -13,8 +13,8 @@ using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
-const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed",  "eval", "bench", "report",
-                                         "export", "import", "config", "list",     "doctor", "run",  "launch"};
+const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed", "eval",   "compare", "bench",
+                                         "report", "export", "import", "config",   "list",  "doctor", "run",     "launch"};
 
 TEST(CommandLine, EveryVerbExplainsItself) {
   for (const auto& verb : kVerbs) {
