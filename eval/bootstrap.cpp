@@ -140,6 +140,19 @@ Statistic difference(Statistic a, Statistic b) {
   };
 }
 
+Statistic spread(std::vector<Statistic> all) {
+  EOSIN_ASSERT(!all.empty());
+  return [all = std::move(all)](Weights weight) -> std::optional<double> {
+    double low = INFINITY, high = -INFINITY;
+    for (const Statistic& one : all) {
+      const auto v = one(weight);
+      if (!v) return std::nullopt;
+      low = std::min(low, *v), high = std::max(high, *v);
+    }
+    return high - low;
+  };
+}
+
 Resampler Resampler::given(std::span<const int64_t> indices, int64_t units) {
   EOSIN_CHECK(units > 0 && !indices.empty() && indices.size() % static_cast<size_t>(units) == 0, Data,
               "[{}] resamples do not fit (got {} indices for {} units)", kWhere, indices.size(), units);

@@ -19,6 +19,8 @@ Statistic balanced_accuracy_statistic(Labels target, Labels pred, int64_t num_cl
 Statistic auroc_statistic(Labels target, std::span<const double> score);
 /// a - b on the same rows (paired); absent where either is.
 Statistic difference(Statistic a, Statistic b);
+/// The largest less the smallest of several on the same rows; absent where one is.
+Statistic spread(std::vector<Statistic> all);
 
 /// How often each unit (row or patient) is drawn in each replicate.
 class Resampler {

@@ -52,6 +52,11 @@ ProtocolResult run_clusters(const ClusterProtocol& p, const LabelledSet& train, 
     std::copy(row.begin(), row.end(), predictions.prob_NC.row(static_cast<int64_t>(i)).begin());
     predictions.pred.push_back(argmax(row));
   }
+  Json site, score;
+  if (test.sites.size() >= 2) {
+    const ClusteringScore s = clustering_score(cluster, test.target, test.site);
+    site = s.ari_center, score = s.value;
+  }
   Json fit{{"clusters", o.clusters},
            {"starts", p.starts},
            {"start_seed", p.start_seed},
@@ -59,7 +64,9 @@ ProtocolResult run_clusters(const ClusterProtocol& p, const LabelledSet& train, 
            {"inertia", fitted.inertia},
            {"converged", fitted.converged},
            {"adjusted_rand_class", adjusted_rand_index(test.target, cluster)},
-           {"adjusted_rand_group", test.grouped ? Json(adjusted_rand_index(test.group, cluster)) : Json()}};
+           {"adjusted_rand_group", test.grouped ? Json(adjusted_rand_index(test.group, cluster)) : Json()},
+           {"adjusted_rand_site", site},
+           {"clustering_score", score}};
   return {std::move(predictions), std::move(fit)};
 }
 

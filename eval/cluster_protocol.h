@@ -15,8 +15,8 @@ struct ClusterProtocol {
 };
 
 /// k-means on the training rows; a test row goes to the nearest centre, and the training classes in that cluster are its probabilities. Told beside:
-/// adjusted Rand index of clusters and classes on the test rows, and with groups that of clusters and groups (a large one: features follow the
-/// patient or slide).
+/// adjusted Rand index of clusters and classes on the test rows, with groups that of clusters and groups (a large one: features follow the
+/// patient or slide), and with sites that of clusters and sites and PathoROB's clustering score, classes less sites.
 ///
 /// Errors   as kmeans.
 /// Checked  tests/eval/test_protocols.cpp.

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 
 namespace eosin::eval {
 namespace {
@@ -15,13 +17,38 @@ using Json = nlohmann::ordered_json;
 
 struct Split {
   std::vector<int64_t> train, test;
+  std::string name = {};
 };
 
 bool has_part(const LabelledSet& set, Part part) { return std::find(set.part.begin(), set.part.end(), static_cast<int64_t>(part)) != set.part.end(); }
 
-std::vector<Split> splits_of(const LabelledSet& set, int64_t folds) {
+std::vector<Split> site_splits(const LabelledSet& set) {
+  EOSIN_CHECK(set.sites.size() >= 2 && !set.site.empty(), Data,
+              "[eval] hold_out=site needs the site of every row, and at least two (got {}); name their column as columns.site", set.sites.size());
+  std::map<int64_t, int64_t> site_of;
+  for (size_t i = 0; i < set.site.size(); ++i) {
+    const int64_t site = site_of.emplace(set.group[i], set.site[i]).first->second;
+    EOSIN_CHECK(site == set.site[i], Data, "[eval] group '{}' is at {} and at {}, so that it would train and test; leave one out",
+                set.groups[set.group[i]], set.sites[site], set.sites[set.site[i]]);
+  }
+  std::vector<Split> splits(set.sites.size());
+  for (size_t s = 0; s < splits.size(); ++s) {
+    splits[s].name = set.sites[s];
+    for (size_t i = 0; i < set.site.size(); ++i)
+      (set.site[i] == static_cast<int64_t>(s) ? splits[s].test : splits[s].train).push_back(static_cast<int64_t>(i));
+  }
+  return splits;
+}
+
+std::vector<Split> splits_of(const LabelledSet& set, const EvaluationConfig& config) {
   std::vector<Split> splits;
-  const auto n = static_cast<int64_t>(set.ids.size());
+  const auto n = static_cast<int64_t>(set.ids.size()), folds = config.folds;
+  if (measures_all_rows(config.protocol)) {
+    splits.emplace_back().test.resize(static_cast<size_t>(n));
+    std::iota(splits[0].test.begin(), splits[0].test.end(), int64_t{0});
+    return splits;
+  }
+  if (config.hold_out == "site") return site_splits(set);
   if (!set.part.empty()) {
     const bool test = has_part(set, Part::Test);
     EOSIN_CHECK(has_part(set, Part::Train) && (test || has_part(set, Part::Val)), Data, "[eval] the split needs train and val or test rows");
@@ -37,7 +64,10 @@ std::vector<Split> splits_of(const LabelledSet& set, int64_t folds) {
   return splits;
 }
 
-std::string split_words(const LabelledSet& set, int64_t folds) {
+std::string split_words(const LabelledSet& set, const EvaluationConfig& config) {
+  const int64_t folds = config.folds;
+  if (measures_all_rows(config.protocol)) return "none: all rows are measured together";
+  if (config.hold_out == "site") return "every site tests once, predictions pooled";
   if (set.part.empty()) return fmt::format("{} folds by group, predictions pooled", folds);
   return has_part(set, Part::Test) ? "test of the labels; trained on train and val" : "val of the labels; trained on train";
 }
@@ -77,6 +107,7 @@ double mean_mae(const LabelledSet& set, const std::vector<Split>& splits) {
 }
 
 Json baselines_of(const LabelledSet& set, const std::vector<Split>& splits) {
+  if (splits[0].train.empty()) return Json::object();
   if (!set.targets.empty()) return {{"training_mean_mae", mean_mae(set, splits)}};
   return {{"majority_class_accuracy", majority_accuracy(set, splits)}};
 }
@@ -89,7 +120,8 @@ Json data_of(const LabelledSet& set, const std::vector<Split>& splits) {
     for (int64_t i : rows) by_class[set.classes[set.target[i]]] = by_class[set.classes[set.target[i]]].get<int64_t>() + 1;
     return by_class;
   };
-  if (splits.size() == 1 && set.targets.empty()) balance = {{"train", count(splits[0].train)}, {"test", count(splits[0].test)}};
+  if (splits.size() == 1 && set.targets.empty() && !splits[0].train.empty())
+    balance = {{"train", count(splits[0].train)}, {"test", count(splits[0].test)}};
   return {{"rows", set.ids.size()},
           {"unit", set.unit},
           {"groups", set.grouped ? Json(set.groups.size()) : Json()},
@@ -134,39 +166,65 @@ std::string predictions_csv(const LabelledSet& set, const std::vector<FoldResult
   return text;
 }
 
+/// Fitted on the plain training rows of each split; the test rows have the features `tested_ND`. A fit is the same every time.
+std::vector<FoldResult> predicted(const LabelledSet& set, const std::vector<Split>& splits, const EvaluationConfig& config, const Tensor& tested_ND) {
+  LabelledSet tested = set;
+  tested.features_ND = tested_ND;
+  std::vector<FoldResult> folds;
+  for (size_t f = 0; f < splits.size(); ++f)
+    folds.push_back({static_cast<int64_t>(f),
+                     splits[f].test,
+                     run_protocol(config.protocol, set.rows(splits[f].train), tested.rows(splits[f].test)),
+                     {},
+                     splits[f].name});
+  return folds;
+}
+
 }  // namespace
 
 void EvaluationConfig::visit(config::Visitor& v) {
   v("protocol", protocol, "what is fitted on the frozen features");
   ScoringConfig::visit(v);
   v("folds", folds, "folds by group where the labels have no split", config::Range{2, 100});
+  v("hold_out", hold_out, "group: the labels' split, or folds; site: every site or scanner tests once (columns.site)",
+    config::OneOf{{"group", "site"}});
   v("accept_leak", accept_leak, "reasons why a split that leaks is evaluated all the same; shown in the report");
 }
 
-Evaluation evaluate(const LabelledSet& set, const EvaluationConfig& config) {
+void EvaluationConfig::validate(config::Problems& p) const {
+  ScoringConfig::validate(p);
+  if (measures_all_rows(protocol) && hold_out == "site") p.add("hold_out", "is of protocols that are fitted; robustness measures all rows together");
+}
+
+Evaluation evaluate(const LabelledSet& given, const EvaluationConfig& config, const std::vector<Condition>& conditions) {
+  LabelledSet set = given;
+  if (measures_all_rows(config.protocol) || config.hold_out == "site") set.part.clear();  // there is no such split to audit
   EOSIN_ASSERT((labels_of(config.protocol) == LabelKind::Numbers) == !set.targets.empty());
-  EOSIN_CHECK(set.classes.size() >= 2 || !set.targets.empty(), Data, "[eval] a single class cannot be told apart (got '{}')", set.classes.empty() ? "" : set.classes[0]);
+  EOSIN_CHECK(set.classes.size() >= 2 || !set.targets.empty(), Data, "[eval] a single class cannot be told apart (got '{}')",
+              set.classes.empty() ? "" : set.classes[0]);
   const std::vector<AuditRow> checks = audit(set);
   const std::vector<std::string> violations = enforce(checks, config.accept_leak);
-  const std::vector<Split> splits = splits_of(set, config.folds);
-  std::vector<FoldResult> folds;
+  const std::vector<Split> splits = splits_of(set, config);
+  const std::vector<FoldResult> folds = predicted(set, splits, config, set.features_ND);
   Json fits = Json::array();
-  for (size_t f = 0; f < splits.size(); ++f) {
-    folds.push_back({static_cast<int64_t>(f), splits[f].test, run_protocol(config.protocol, set.rows(splits[f].train), set.rows(splits[f].test))});
-    fits.push_back(folds.back().result.fit);
-  }
+  for (const FoldResult& f : folds) fits.push_back(f.result.fit);
   Json results{{"schema", "eosin-report-1"}};
   results["data"] = data_of(set, splits);
   results["protocol"] = {{"name", config.protocol.name()},
                          {"kind", violations.empty() ? "honest" : "leaking"},
                          {"violations", violations},
                          {"unit", set.grouped ? "group" : set.unit},
-                         {"split", {{"rule", split_words(set, config.folds)}, {"hash", split_hash(splits, set)}, {"folds", splits.size()}}},
+                         {"split", {{"rule", split_words(set, config)}, {"hash", split_hash(splits, set)}, {"folds", splits.size()}}},
                          {"seeds", {{"bootstrap", config.seed}}},
                          {"fit", fits.size() == 1 ? fits[0] : fits},
                          {"baselines", baselines_of(set, splits)},
                          {"audit", audit_json(checks)}};
   results.update(score_folds(set, folds, config));
+  if (!conditions.empty()) {
+    std::vector<ConditionFolds> under;
+    for (const Condition& c : conditions) under.push_back({c.name, predicted(set, splits, config, c.features_ND)});
+    results["conditions"] = score_conditions(set, folds, under, config);
+  }
   results["predictions"] = "predictions.csv";
   return {std::move(results), predictions_csv(set, folds)};
 }

@@ -70,8 +70,8 @@ struct Places {
 };
 
 Places places_of(const Texts& t, const LabelColumns& c, LabelKind kind) {
-  Places p{t.choose(c.id, kIdNames), t.choose(c.label, kLabelNames), t.choose(c.group, kGroupNames), t.choose(c.site, kSiteNames),
-           t.choose(c.split, kSplitNames), {}};
+  Places p{t.choose(c.id, kIdNames),     t.choose(c.label, kLabelNames), t.choose(c.group, kGroupNames),
+           t.choose(c.site, kSiteNames), t.choose(c.split, kSplitNames), {}};
   const bool numbers = kind == LabelKind::Numbers;
   EOSIN_CHECK(t.size() > 0, Data, "[{}] the labels have no rows", t.name);
   EOSIN_CHECK(p.id && (p.label || numbers), Data, "[{}] no column of {} (has {}); name it as columns.{}", t.name, p.id ? "labels" : "ids",
@@ -89,8 +89,8 @@ double number_of(const std::string& cell, const std::string& column, const Label
   double value = 0;
   const auto [end, code] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   EOSIN_CHECK(code == std::errc() && end == cell.data() + cell.size() && std::isfinite(value), Data,
-              "[{}] '{}' of '{}' is no number (got '{}'); leave the row out, or name the columns of numbers as columns.targets", row.where, column, row.id,
-              cell);
+              "[{}] '{}' of '{}' is no number (got '{}'); leave the row out, or name the columns of numbers as columns.targets", row.where, column,
+              row.id, cell);
   return value;
 }
 

@@ -10,6 +10,7 @@
 #include "eval/prototype_protocol.h"
 #include "eval/retrieval_protocol.h"
 #include "eval/ridge_protocol.h"
+#include "eval/robustness_protocol.h"
 #include "eval/sgd_protocol.h"
 #include "eval/split.h"
 
@@ -158,11 +159,15 @@ const std::vector<config::ConfigRow>& protocols() {
        [] { return std::make_unique<config::ConfigOf<ClusterProtocol>>(); }},
       {"ridge", "numbers, as the expression of genes: principal components, then ridge regression", "Jaume et al. 2024 (HEST-1k), arXiv:2406.16192",
        [] { return std::make_unique<config::ConfigOf<RidgeProtocol>>(); }},
+      {"robustness", "whether neighbours share the class or the medical centre: the robustness index",
+       "Koemen et al. 2025 (PathoROB), arXiv:2507.17845", [] { return std::make_unique<config::ConfigOf<RobustnessProtocol>>(); }},
   };
   return table;
 }
 
 LabelKind labels_of(const config::Choice& protocol) { return protocol.name() == "ridge" ? LabelKind::Numbers : LabelKind::Class; }
+
+bool measures_all_rows(const config::Choice& protocol) { return protocol.name() == "robustness"; }
 
 ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test) {
   const std::string& name = protocol.name();
@@ -173,6 +178,7 @@ ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& t
     check_every_class_is_trained(train);
     return run_sgd(protocol.as<SgdProtocol>(), train, test);
   }
+  if (name == "robustness") return run_robustness(protocol.as<RobustnessProtocol>(), test);
   if (name == "ridge") return run_ridge(protocol.as<RidgeProtocol>(), train, test);
   if (name == "kmeans") return run_clusters(protocol.as<ClusterProtocol>(), train, test);
   return run_linear(protocol.as<LinearProtocol>(), train, test);

@@ -36,7 +36,10 @@ const std::vector<config::ConfigRow>& protocols();
 /// What a protocol learns from: classes, or numbers.
 LabelKind labels_of(const config::Choice& protocol);
 
-/// Whatever is fitted or chosen sees `train` only.
+/// Whether nothing is fitted and all rows are measured together, so that there is no split.
+bool measures_all_rows(const config::Choice& protocol);
+
+/// Whatever is fitted or chosen sees `train` only. Where all rows are measured together, `test` is all.
 ///
 /// Errors   as knn_classify, fit_linear_probe and the functions of the other rows.
 ProtocolResult run_protocol(const config::Choice& protocol, const LabelledSet& train, const LabelledSet& test);

@@ -29,10 +29,11 @@ Predictions votes(const Retrieval& r, const LabelledSet& train, const LabelledSe
   Predictions p{static_cast<int64_t>(train.classes.size()), test.target, {}, Matrix(r.queries, static_cast<int64_t>(train.classes.size()))};
   for (int64_t q = 0; q < r.queries; ++q) {
     const auto share = p.prob_NC.row(q);
-    for (int64_t j = 0; j < r.depth; ++j) share[r.label[q * r.depth + j]] += 1 / static_cast<double>(r.depth);
+    for (int64_t j = 0; j < r.depth; ++j) share[r.label[q * r.depth + j]] += 1;
     int64_t best = r.label[q * r.depth];
     for (int64_t j = 1; j < r.depth; ++j)
-      if (share[r.label[q * r.depth + j]] > share[best] + 1e-9) best = r.label[q * r.depth + j];
+      if (share[r.label[q * r.depth + j]] > share[best]) best = r.label[q * r.depth + j];
+    for (double& votes : share) votes /= static_cast<double>(r.depth);
     p.pred.push_back(best);
   }
   return p;

@@ -15,8 +15,8 @@ struct RidgeProtocol {
   void visit(config::Visitor& v);
 };
 
-/// HEST's regression (eval/hest_probe.h) on all targets at once. Where there are fewer training rows or features than components, as many components as
-/// there are of these; `fit` says how many.
+/// HEST's regression (eval/hest_probe.h) on all targets at once. Where there are fewer training rows or features than components, as many components
+/// as there are of these; `fit` says how many.
 ///
 /// Errors   as HestProbe::fit.
 /// Checked  tests/eval/test_ridge_protocol.cpp, tests/python/eval_parity.py: scikit-learn.

@@ -30,43 +30,11 @@ std::map<int64_t, Ints> subsets_of(const TileOrigins& tiles, int64_t n) {
   return rows;
 }
 
-/// Counts by rank and kind (ss, so, os, oo).
-using Counts = std::vector<std::array<double, 4>>;
-
-int64_t majority(const Ints& neighbours) {
-  std::map<int64_t, int64_t> votes;
-  for (int64_t c : neighbours) ++votes[c];
-  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
-}
-
-/// Counts one subset's neighbours; returns the balanced accuracy of their majority class.
-double count_subset(const Tensor& x_ND, const TileOrigins& tiles, const Ints& rows, int64_t k, Counts& counts) {
-  const Tensor x = x_ND.index_select(0, at::tensor(rows, at::kLong));
-  const Ints bio = select(tiles.biological_class, rows), center = select(tiles.center, rows), slide = select(tiles.slide, rows);
-  RowTransform unit;
-  unit.unit = true;
-  const Neighbors found = nearest_neighbors(x, x, k, Similarity::Euclidean, unit, {slide, slide});
-  std::map<int64_t, std::pair<double, double>> recall;  // class -> hits, samples
-  for (int64_t i = 0; i < found.queries; ++i) {
-    Ints classes;
-    for (int64_t j = 0; j < k; ++j) {
-      const int64_t key = found.index[i * k + j];
-      counts[j][2 * (bio[key] != bio[i]) + (center[key] != center[i])] += 1;
-      classes.push_back(bio[key]);
-    }
-    auto& [hits, samples] = recall[bio[i]];
-    hits += majority(classes) == bio[i], samples += 1;
-  }
-  double sum = 0;
-  for (const auto& [id, r] : recall) sum += r.first / r.second;
-  return sum / static_cast<double>(recall.size());
-}
-
 double pairs(double n) { return n * (n - 1) / 2; }
 
 }  // namespace
 
-RobustnessIndex robustness_index(const Tensor& x_ND, const TileOrigins& tiles, int64_t k) {
+TileNeighbors tile_neighbors(const Tensor& x_ND, const TileOrigins& tiles, int64_t k) {
   EOSIN_CHECK(x_ND.dim() == 2, Shape, "[{}] features need two dimensions (got {})", kWhere, x_ND.dim());
   EOSIN_CHECK(x_ND.size(0) > 0, Data, "[{}] there is nothing to measure (got 0 tiles, need at least 1)", kWhere);
   EOSIN_CHECK(k > 0, Config, "[{}] k must be positive (got {})", kWhere, k);
@@ -75,9 +43,44 @@ RobustnessIndex robustness_index(const Tensor& x_ND, const TileOrigins& tiles, i
   check_length(kWhere, "centres", tiles.center.size(), n);
   check_length(kWhere, "slides", tiles.slide.size(), n);
   if (!tiles.subset.empty()) check_length(kWhere, "subsets", tiles.subset.size(), n);
+  TileNeighbors r{k, Ints(n * static_cast<size_t>(k))};
+  RowTransform unit;
+  unit.unit = true;
+  for (const auto& [id, rows] : subsets_of(tiles, x_ND.size(0))) {
+    const Tensor x = x_ND.index_select(0, at::tensor(rows, at::kLong));
+    const Ints slide = select(tiles.slide, rows);
+    const Neighbors found = nearest_neighbors(x, x, k, Similarity::Euclidean, unit, {slide, slide});
+    for (size_t i = 0; i < rows.size(); ++i)
+      for (int64_t j = 0; j < k; ++j) r.index[rows[i] * k + j] = rows[found.index[static_cast<int64_t>(i) * k + j]];
+  }
+  return r;
+}
+
+PairKind kind_of(const TileOrigins& t, int64_t a, int64_t b) {
+  return static_cast<PairKind>(2 * (t.biological_class[a] != t.biological_class[b]) + (t.center[a] != t.center[b]));
+}
+
+int64_t majority_class(const TileOrigins& tiles, std::span<const int64_t> neighbors) {
+  std::map<int64_t, int64_t> votes;
+  for (int64_t i : neighbors) ++votes[tiles.biological_class[i]];
+  return std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+}
+
+RobustnessIndex robustness_index(const Tensor& x_ND, const TileOrigins& tiles, int64_t k) {
+  const TileNeighbors near = tile_neighbors(x_ND, tiles, k);
   RobustnessIndex r;
-  Counts counts(static_cast<size_t>(k));
-  for (const auto& [id, rows] : subsets_of(tiles, x_ND.size(0))) r.knn_balanced_accuracy.push_back(count_subset(x_ND, tiles, rows, k, counts));
+  std::vector<std::array<double, 4>> counts(static_cast<size_t>(k));  // by rank and kind
+  for (const auto& [id, rows] : subsets_of(tiles, x_ND.size(0))) {
+    std::map<int64_t, std::pair<double, double>> recall;  // class -> hits, samples
+    for (int64_t i : rows) {
+      for (int64_t j = 0; j < k; ++j) counts[j][static_cast<size_t>(kind_of(tiles, i, near.of(i)[j]))] += 1;
+      auto& [hits, samples] = recall[tiles.biological_class[i]];
+      hits += majority_class(tiles, near.of(i)) == tiles.biological_class[i], samples += 1;
+    }
+    double total = 0;
+    for (const auto& [c, of_class] : recall) total += of_class.first / of_class.second;
+    r.knn_balanced_accuracy.push_back(total / static_cast<double>(recall.size()));
+  }
   std::array<double, 4> sum{};
   for (int64_t j = 0; j < k; ++j) {
     for (int kind = 0; kind < 4; ++kind) sum[kind] += counts[j][kind];

@@ -12,16 +12,32 @@ struct TileOrigins {
   std::span<const int64_t> biological_class, center, slide, subset;
 };
 
+/// The k nearest of every tile by Euclidean distance of unit rows, nearest first, within its subset and without its own slide.
+struct TileNeighbors {
+  int64_t k = 0;
+  std::vector<int64_t> index;  // [N, k], rows of the features
+
+  std::span<const int64_t> of(int64_t tile) const { return {index.data() + tile * k, static_cast<size_t>(k)}; }
+};
+/// Errors   as nearest_neighbors, so that every tile must have k neighbours; Data if lengths differ.
+TileNeighbors tile_neighbors(const Tensor& x_ND, const TileOrigins& tiles, int64_t k);
+
+/// Of a pair of tiles: same or other class, same or other centre.
+enum class PairKind { SS, SO, OS, OO };
+PairKind kind_of(const TileOrigins& tiles, int64_t a, int64_t b);
+/// The most frequent class, of equal ones the lowest.
+int64_t majority_class(const TileOrigins& tiles, std::span<const int64_t> neighbors);
+
 /// Neighbours by kind: first letter same / other class, second same / other centre. Vectors [k], cumulated over all tiles up to each rank.
 struct RobustnessIndex {
   std::vector<double> index;                  // SO / (SO + OS)
   std::vector<double> ss, so, os, oo;         // shares of all neighbours
   std::vector<double> knn_balanced_accuracy;  // one a subset, ascending: majority class of the k neighbours, ties to the lowest class
 };
-/// k nearest by Euclidean distance of unit rows, tiles of the own slide left out, within each subset; counts pooled over subsets.
+/// Counts over the neighbours of all tiles, pooled over subsets.
 ///
-/// Errors   as nearest_neighbors, so that every tile must have k neighbours; Data if lengths differ. Numeric if up to some rank no neighbour is SO or
-/// OS. Checked  golden eval.robustness_index.
+/// Errors   as tile_neighbors; Numeric if up to some rank no neighbour is SO or OS.
+/// Checked  golden eval.robustness_index.
 RobustnessIndex robustness_index(const Tensor& x_ND, const TileOrigins& tiles, int64_t k);
 
 struct PerformanceDrop {

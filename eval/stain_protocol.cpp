@@ -17,16 +17,7 @@ StainAmplitude stain_amplitude(Labels target, MatrixView score_KN, const Resampl
     areas.push_back(auroc_statistic(target, score_KN.row(k)));
     r.auroc.push_back(*areas.back()({}));
   }
-  const Statistic range = [&](Weights weight) -> std::optional<double> {
-    double low = 1, high = 0;
-    for (const Statistic& area : areas) {
-      const auto a = area(weight);
-      if (!a) return std::nullopt;
-      low = std::min(low, *a), high = std::max(high, *a);
-    }
-    return high - low;
-  };
-  r.interval = bootstrap_interval(range, static_cast<int64_t>(target.size()), {}, resampler, {IntervalMethod::Percentile, confidence});
+  r.interval = bootstrap_interval(spread(areas), static_cast<int64_t>(target.size()), {}, resampler, {IntervalMethod::Percentile, confidence});
   const auto& draws = r.interval.replicates;
   r.mean = std::accumulate(draws.begin(), draws.end(), 0.0) / static_cast<double>(draws.size());
   return r;
