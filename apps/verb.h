@@ -59,6 +59,7 @@ Verb embed_verb();
 Verb mil_verb();
 Verb eval_verb();
 Verb compare_verb();
+Verb segmentation_verb();
 Verb bench_verb();
 Verb report_verb();
 Verb export_verb();

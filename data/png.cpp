@@ -45,6 +45,26 @@ Mask read_mask_png(const std::string& path) {
   return mask;
 }
 
+GrayPicture read_gray_png(const std::string& path) {
+  EOSIN_CHECK(std::filesystem::is_regular_file(path), Io, "[png] '{}' does not exist", path);
+  Png png;
+  EOSIN_CHECK(png_image_begin_read_from_file(&png.image, path.c_str()), Data, "[png] '{}' is not a PNG: {}", path, png.image.message);
+  EOSIN_CHECK((png.image.format & (PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA)) == 0, Data,
+              "[png] '{}' has colours or transparency (need grey, whose values are the labels)", path);
+  GrayPicture picture{png.image.height, png.image.width, {}};
+  const int64_t pixels = picture.height * picture.width;
+  EOSIN_CHECK(pixels <= kMaxMaskPixels, Data, "[png] '{}' is too large (got {} x {}, need at most {} pixels)", path, picture.width, picture.height,
+              kMaxMaskPixels);
+  const bool deep = (png.image.format & PNG_FORMAT_FLAG_LINEAR) != 0;
+  png.image.format = deep ? PNG_FORMAT_LINEAR_Y : PNG_FORMAT_GRAY;
+  picture.values.resize(static_cast<size_t>(pixels));
+  std::vector<uint8_t> shallow(deep ? 0 : static_cast<size_t>(pixels));
+  void* into = deep ? static_cast<void*>(picture.values.data()) : shallow.data();
+  EOSIN_CHECK(png_image_finish_read(&png.image, nullptr, into, 0, nullptr), Data, "[png] '{}' is damaged: {}", path, png.image.message);
+  if (!deep) picture.values.assign(shallow.begin(), shallow.end());
+  return picture;
+}
+
 Image decode_png(std::span<const uint8_t> bytes, const std::string& where) {
   Png png;
   EOSIN_CHECK(png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()), Data, "[{}] is not a PNG: {}", where, png.image.message);

@@ -18,8 +18,8 @@ struct Predictions {
   std::vector<double> time = {}, risk = {};
   Matrix number_NT = {}, estimate_NT = {};
 
-  /// Which metrics fit: "risks", "numbers", or "predictions" (those of probabilities too).
-  std::string kind() const { return !risk.empty() ? "risks" : number_NT.cols > 0 ? "numbers" : "predictions"; }
+  /// Which metrics fit: "risks", "numbers", "predictions" (those of probabilities too), or "" where nothing was predicted.
+  std::string kind() const { return !risk.empty() ? "risks" : number_NT.cols > 0 ? "numbers" : num_classes > 0 ? "predictions" : ""; }
 };
 
 struct MetricRow {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace eosin::eval {
 namespace {
@@ -33,6 +34,13 @@ void check_same_rows(const ScoredRun& a, const ScoredRun& b) {
         a.predictions.target[i] == b.predictions.target[i] && (x.cols == 0 || std::equal(x.row(row).begin(), x.row(row).end(), y.row(row).begin()));
     EOSIN_CHECK(same, Data, "[compare] the truth of '{}' differs between {} and {}", a.ids[i], a.dir, b.dir);
   }
+}
+
+/// Names that tell the runs apart: their own, else their folders.
+std::vector<std::string> names_of(const std::vector<ScoredRun>& runs) {
+  std::vector<std::string> names, dirs;
+  for (const ScoredRun& run : runs) names.push_back(run.name), dirs.push_back(run.dir);
+  return std::set<std::string>(names.begin(), names.end()).size() == names.size() ? names : dirs;
 }
 
 /// Metrics that were asked for, else those that every run reports.
@@ -62,8 +70,8 @@ using Shared = std::shared_ptr<const Predictions>;
 
 /// One test of one pair: `say` fills in what it found, or throws where it is undefined.
 template <class Say>
-Json test_of(const ScoredRun& a, const ScoredRun& b, const std::string& metric, const char* test, Say say) {
-  Json row{{"a", a.name}, {"b", b.name}, {"metric", metric}, {"test", test}, {"p", nullptr}};
+Json test_of(const std::string& a, const std::string& b, const std::string& metric, const char* test, Say say) {
+  Json row{{"a", a}, {"b", b}, {"metric", metric}, {"test", test}, {"p", nullptr}};
   try {
     say(row);
   } catch (const Error& e) {
@@ -135,6 +143,7 @@ Json compare_runs(const std::vector<ScoredRun>& runs, const ComparisonConfig& co
   EOSIN_CHECK(runs.size() >= 2, Config, "[compare] need at least two runs (got {})", runs.size());
   for (size_t k = 1; k < runs.size(); ++k) check_same_rows(runs[0], runs[k]);
   const std::vector<std::string> names = fitting(metrics_of(runs, config), runs[0].predictions.kind());
+  const std::vector<std::string> called = names_of(runs);
   const Units units = units_of(runs[0]);
   const bool classes = runs[0].predictions.num_classes > 0;
   std::vector<Shared> said;
@@ -143,17 +152,17 @@ Json compare_runs(const std::vector<ScoredRun>& runs, const ComparisonConfig& co
   for (const auto& name : names)
     for (size_t i = 0; i < runs.size(); ++i)
       for (size_t j = i + 1; j < runs.size(); ++j) {
-        rows.push_back(test_of(runs[i], runs[j], name, "paired_bootstrap",
+        rows.push_back(test_of(called[i], called[j], name, "paired_bootstrap",
                                [&](Json& row) { paired_bootstrap(row, metric(name), said[i], said[j], units, config); }));
         if (classes && name == "accuracy")
-          rows.push_back(test_of(runs[i], runs[j], name, "mcnemar", [&](Json& row) { mcnemar_of_two(row, *said[i], *said[j]); }));
+          rows.push_back(test_of(called[i], called[j], name, "mcnemar", [&](Json& row) { mcnemar_of_two(row, *said[i], *said[j]); }));
         if (name == "auroc_ovr_macro" && runs[i].predictions.num_classes == 2)
-          rows.push_back(test_of(runs[i], runs[j], name, "delong", [&](Json& row) { delong_of_two(row, *said[i], *said[j]); }));
+          rows.push_back(test_of(called[i], called[j], name, "delong", [&](Json& row) { delong_of_two(row, *said[i], *said[j]); }));
       }
   adjust(rows);
   Json result{{"schema", "eosin-comparison-1"}, {"runs", Json::array()}, {"rows", runs[0].ids.size()}, {"groups", units.count},
               {"bootstrap", config.bootstrap},  {"seed", config.seed},   {"comparisons", rows},        {"notes", Json::array()}};
-  for (const ScoredRun& run : runs) result["runs"].push_back({{"name", run.name}, {"dir", run.dir}});
+  for (size_t i = 0; i < runs.size(); ++i) result["runs"].push_back({{"name", called[i]}, {"dir", runs[i].dir}});
   if (classes && units.count < static_cast<int64_t>(runs[0].ids.size()))
     result["notes"].push_back("DeLong's and McNemar's tests take rows as independent; the bootstrap resamples whole groups.");
   return result;

@@ -7,7 +7,6 @@
 #include "eval/kaplan_meier.h"
 #include "eval/logrank.h"
 #include "eval/ranking.h"
-#include "eval/regression.h"
 
 #include <algorithm>
 #include <array>
@@ -79,7 +78,7 @@ Json fold_values(const Score& score, const Scoring& s) {
 
 Json interval_of(const Score& score, const Scoring& s) {
   const BootstrapOptions options{s.config.interval == "bca" ? IntervalMethod::Bca : IntervalMethod::Percentile, 0.95};
-  const Interval r = bootstrap_interval(score.make(s.pooled.all), static_cast<int64_t>(s.pooled.all.predictions.target.size()), s.pooled.unit_of,
+  const Interval r = bootstrap_interval(score.make(s.pooled.all), static_cast<int64_t>(s.pooled.unit_of.size()), s.pooled.unit_of,
                                         Resampler::drawn(s.pooled.units, s.config.bootstrap, static_cast<uint64_t>(s.config.seed)), options);
   return {{"value", r.estimate},
           {"ci_low", r.low},
@@ -119,16 +118,25 @@ Json reported(const Score& score, const Scoring& s) {
   return m;
 }
 
+/// The score over the pooled predictions; null where it is undefined.
+Json pooled_value(const Score& score, const Scoring& s) {
+  try {
+    return *score.make(s.pooled.all)({});
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Numeric && e.kind() != ErrorKind::Data) throw;
+    return nullptr;
+  }
+}
+
 /// Every target: its measures over the pooled predictions, and the interval of the first.
 Json targets_of(const Scoring& s) {
   Json targets = Json::array();
   for (size_t t = 0; t < s.set.targets.size(); ++t) {
+    const auto of_target = [&](const std::string& name) { return score_of(metric(name), static_cast<int64_t>(t)); };
     Json one{{"name", s.set.targets[t]}};
-    for (size_t m = 0; m < s.config.metrics.size(); ++m) {
-      const Json all = reported(score_of(metric(s.config.metrics[m]), static_cast<int64_t>(t)), s);
-      one[s.config.metrics[m]] = all.contains("pooled") ? all["pooled"]["value"] : Json();
-      if (m == 0) one["ci_low"] = all["ci_low"], one["ci_high"] = all["ci_high"], one["state"] = all["state"];
-    }
+    for (const auto& name : s.config.metrics) one[name] = pooled_value(of_target(name), s);
+    const Json first = reported(of_target(s.config.metrics.front()), s);
+    one["ci_low"] = first["ci_low"], one["ci_high"] = first["ci_high"], one["state"] = first["state"];
     targets.push_back(std::move(one));
   }
   return targets;
@@ -141,13 +149,8 @@ Json scatter_of(const Scoring& s) {
   const Matrix &number = s.pooled.all.predictions.number_NT, &estimate = s.pooled.all.predictions.estimate_NT;
   std::vector<std::pair<double, int64_t>> order;  // by correlation, the highest first; without one last
   for (int64_t t = 0; t < number.cols; ++t) {
-    double r = -2;
-    try {
-      r = *pearson_statistic(column(number, t), column(estimate, t))({});
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Numeric) throw;
-    }
-    order.emplace_back(-r, t);
+    const Json r = pooled_value(score_of(metric("pearson"), t), s);
+    order.emplace_back(r.is_null() ? 2 : -r.get<double>(), t);
   }
   std::stable_sort(order.begin(), order.end());
   if (order.size() > kMostTargets) order.erase(order.begin() + kMostTargets / 2, order.end() - kMostTargets / 2);
@@ -302,12 +305,14 @@ std::vector<std::string> fitting(const std::vector<std::string>& metrics, const 
 
 Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, const ScoringConfig& given) {
   ScoringConfig config = given;
-  config.metrics = fitting(given.metrics, folds.front().result.predictions.kind());
+  const std::string kind = folds.front().result.predictions.kind();
+  config.metrics = kind.empty() ? std::vector<std::string>() : fitting(given.metrics, kind);
   const Scoring scoring{config, set, folds, pooled(set, folds)};
   Json results{{"metrics", Json::array()}};
   for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
   for (size_t m = 0; m < scoring.pooled.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.pooled.all, m), scoring));
   const Predictions& all = scoring.pooled.all.predictions;
+  if (kind.empty()) return results;
   if (!all.risk.empty()) {
     if (Json survival = survival_of(folds); !survival.is_null()) results["survival"] = std::move(survival);
     return results;

@@ -13,7 +13,7 @@ using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
-const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed", "eval",   "compare", "bench",
+const std::vector<std::string> kVerbs = {"demo",   "tile",   "store",  "pretrain", "embed", "eval",   "compare", "segmentation", "bench",
                                          "report", "export", "import", "config",   "list",  "doctor", "run",     "launch"};
 
 TEST(CommandLine, EveryVerbExplainsItself) {
