@@ -24,8 +24,8 @@ struct ScoringConfig {
 /// metrics: of each fold, their mean, and of the pooled predictions with an interval that resamples groups; a metric that is undefined (a class
 /// absent from the test rows) is null and its state says why. Of classes also curves, reliability, confusion and worst_errors; of survival, where
 /// every fold has its cut, the groups of high and low risk over time and the log-rank test between them; of numbers each target's measures, with an
-/// interval of the first, and for the targets that follow most and least points of number against estimate. Metrics that do not fit are left out; where
-/// nothing was predicted the protocol's own measures are all.
+/// interval of the first, and for the targets that follow most and least points of number against estimate. Metrics that do not fit are left out;
+/// where nothing was predicted the protocol's own measures are all.
 ///
 /// Errors    Config if none of the metrics fits.
 ///
