@@ -24,7 +24,7 @@ std::vector<std::string> forms_of(const std::string& slide) {
 
 class FeatureBags final : public BagSource {
  public:
-  FeatureBags(const std::string& path, const Cohort& cohort) {
+  FeatureBags(const std::string& path, const Cohort& cohort, NonFinite non_finite) : non_finite_(non_finite) {
     std::map<std::string, std::string> files;
     for (const auto& file : list_features(path)) files.emplace(fs::path(file).stem().string(), file);
     std::vector<std::string> missing;
@@ -46,6 +46,7 @@ class FeatureBags final : public BagSource {
 
   int64_t size() const override { return static_cast<int64_t>(bags_.size()); }
   std::string encoder() const override { return first_ ? first_->encoder : ""; }
+  std::map<std::string, int64_t> dropped() const override { return dropped_; }
 
   BagBatch read(int64_t b) const override {
     const Files& files = bags_[static_cast<size_t>(b)];
@@ -56,6 +57,7 @@ class FeatureBags final : public BagSource {
     for (const auto& [name, path] : files.files) {
       const SlideFeatures slide = open(path);
       check_same_origin(path, slide);
+      if (slide.dropped_rows > 0) dropped_[name] = slide.dropped_rows;
       tile_size = static_cast<double>(slide.meta.patch_size_level0);
       const int64_t n = slide.features_ND.size(0);
       if (n == 0) continue;
@@ -93,8 +95,11 @@ class FeatureBags final : public BagSource {
   };
 
   /// A file without coordinates has zeros for all tiles.
-  static SlideFeatures open(const std::string& path) {
-    SlideFeatures slide = read_features(path);
+  SlideFeatures open(const std::string& path) const {
+    SlideFeatures slide = read_features(path, non_finite_);
+    EOSIN_CHECK(slide.dropped_rows == 0 || slide.features_ND.size(0) > 0, Data,
+                "[{}] every one of the {} tiles has features that are not finite; embed the slide again, or leave its row out", path,
+                slide.dropped_rows);
     if (slide.coords_N2.size(0) > 1 && !slide.coords_N2.any().item<bool>()) slide.coords_N2 = Tensor();
     return slide;
   }
@@ -110,7 +115,9 @@ class FeatureBags final : public BagSource {
                 slide.meta.transform, first_->encoder, first_->transform, first_path_);
   }
 
+  NonFinite non_finite_;
   std::vector<Files> bags_;
+  mutable std::map<std::string, int64_t> dropped_;
   mutable std::optional<FeatureMeta> first_;  // of the file that was read first; the others must agree
   mutable std::string first_path_;
   mutable int64_t width_ = 0;
@@ -162,7 +169,9 @@ BagSummary summary_of(const BagBatch& bag) {
 
 }  // namespace
 
-std::unique_ptr<BagSource> open_feature_bags(const std::string& path, const Cohort& cohort) { return std::make_unique<FeatureBags>(path, cohort); }
+std::unique_ptr<BagSource> open_feature_bags(const std::string& path, const Cohort& cohort, NonFinite non_finite) {
+  return std::make_unique<FeatureBags>(path, cohort, non_finite);
+}
 
 std::pair<Cohort, std::unique_ptr<BagSource>> open_mil_mat(const std::string& path) {
   auto bags = std::make_unique<MatBags>(path);
@@ -217,6 +226,11 @@ BagStore::BagStore(std::unique_ptr<BagSource> source, const Options& options) : 
   EOSIN_CHECK(!kept_.empty(), Data, "[bags] there is no bag with tiles");
 }
 
+BagBatch BagStore::bag(int64_t b) const {
+  const auto at = static_cast<size_t>(b);
+  return resident() ? bags_[at] : source_->read(kept_[at]);
+}
+
 void BagStore::walk(const std::vector<int64_t>& order, const std::function<void(size_t first, std::span<const BagBatch> bags)>& use) const {
   std::vector<BagBatch> stretch;
   size_t first = 0;
@@ -230,7 +244,7 @@ void BagStore::walk(const std::vector<int64_t>& order, const std::function<void(
     const auto at = static_cast<size_t>(b);
     if (!resident() && bytes > 0 && bytes + summaries_[at].bytes > memory_bytes_) hand_out();
     bytes += summaries_[at].bytes;
-    stretch.push_back(resident() ? bags_[at] : source_->read(kept_[at]));
+    stretch.push_back(bag(b));
   }
   hand_out();
 }

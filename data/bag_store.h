@@ -5,6 +5,7 @@
 #include "data/feature_store.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ class BagSource {
   virtual BagBatch read(int64_t bag) const = 0;
   /// The slides that the bag's rows are of, without those that have none. Empty where bags are not made of slides.
   virtual std::vector<BagSlide> slides(int64_t bag) const { return {}; }
+  /// Tiles that were left out of the bags read so far because a feature is not finite, by slide; only of slides with some.
+  virtual std::map<std::string, int64_t> dropped() const { return {}; }
   /// Who made the features ("" where nobody says), for messages and reports.
   virtual std::string encoder() const { return ""; }
 };
@@ -37,8 +40,9 @@ class BagSource {
 /// the one before and with a fragment number of its own. Slides are found by the file's name without its extension, also where a table says
 /// "slide.svs" or, of a number, "17.0". Features become float32 unless they are half precision.
 ///
-/// Errors   Data: slides without a file (names ten), files of two encoders; Shape: files of different width (slide, both widths, encoder).
-std::unique_ptr<BagSource> open_feature_bags(const std::string& path, const Cohort& cohort);
+/// Errors   Data: slides without a file (names ten), files of two encoders, a slide without a row that is finite; Shape: files of different width
+///          (slide, both widths, encoder).
+std::unique_ptr<BagSource> open_feature_bags(const std::string& path, const Cohort& cohort, NonFinite non_finite = NonFinite::Refuse);
 
 /// A set of MATLAB bags (data/mil_mat.h) and the cohort that it carries: bags "bag-1", ..., labels 0 and 1.
 std::pair<Cohort, std::unique_ptr<BagSource>> open_mil_mat(const std::string& path);
@@ -76,9 +80,12 @@ class BagStore {
   bool resident() const { return !bags_.empty(); }
   const std::vector<BagSummary>& summaries() const { return summaries_; }
   std::string encoder() const { return source_->encoder(); }
+  std::map<std::string, int64_t> dropped() const { return source_->dropped(); }
   /// Reads the bag's files again.
   std::vector<BagSlide> slides(int64_t b) const { return source_->slides(kept_.at(static_cast<size_t>(b))); }
 
+  /// One bag, read again if it is not in memory.
+  BagBatch bag(int64_t b) const;
   /// Hands out the bags of `order` in stretches that fit in memory together: positions first ... of the order.
   /// The stretches depend on the memory, so that nothing computed from them may.
   void walk(const std::vector<int64_t>& order, const std::function<void(size_t first, std::span<const BagBatch> bags)>& use) const;

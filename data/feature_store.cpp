@@ -75,13 +75,16 @@ void check_coords(const Tensor& t, const std::string& path) {
               fmt::join(t.sizes().vec(), ", "), c10::toString(t.scalar_type()));
 }
 
-Tensor checked_features(Tensor t, const std::string& path) {
+Tensor checked_features(Tensor t, const std::string& path, NonFinite non_finite) {
   if (t.dim() == 3 && t.size(0) == 1) t = t.squeeze(0);
   EOSIN_CHECK(at::isFloatingType(t.scalar_type()) && t.dim() == 2, Data,
               "[{}] features: shape [{}] of {}, need [N, D] of float16, float32 or float64", path, fmt::join(t.sizes().vec(), ", "),
               c10::toString(t.scalar_type()));
+  if (non_finite == NonFinite::DropRow) return t;
   const int64_t bad = count_non_finite(t);
-  EOSIN_CHECK(bad == 0, Data, "[{}] features: {} of {} values are not finite", path, bad, t.numel());
+  if (bad > 0)
+    fail(ErrorKind::Data, "[{}] features: {} of {} values are not finite (the first in row {})", path, bad, t.numel(),
+         at::isfinite(t).all(1).logical_not().nonzero()[0].item<int64_t>());
   return t;
 }
 
@@ -97,7 +100,7 @@ void check_rows(const TensorMap& tensors, const std::string& path) {
   }
 }
 
-SlideFile read_slide_file(const h5::File& file) {
+SlideFile read_slide_file(const h5::File& file, NonFinite non_finite) {
   SlideFile slide;
   for (const char* name : {"coords", "features", "imgs"}) {
     if (!file.has(name)) continue;
@@ -106,7 +109,7 @@ SlideFile read_slide_file(const h5::File& file) {
   }
   EOSIN_CHECK(!slide.tensors.empty(), Data, "[{}] holds none of the data sets coords, features, imgs", file.path());
   if (slide.tensors.count("coords")) check_coords(slide.tensors["coords"], file.path());
-  if (slide.tensors.count("features")) slide.tensors["features"] = checked_features(slide.tensors["features"], file.path());
+  if (slide.tensors.count("features")) slide.tensors["features"] = checked_features(slide.tensors["features"], file.path(), non_finite);
   if (slide.tensors.count("imgs")) check_images(slide.tensors["imgs"], file.path());
   check_rows(slide.tensors, file.path());
   return slide;
@@ -115,18 +118,18 @@ SlideFile read_slide_file(const h5::File& file) {
 bool is_pt(const std::string& path) { return fs::path(path).extension() == ".pt"; }
 
 /// CLAM's pt_files: one tensor that torch.save wrote.
-SlideFile read_pt(const std::string& path) {
+SlideFile read_pt(const std::string& path, NonFinite non_finite) {
   TensorMap tensors = read_torch_archive(path);
   EOSIN_CHECK(tensors.size() == 1 && tensors.begin()->first.empty(), Data, "[{}] holds {} named tensors (need one without a name: the features)",
               path, tensors.size());
-  return {{{"features", checked_features(tensors.begin()->second, path)}}, {}};
+  return {{{"features", checked_features(tensors.begin()->second, path, non_finite)}}, {}};
 }
 
 /// A file without coordinates and without a word of its origin.
-SlideFeatures read_pt_features(const std::string& path) {
+SlideFeatures read_pt_features(const std::string& path, NonFinite non_finite) {
   SlideFeatures out;
   out.meta.name = fs::path(path).stem().string();
-  out.features_ND = read_pt(path).tensors.at("features");
+  out.features_ND = read_pt(path, non_finite).tensors.at("features");
   out.coords_N2 = at::zeros({out.features_ND.size(0), 2}, at::kLong);
   return out;
 }
@@ -152,6 +155,35 @@ FeatureMeta read_meta(const h5::File& file) {
   m.transform = text("features", "transform");
   m.tiles_crc32c = text("features", "tiles_crc32c");
   return m;
+}
+
+SlideFeatures read_h5_features(const std::string& path, NonFinite non_finite) {
+  const h5::File file = h5::File::open(path);
+  EOSIN_CHECK(file.has("features"), Data, "[{}] holds no features", path);
+  SlideFile slide = read_slide_file(file, non_finite);
+  SlideFeatures out;
+  out.meta = read_meta(file);
+  out.features_ND = slide.tensors.at("features");
+  const int64_t n = out.features_ND.size(0);
+  out.coords_N2 = slide.tensors.count("coords") ? slide.tensors.at("coords").to(at::kLong) : at::zeros({n, 2}, at::kLong);
+  if (file.has("ids")) {
+    out.ids = file.read_text("ids");
+    check_crc(file, "ids", crc32c(join(out.ids)));
+    EOSIN_CHECK(static_cast<int64_t>(out.ids.size()) == n, Data, "[{}] ids has {} rows, features has {}", path, out.ids.size(), n);
+  }
+  return out;
+}
+
+void drop_non_finite(SlideFeatures& slide) {
+  const Tensor kept = at::isfinite(slide.features_ND).all(1).nonzero().squeeze(1);
+  slide.dropped_rows = slide.features_ND.size(0) - kept.numel();
+  if (slide.dropped_rows == 0) return;
+  slide.features_ND = slide.features_ND.index_select(0, kept);
+  slide.coords_N2 = slide.coords_N2.index_select(0, kept);
+  if (slide.ids.empty()) return;
+  std::vector<std::string> ids;
+  for (int64_t i = 0; i < kept.numel(); ++i) ids.push_back(std::move(slide.ids[static_cast<size_t>(kept[i].item<int64_t>())]));
+  slide.ids = std::move(ids);
 }
 
 void write_tensor(h5::File& file, const std::string& dataset, const Tensor& t) {
@@ -198,7 +230,9 @@ void write_meta(h5::File& file, const FeatureMeta& m) {
 
 }  // namespace
 
-SlideFile read_slide_file(const std::string& path) { return is_pt(path) ? read_pt(path) : read_slide_file(h5::File::open(path)); }
+SlideFile read_slide_file(const std::string& path) {
+  return is_pt(path) ? read_pt(path, NonFinite::Refuse) : read_slide_file(h5::File::open(path), NonFinite::Refuse);
+}
 
 FeatureMeta feature_meta(const TileStore& store, size_t slide) {
   const SlideRow& row = store.slides().at(slide);
@@ -219,21 +253,9 @@ FeatureMeta feature_meta(const TileStore& store, size_t slide) {
   return m;
 }
 
-SlideFeatures read_features(const std::string& path) {
-  if (is_pt(path)) return read_pt_features(path);
-  const h5::File file = h5::File::open(path);
-  EOSIN_CHECK(file.has("features"), Data, "[{}] holds no features", path);
-  SlideFile slide = read_slide_file(file);
-  SlideFeatures out;
-  out.meta = read_meta(file);
-  out.features_ND = slide.tensors.at("features");
-  const int64_t n = out.features_ND.size(0);
-  out.coords_N2 = slide.tensors.count("coords") ? slide.tensors.at("coords").to(at::kLong) : at::zeros({n, 2}, at::kLong);
-  if (file.has("ids")) {
-    out.ids = file.read_text("ids");
-    check_crc(file, "ids", crc32c(join(out.ids)));
-    EOSIN_CHECK(static_cast<int64_t>(out.ids.size()) == n, Data, "[{}] ids has {} rows, features has {}", path, out.ids.size(), n);
-  }
+SlideFeatures read_features(const std::string& path, NonFinite non_finite) {
+  SlideFeatures out = is_pt(path) ? read_pt_features(path, non_finite) : read_h5_features(path, non_finite);
+  drop_non_finite(out);  // there is nothing to drop where it would have been refused
   return out;
 }
 

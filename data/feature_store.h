@@ -25,7 +25,7 @@ struct SlideFile {
 /// [1, N, D] (which becomes [N, D]), no rows, and missing attributes are accepted.
 ///
 /// Errors   Io if it cannot be opened; Data naming file and data set: not complete HDF5, none of the data sets, other shapes or types,
-///          different numbers of rows, non-finite features (with their number), a checksum that does not fit.
+///          different numbers of rows, non-finite features (with their number and the first one's row), a checksum that does not fit.
 /// Checked  golden data.trident_h5 and data.clam_h5, tests/data/test_feature_store.cpp.
 SlideFile read_slide_file(const std::string& path);
 
@@ -49,11 +49,15 @@ struct SlideFeatures {
   Tensor features_ND;            // float16, float32 or float64, as stored
   Tensor coords_N2;              // int64, level-0 pixels; zeros where a file of another program has none
   std::vector<std::string> ids;  // of the rows, for image stores; else empty
+  int64_t dropped_rows = 0;      // those that are not here, for features that are not finite
 };
+
+/// What becomes of a row with a feature that is not finite.
+enum class NonFinite { Refuse, DropRow };
 
 /// Reads a features file.
 /// Errors   as read_slide_file; Data if the file has no features, or ids of another number.
-SlideFeatures read_features(const std::string& path);
+SlideFeatures read_features(const std::string& path, NonFinite non_finite = NonFinite::Refuse);
 
 /// Writes a features file that is complete or absent, with a crc32c of each data set in its attributes.
 ///

@@ -41,7 +41,8 @@ class Stack {
     for (int64_t epoch = 0; epoch < grid_.fit.epochs && count_learning() > 0; ++epoch) {
       if (stop::requested()) return false;
       const int64_t learning = count_learning();
-      share(order_of(epoch), &Learner::trains_on, &Learner::learn);
+      each([](Model& m, const Trial&) { m.learner->begin_epoch(); });
+      for (auto& block : blocks_of(epoch)) teach(std::move(block));
       each([](Model& m, const Trial&) { m.learner->end_epoch(); });
       share(natural_order(), &Learner::validates_on, &Learner::validate);
       each([](Model& m, const Trial&) { m.learner->judge(); });
@@ -70,11 +71,18 @@ class Stack {
     for (Model& m : models_) m.learning = m.failure.empty() && !m.learner->done();
   }
 
-  std::vector<int64_t> order_of(int64_t epoch) const {
+  /// All bags of the cohort, so that a block does not depend on the models that are there.
+  std::vector<std::vector<int64_t>> blocks_of(int64_t epoch) const {
     const data::Permutation order(static_cast<uint64_t>(grid_.bags.size()), grid_.order_seed, static_cast<uint64_t>(epoch));
-    std::vector<int64_t> bags;
-    for (int64_t i = 0; i < grid_.bags.size(); ++i) bags.push_back(static_cast<int64_t>(order(static_cast<uint64_t>(i))));
-    return bags;
+    std::vector<std::vector<int64_t>> blocks(1);
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < grid_.bags.size(); ++i) {
+      const auto b = static_cast<int64_t>(order(static_cast<uint64_t>(i)));
+      const int64_t more = grid_.bags.summaries()[static_cast<size_t>(b)].bytes;
+      if (bytes > 0 && bytes + more > grid_.block_bytes) blocks.emplace_back(), bytes = 0;
+      blocks.back().push_back(b), bytes += more;
+    }
+    return blocks;
   }
   std::vector<int64_t> natural_order() const {
     std::vector<int64_t> bags;
@@ -97,12 +105,24 @@ class Stack {
     });
   }
 
+  using Wants = bool (Learner::*)(int64_t) const;
+  void keep_wanted(std::vector<int64_t>& bags, Wants wants) const {
+    std::erase_if(bags, [&](int64_t b) {
+      return std::none_of(models_.begin(), models_.end(), [&](const Model& m) { return m.learning && ((*m.learner).*wants)(b); });
+    });
+  }
+
+  /// Hands every model a block of its epoch.
+  void teach(std::vector<int64_t> block) {
+    keep_wanted(block, &Learner::trains_on);
+    std::vector<data::BagBatch> bags;
+    for (const int64_t b : block) bags.push_back(grid_.bags.bag(b));
+    each([&](Model& m, const Trial&) { m.learner->learn(block, bags); });
+  }
+
   /// Hands every model the bags that it wants, in this order.
-  void share(std::vector<int64_t> order, bool (Learner::*wants)(int64_t) const, void (Learner::*take)(int64_t, const data::BagBatch&)) {
-    const auto wanted = [&](int64_t b) {
-      return std::any_of(models_.begin(), models_.end(), [&](const Model& m) { return m.learning && ((*m.learner).*wants)(b); });
-    };
-    std::erase_if(order, [&](int64_t b) { return !wanted(b); });
+  void share(std::vector<int64_t> order, Wants wants, void (Learner::*take)(int64_t, const data::BagBatch&)) {
+    keep_wanted(order, wants);
     grid_.bags.walk(order, [&](size_t first, std::span<const data::BagBatch> bags) {
       each([&](Model& m, const Trial&) {
         for (size_t k = 0; k < bags.size(); ++k)

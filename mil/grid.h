@@ -8,14 +8,15 @@
 
 namespace eosin::mil {
 
-/// What is trained, on what. The order of bags is a function of (order_seed, epoch) alone, the same for all models, which is what lets
-/// them share a reading; seeds of models move initial weights and the draws of training.
+/// What is trained, on what. Bags come in blocks that are read together, in an order that is a function of (order_seed, epoch) alone and the same for
+/// all models, which is what lets them share a reading. Inside of a block every model goes by its own seed.
 struct Grid {
   const data::BagStore& bags;
   std::vector<Fold> folds;
   std::vector<int64_t> labels;  // classes of all bags; empty: survival
   FitConfig fit;
   uint64_t order_seed = 0;
+  int64_t block_bytes = int64_t{1} << 30;  // of features; at least one bag. Most cohorts of slide features are one to some dozen blocks
 };
 
 struct GridOptions {

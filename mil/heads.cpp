@@ -32,13 +32,15 @@ namespace {
 
 struct Row {
   config::ConfigRow row;
+  bool uses_places;
   std::function<std::shared_ptr<Head>(const config::Choice&, const HeadShape&)> make;
 };
 
 /// A row whose head takes config, in_dim and n_outputs.
 template <class HeadType, class Config>
-Row row(const char* name, const char* one_line, const char* source) {
+Row row(const char* name, const char* one_line, const char* source, bool uses_places = false) {
   return {{name, one_line, source, [] { return std::make_unique<config::ConfigOf<Config>>(Config{}); }},
+          uses_places,
           [](const config::Choice& c, const HeadShape& s) { return std::make_shared<HeadType>(c.as<Config>(), s.in_dim, s.n_outputs); }};
 }
 
@@ -46,11 +48,13 @@ Row row(const char* name, const char* one_line, const char* source) {
 template <class HeadType, class Config, auto kSetting>
 Row row(const char* name, const char* one_line, const char* source) {
   return {{name, one_line, source, [] { return std::make_unique<config::ConfigOf<Config>>(Config{}); }},
+          false,
           [](const config::Choice& c, const HeadShape& s) { return std::make_shared<HeadType>(c.as<Config>(), kSetting, s.in_dim, s.n_outputs); }};
 }
 
 const std::vector<Row>& rows() {
   using enum PooledMlp::Pool;
+  constexpr bool kPlaces = true;
   static const std::vector<Row> table = {
       row<PooledMlp, PooledMlpConfig, kMean>("mean", "mean of the tiles' answers", "baseline"),
       row<PooledMlp, PooledMlpConfig, kMax>("max", "largest answer of any tile, class by class", "baseline"),
@@ -61,24 +65,33 @@ const std::vector<Row>& rows() {
       row<Clam, ClamConfig, true>("clam_mb", "clam with a row of attention a class; compat: clam", "Lu 2021, arXiv:2004.09666"),
       row<Dsmil, DsmilConfig>("dsmil", "attention to each class's critical tile", "Li 2021, arXiv:2011.08939"),
       row<TransMil, TransMilConfig>("transmil", "transformer on a square of tiles, Nystrom or exact; order-dependent; compat: transmil_0.0.9",
-                                    "Shao 2021, arXiv:2106.00908"),
+                                    "Shao 2021, arXiv:2106.00908", kPlaces),
       row<Dtfd, DtfdConfig>("dtfd", "attention on pseudo-bags, and on what they distil", "Zhang 2022, arXiv:2203.12081"),
       row<Acmil, AcmilConfig>("acmil", "branches that must differ, their highest scores masked at random", "Zhang 2024, arXiv:2311.07125"),
       row<Additive, AdditiveConfig>("additive", "logits are sums of the tiles' own", "Javed 2022, arXiv:2206.01794"),
       row<Ilra, IlraConfig>("ilra", "low-rank attention through latent rows", "Xiang 2023, ICLR"),
-      row<Rrt, RrtConfig>("rrt", "R2T: re-embeds tiles by regions in front of any head; order-dependent", "Tang 2024, arXiv:2402.17228"),
+      row<Rrt, RrtConfig>("rrt", "R2T: re-embeds tiles by regions in front of any head; order-dependent", "Tang 2024, arXiv:2402.17228", kPlaces),
       row<Mhim, MhimConfig>("mhim", "a momentum teacher hides easy tiles from any head; compat: mhim", "Tang 2023, arXiv:2307.15254"),
       row<Scmil, ScmilConfig>("scmil", "contrast between bags first, classes later, around any head", "Juyal 2023, arXiv:2303.13405"),
       row<Wikg, WikgConfig>("wikg", "dynamic graph of similar tiles; compat: wikg", "Li 2024, arXiv:2403.07719"),
-      row<S4Mil, S4Config>("s4", "structured state spaces; order-dependent", "Fillioux 2023, arXiv:2306.15789"),
-      row<MambaMil, MambaConfig>("mamba", "selective state spaces in one or two orders; order-dependent", "Yang 2024, arXiv:2403.06800"),
-      row<Gigapath, GigapathConfig>("gigapath", "LongNet slide encoder; needs coords; order-dependent; compat: gigapath", "Xu 2024, Nature 630"),
-      row<AlibiVit, AlibiVitConfig>("alibi_vit", "transformer with distances as biases, TITAN-like; needs coords", "Ding 2024, arXiv:2411.19666"),
+      row<S4Mil, S4Config>("s4", "structured state spaces; order-dependent", "Fillioux 2023, arXiv:2306.15789", kPlaces),
+      row<MambaMil, MambaConfig>("mamba", "selective state spaces in one or two orders; order-dependent", "Yang 2024, arXiv:2403.06800", kPlaces),
+      row<Gigapath, GigapathConfig>("gigapath", "LongNet slide encoder; needs coords; order-dependent; compat: gigapath", "Xu 2024, Nature 630",
+                                    kPlaces),
+      row<AlibiVit, AlibiVitConfig>("alibi_vit", "transformer with distances as biases, TITAN-like; needs coords", "Ding 2024, arXiv:2411.19666",
+                                    kPlaces),
       row<FragmentVit, FragmentVitConfig>("fragment_vit", "rotary positions inside pieces of tissue, EXAONE Path-like; needs coords",
-                                          "EXAONE Path 2.5"),
-      row<AdaptiveRegions, AdaptiveRegionsConfig>("adaptive_regions", "attention inside soft, irregular regions, CARE-like; needs coords", "CARE"),
+                                          "EXAONE Path 2.5", kPlaces),
+      row<AdaptiveRegions, AdaptiveRegionsConfig>("adaptive_regions", "attention inside soft, irregular regions, CARE-like; needs coords", "CARE",
+                                                  kPlaces),
   };
   return table;
+}
+
+const Row& row_of(const config::Choice& head) {
+  const auto it = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.row.name == head.name(); });
+  EOSIN_ASSERT(it != rows().end());
+  return *it;
 }
 
 }  // namespace
@@ -92,12 +105,16 @@ const std::vector<config::ConfigRow>& head_table() {
   return table;
 }
 
+bool uses_places(const config::Choice& head) {
+  if (head.name() == "mhim") return uses_places(head.as<MhimConfig>().head);
+  if (head.name() == "scmil") return uses_places(head.as<ScmilConfig>().head);
+  return row_of(head).uses_places;
+}
+
 std::shared_ptr<Head> make_head(const config::Choice& head, const HeadShape& shape, uint64_t seed) {
   EOSIN_CHECK(shape.in_dim > 0 && shape.n_outputs > 0, Config, "[mil] a head of {} inputs and {} outputs (need at least 1 of each)", shape.in_dim,
               shape.n_outputs);
-  const auto it = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.row.name == head.name(); });
-  EOSIN_ASSERT(it != rows().end());
-  auto made = it->make(head, shape);
+  auto made = row_of(head).make(head, shape);
   made->init_weights(seed);
   return made;
 }

@@ -14,6 +14,8 @@ struct HeadShape {
 };
 
 const std::vector<config::ConfigRow>& head_table();
+/// Whether a bag's answer depends on where its tiles lie: on coordinates, or on the order of the tiles. A head around another is as that one.
+bool uses_places(const config::Choice& head);
 /// The head with initial weights.
 ///
 /// Errors   Config if a size is not positive, or the head cannot have so many outputs.

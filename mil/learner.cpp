@@ -1,6 +1,8 @@
 #include "mil/learner.h"
 
 #include "core/base/error.h"
+#include "core/base/rng.h"
+#include "data/sampler.h"
 #include "optim/clip.h"
 
 #include <ATen/ATen.h>
@@ -8,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace eosin::mil {
 namespace {
@@ -19,12 +22,30 @@ std::vector<int64_t> positions(const std::vector<int64_t>& part, int64_t n) {
   return at;
 }
 
+std::vector<std::vector<int64_t>> by_class(const std::vector<int64_t>& bags, const std::vector<int64_t>& labels) {
+  std::map<int64_t, std::vector<int64_t>> found;
+  for (const int64_t b : bags) found[labels.at(static_cast<size_t>(b))].push_back(b);
+  std::vector<std::vector<int64_t>> classes;
+  for (auto& [label, of_class] : found) classes.push_back(std::move(of_class));
+  return classes;
+}
+
 std::unique_ptr<optim::Optimizer> optimizer_of(Head& head, const config::Choice& choice) {
   std::vector<std::pair<std::string, Tensor>> named;
   for (const auto& p : head.named_parameters())
     if (p.value().requires_grad()) named.emplace_back(p.key(), p.value());
   const auto all_alike = [](const std::string&, const optim::Shape&) { return optim::ParamRule{}; };
   return optim::make_optimizer(choice, optim::group_params(named, all_alike, "head"));
+}
+
+/// Which tile's features stand at each place of a bag: of (seed, bag) alone.
+Tensor other_places(int64_t n, uint64_t seed, int64_t bag) {
+  constexpr uint64_t kPlaces = uint64_t{1} << 32;  // no block of an epoch has this number
+  const data::Permutation order(static_cast<uint64_t>(n), seed, static_cast<uint64_t>(bag), kPlaces);
+  Tensor from_N = at::empty({n}, at::kLong);
+  int64_t* from = from_N.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < n; ++i) from[i] = static_cast<int64_t>(order(static_cast<uint64_t>(i)));
+  return from_N;
 }
 
 /// The gradients of all parameters that have one, to one norm.
@@ -56,7 +77,7 @@ void FitConfig::visit(config::Visitor& v) {
 }
 
 Learner::Learner(const Trial& trial, const Fold& fold, const FitConfig& fit, int64_t in_dim, int64_t n_bags, const std::vector<int64_t>& labels)
-    : fold_(fold), fit_(fit), labels_(labels), seed_(trial.seed) {
+    : fold_(fold), fit_(fit), labels_(labels), seed_(trial.seed), shuffled_(trial.shuffled) {
   head_ = make_head(trial.head, {in_dim, fold.task->n_outputs()}, seed_);
   optimizer_ = optimizer_of(*head_, fit.optim);
   const auto n_train = static_cast<int64_t>(fold.train.size());
@@ -65,8 +86,9 @@ Learner::Learner(const Trial& trial, const Fold& fold, const FitConfig& fit, int
   optim::RatesConfig rates = optim::rates_of(fit.optim);
   rates.weight_decay = trial.weight_decay;
   weight_decay_ = optim::weight_decay_schedule(rates, total_steps_);
-  trains_.resize(static_cast<size_t>(n_bags));
-  for (const int64_t b : fold.train) trains_[static_cast<size_t>(b)] = true;
+  times_.resize(static_cast<size_t>(n_bags));
+  for (const int64_t b : fold.train) times_[static_cast<size_t>(b)] = 1;
+  if (fold.sampling == Sampling::ClassBalanced) of_class_ = by_class(fold.train, labels);
   val_at_ = positions(fold.val, n_bags), test_at_ = positions(fold.test, n_bags);
   val_logits_.resize(fold.val.size()), test_logits_.resize(fold.test.size());
 }
@@ -76,11 +98,35 @@ Learner::~Learner() = default;
 data::BagBatch Learner::prepared(int64_t number, const data::BagBatch& bag) const {
   data::BagBatch one = bag;
   one.features_ND = fold_.scale.apply(bag.features_ND);
+  if (shuffled_) one.features_ND = one.features_ND.index_select(0, other_places(one.features_ND.size(0), seed_, number));
   if (!labels_.empty()) one.labels_B = at::tensor({labels_.at(static_cast<size_t>(number))}, at::kLong);
   return one;
 }
 
-void Learner::learn(int64_t number, const data::BagBatch& bag) {
+void Learner::begin_epoch() {
+  block_ = 0;
+  if (of_class_.empty()) return;
+  RandomStream draws(seed_, static_cast<uint64_t>(epoch_), 1, RandomOp::kBootstrap);
+  std::fill(times_.begin(), times_.end(), 0);
+  for (size_t i = 0; i < fold_.train.size(); ++i) {
+    const auto& bags = of_class_[draws.below(static_cast<uint32_t>(of_class_.size()))];
+    ++times_[static_cast<size_t>(bags[draws.below(static_cast<uint32_t>(bags.size()))])];
+  }
+}
+
+void Learner::learn(std::span<const int64_t> numbers, std::span<const data::BagBatch> bags) {
+  std::vector<size_t> mine;
+  for (size_t k = 0; k < numbers.size(); ++k) mine.insert(mine.end(), static_cast<size_t>(times_[static_cast<size_t>(numbers[k])]), k);
+  const uint64_t block = block_++;
+  if (mine.empty()) return;
+  const data::Permutation order(mine.size(), seed_, static_cast<uint64_t>(epoch_), block);
+  for (size_t i = 0; i < mine.size(); ++i) {
+    const size_t k = mine[order(i)];
+    take(numbers[k], bags[k]);
+  }
+}
+
+void Learner::take(int64_t number, const data::BagBatch& bag) {
   pending_.push_back(prepared(number, bag));
   pending_bags_.push_back(number);
   if (static_cast<int64_t>(pending_.size()) == fit_.batch_size) step();

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,14 @@ struct Selection {
   int64_t patience = 0, min_epochs = 0;  // epochs without a better validation after which a model stops (0: never), and before which it does not
 };
 
+/// Which training bags an epoch holds: each once; or as many draws with replacement as there are, every class alike (the weighted sampling of CLAM).
+enum class Sampling { Natural, ClassBalanced };
+
 /// A split as its models see it: bags by number, and what was fitted on the training ones.
 struct Fold {
   std::string name;
   std::vector<int64_t> train, val, test;
+  Sampling sampling = Sampling::Natural;
   std::shared_ptr<const Task> task;
   data::FeatureScale scale;
   Selection selection;
@@ -46,8 +51,9 @@ struct Trial {
   std::string key;
   config::Choice head;
   size_t fold = 0;
-  uint64_t seed = 0;  // of initial weights and of every draw in training
+  uint64_t seed = 0;  // of initial weights, of the order of bags and of every draw in training
   double lr = 0, weight_decay = 0;
+  bool shuffled = false;  // the tiles of every bag change places, for good: what is left of a head that uses places
 };
 
 struct TrialResult {
@@ -62,13 +68,16 @@ struct TrialResult {
 class Learner {
  public:
   /// Fold, config and labels are kept by reference. `n_bags` is that of the cohort; `labels` of all of them (empty: survival) are for heads that
-  /// learn from them.
+  /// learn from them, and for balanced sampling.
   Learner(const Trial& trial, const Fold& fold, const FitConfig& fit, int64_t in_dim, int64_t n_bags, const std::vector<int64_t>& labels);
   ~Learner();
 
-  bool trains_on(int64_t bag) const { return trains_[static_cast<size_t>(bag)]; }
-  /// Bags of an epoch come in any order, each training bag once. A step is taken whenever batch_size of them have come.
-  void learn(int64_t number, const data::BagBatch& bag);
+  /// Draws which bags the epoch holds.
+  void begin_epoch();
+  bool trains_on(int64_t bag) const { return times_[static_cast<size_t>(bag)] > 0; }
+  /// A block of the epoch's bags (all of them, over the blocks), which the model takes in an order of its own: a function of its seed, the epoch and
+  /// the blocks so far. A step is taken whenever batch_size bags have been.
+  void learn(std::span<const int64_t> numbers, std::span<const data::BagBatch> bags);
   /// Takes the step of the bags that are left over.
   void end_epoch();
   /// Validates: each validation bag once, then judge().
@@ -85,6 +94,7 @@ class Learner {
   TrialResult result(const std::string& failure = "");
 
  private:
+  void take(int64_t number, const data::BagBatch& bag);
   data::BagBatch prepared(int64_t number, const data::BagBatch& bag) const;
   Tensor logits_of(int64_t number, const data::BagBatch& bag);
   void step();
@@ -94,12 +104,15 @@ class Learner {
   const FitConfig& fit_;
   const std::vector<int64_t>& labels_;
   uint64_t seed_;
+  bool shuffled_;
   std::shared_ptr<Head> head_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   optim::Schedule lr_, weight_decay_;
-  std::vector<bool> trains_;
-  std::vector<int64_t> val_at_, test_at_;  // position of each bag among the fold's, or -1
+  std::vector<int64_t> times_;                  // that the epoch holds each bag
+  std::vector<std::vector<int64_t>> of_class_;  // training bags of each class that has some; for balanced sampling
+  std::vector<int64_t> val_at_, test_at_;       // position of each bag among the fold's, or -1
   int64_t total_steps_ = 0, steps_ = 0, seen_ = 0, epoch_ = 0;
+  uint64_t block_ = 0;  // of the epoch
   double epoch_loss_ = 0;
   int64_t epoch_bags_ = 0;
   std::vector<data::BagBatch> pending_;

@@ -1,4 +1,5 @@
 #include "core/base/csv.h"
+#include "core/tensor/hdf5.h"
 #include "data/bag_store.h"
 #include "data/cohort.h"
 #include "data/feature_store.h"
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 namespace eosin::data {
 namespace {
@@ -121,6 +123,30 @@ TEST(BagStore, NamesSlidesWithoutFeaturesEmptyOnesAndThoseOfAnotherEncoder) {
   EXPECT_NE(width.find("width 7"), std::string::npos) << width;
   write(folder, "b", at::ones({2, 5}), "resnet");
   EXPECT_NE(message_of([&] { store(false); }, ErrorKind::Data).find("resnet"), std::string::npos);
+}
+
+TEST(BagStore, LeavesOutTilesThatAreNotFiniteAndCountsThem) {
+  const TemporaryFolder folder;
+  const auto put = [&](const std::string& slide, const std::vector<float>& features) {
+    h5::File f = h5::File::create(folder / (slide + ".h5"));
+    f.write<float>("features", features, {features.size() / 2, 2});
+    std::vector<int32_t> places(features.size());
+    std::iota(places.begin(), places.end(), 0);
+    f.write<int32_t>("coords", places, {features.size() / 2, 2});
+    f.close();
+  };
+  put("a", {1, NAN, 3, 4, INFINITY, 6, 7, 8}), put("17", {1, 2}), put("b", {5, 6});
+  const auto store = [&](NonFinite non_finite) { return BagStore(open_feature_bags(folder.path().string(), two_patients(), non_finite), {}); };
+  EXPECT_NE(message_of([&] { store(NonFinite::Refuse); }, ErrorKind::Data).find("row 0"), std::string::npos);
+  const BagStore bags = store(NonFinite::DropRow);
+  EXPECT_EQ(bags.dropped(), (std::map<std::string, int64_t>{{"a", 2}}));
+  EXPECT_EQ(bags.summaries()[0].rows, 3);
+  EXPECT_EQ(bags.bag(0).coords_N2[0][0].item<int64_t>(), 2);
+  EXPECT_EQ(bags.slides(0)[0].rows, 2);  // as heat maps count them
+  put("b", {NAN, 6, 7, NAN});
+  const auto message = message_of([&] { store(NonFinite::DropRow); }, ErrorKind::Data);
+  EXPECT_NE(message.find("b.h5"), std::string::npos) << message;
+  EXPECT_NE(message.find("every one of the 2 tiles"), std::string::npos) << message;
 }
 
 TEST(BagStore, HandsOutTheSameBagsFromMemoryAndFromDisk) {

@@ -109,7 +109,13 @@ TEST(FeatureStore, RefusesWhatIsNotSound) {
   write({1, 2, 3, 4}, 2, {0, 0});
   EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), HasSubstr("rows"));
   write({1, NAN, INFINITY, 4}, 2, {0, 0, 1, 1});
-  EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), HasSubstr("2 of 4"));
+  EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), testing::AllOf(HasSubstr("2 of 4"), HasSubstr("row 0")));
+  write({1, 2, 3, NAN, 5, 6}, 3, {0, 0, 1, 1, 2, 2});
+  EXPECT_THAT(message_of([&] { read_features(folder / "bad.h5"); }, ErrorKind::Data), HasSubstr("row 1"));
+  const SlideFeatures kept = read_features(folder / "bad.h5", NonFinite::DropRow);
+  EXPECT_EQ(kept.dropped_rows, 1);
+  EXPECT_TRUE(kept.features_ND.equal(at::tensor({1.0f, 2.0f, 5.0f, 6.0f}).view({2, 2})));
+  EXPECT_TRUE(kept.coords_N2.equal(at::tensor({0, 0, 2, 2}, at::kLong).view({2, 2})));
   message_of([&] { read_features(folder / "absent.h5"); }, ErrorKind::Io);
 
   SlideFeatures wrong = sample(3);

@@ -15,13 +15,17 @@ struct HeadChoice {
 };
 
 /// `settings` as on a command line, "head.dim=8".
-inline std::shared_ptr<Head> make_small(const std::string& name, const std::vector<std::string>& settings, HeadShape shape, uint64_t seed = 1) {
+inline config::Choice small_choice(const std::string& name, const std::vector<std::string>& settings) {
   config::Source source;
   source.override_with("head.name=" + name);
   for (const std::string& s : settings) source.override_with(s);
   HeadChoice choice;
   config::read(source, choice);
-  return make_head(choice.head, shape, seed);
+  return choice.head;
+}
+
+inline std::shared_ptr<Head> make_small(const std::string& name, const std::vector<std::string>& settings, HeadShape shape, uint64_t seed = 1) {
+  return make_head(small_choice(name, settings), shape, seed);
 }
 
 /// Random float64 bags of those sizes with classes, places on a 13 x ... grid of tiles of 256 pixels, and two pieces of tissue.

@@ -11,6 +11,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -71,6 +72,7 @@ struct Job {
   std::vector<Fold> folds;
   std::vector<Trial> trials;
   FitConfig fit;
+  int64_t block_bytes = 500;  // some bags
 
   Job() {
     fit.epochs = 3, fit.batch_size = 3;
@@ -80,18 +82,20 @@ struct Job {
       fold.name = "fold " + std::to_string(f);
       for (int64_t b = 0; b < kBags; ++b) (b / 2 % 3 == f ? fold.test : b / 2 % 3 == (f + 1) % 3 ? fold.val : fold.train).push_back(b);
       fold.task = fit_task(task, known, fold.train);
+      if (f == 2) fold.sampling = Sampling::ClassBalanced;
     }
     for (size_t f = 0; f < folds.size(); ++f)
       for (const double lr : {f == 1 ? 1e-3 : 1e-2})
         for (const auto& h : {head("abmil", {"head.embed_dims=[7]", "head.attention_dim=3"}), head("mean", {"head.hidden_dim=7"}),
                               head("clam_sb", {"head.embed_dim=7", "head.attention_dim=3", "head.k_sample=1"})})
           trials.push_back({h.name() + std::to_string(f) + std::to_string(lr), h, f, 11 + f, lr, 1e-5});
+    trials.back().shuffled = true;
   }
 };
 
 std::map<std::string, TrialResult> train(const Job& job, const data::BagStore& bags, const std::vector<Trial>& trials, int64_t threads,
                                          int64_t together) {
-  const Grid grid{bags, job.folds, job.known.label, job.fit, 5};
+  const Grid grid{bags, job.folds, job.known.label, job.fit, 5, job.block_bytes};
   std::map<std::string, TrialResult> results;
   GridOptions o;
   o.threads = threads, o.together = together;
@@ -125,6 +129,60 @@ TEST(Grid, AModelIsBitForBitWhatItIsAloneForAnyCompanyThreadsAndMemory) {
     expect_same(from_disk.at(t.key), alone, t.key);
     for (const auto& [name, w] : alone.weights) EXPECT_TRUE(w.equal(all.at(t.key).weights.at(name))) << t.key << name;
   }
+}
+
+/// Notes the bags of every step.
+class Watched final : public Task {
+ public:
+  explicit Watched(std::shared_ptr<const Task> task) : task_(std::move(task)) {}
+  int64_t n_outputs() const override { return task_->n_outputs(); }
+  RowLoss loss(const std::vector<int64_t>& bags) const override {
+    seen.insert(seen.end(), bags.begin(), bags.end());
+    return task_->loss(bags);
+  }
+  Tensor answers(const Tensor& logits_BC) const override { return task_->answers(logits_BC); }
+  mutable std::vector<int64_t> seen;
+
+ private:
+  std::shared_ptr<const Task> task_;
+};
+
+/// The bags that a model of fold 0 trains on, in its order.
+std::vector<int64_t> order_of(Job job, uint64_t seed, int64_t block_bytes, Sampling sampling = Sampling::Natural, int64_t epochs = 1) {
+  const auto watched = std::make_shared<Watched>(job.folds[0].task);
+  job.folds[0].task = watched;
+  job.folds[0].sampling = sampling;
+  job.folds[0].selection.by = Selection::By::Last;
+  job.block_bytes = block_bytes, job.fit.epochs = epochs, job.fit.batch_size = 1;
+  Trial trial = job.trials[0];
+  trial.seed = seed;
+  train(job, store(), {trial}, 1, 1);
+  return watched->seen;
+}
+
+TEST(Grid, SeedsHaveTheirOwnOrderInsideOfSharedBlocks) {
+  const Job job;
+  const auto first = order_of(job, 1, 1 << 20), second = order_of(job, 2, 1 << 20);
+  EXPECT_NE(first, second);
+  EXPECT_TRUE(std::is_permutation(first.begin(), first.end(), job.folds[0].train.begin(), job.folds[0].train.end()));
+  EXPECT_TRUE(std::is_permutation(second.begin(), second.end(), first.begin(), first.end()));
+  EXPECT_EQ(order_of(job, 1, 1), order_of(job, 2, 1));  // every bag is a block of its own
+  const auto epochs = order_of(job, 1, 1 << 20, Sampling::Natural, 2);
+  EXPECT_EQ(std::vector<int64_t>(epochs.begin(), epochs.begin() + 8), first);
+  EXPECT_NE(std::vector<int64_t>(epochs.begin() + 8, epochs.end()), first);
+}
+
+TEST(Grid, BalancedSamplingDrawsEveryClassAlike) {
+  Job job;
+  for (int64_t b = 0; b < kBags; ++b) job.known.label[static_cast<size_t>(b)] = b == job.folds[0].train[3];
+  for (Fold& fold : job.folds) fold.task = fit_task(config::Choice(task_table(), "classes"), job.known, fold.train);
+  constexpr int64_t kEpochs = 200;
+  const auto seen = order_of(job, 1, 1 << 20, Sampling::ClassBalanced, kEpochs);
+  ASSERT_EQ(seen.size(), 8U * kEpochs);
+  const auto rare = std::count(seen.begin(), seen.end(), job.folds[0].train[3]);
+  EXPECT_NEAR(static_cast<double>(rare) / static_cast<double>(seen.size()), 0.5, 0.05);  // 4 deviations
+  EXPECT_NE(seen, order_of(job, 2, 1 << 20, Sampling::ClassBalanced, kEpochs));
+  for (const int64_t b : job.folds[0].train) EXPECT_GT(std::count(seen.begin(), seen.end(), b), 0) << b;
 }
 
 TEST(Grid, LearnsWhatIsPlantedAndSeedsDiffer) {

@@ -123,6 +123,16 @@ TEST_P(EveryHead, DoesNotSeeTheOrderOfTiles) {
   EXPECT_TRUE(at::allclose(head->forward(bag, {}).logits_BC, head->forward(turned, {}).logits_BC, 1e-10, 1e-10));
 }
 
+TEST_P(EveryHead, SaysWhetherItUsesThePlacesOfTiles) {
+  if (is({"dtfd"})) GTEST_SKIP() << "its pseudo-bags are cut by draws, wherever the tiles are";
+  const auto head = make_double(small());
+  const BagBatch bag = make_bags({11}, kIn, kClasses);
+  const BagBatch moved = with_features(bag, bag.features_ND.index_select(0, (at::arange(11, at::kLong) * 4).remainder(11)));
+  const at::NoGradGuard no_grad;
+  const bool same = at::allclose(head->forward(bag, {}).logits_BC, head->forward(moved, {}).logits_BC, 1e-10, 1e-10);
+  EXPECT_NE(same, uses_places(small_choice(small().name, small().settings)));
+}
+
 TEST_P(EveryHead, TakesASingleTile) {
   const auto head = make_double(small());
   BagBatch bag = make_bags({1}, kIn, kClasses);
