@@ -14,6 +14,11 @@ namespace {
 struct NamedHead {
   config::Choice head;
   std::string kind;
+  bool shuffled = false;
+
+  std::string name() const { return shuffled ? head.name() + " with shuffled coordinates" : head.name(); }
+  /// In the key of a model.
+  std::string key() const { return shuffled ? head.name() + "-shuffled" : head.name(); }
 };
 
 bool is_head(const std::string& name) {
@@ -30,6 +35,7 @@ std::vector<NamedHead> heads_of(const MilConfig& c) {
   };
   for (const auto& name : c.grid.heads) add(name, "head");
   for (const auto& name : c.baselines) add(name, "baseline");
+  if (c.has_baseline(MilConfig::kShuffled)) heads.push_back({c.head, "baseline", true});
   return heads;
 }
 
@@ -42,14 +48,13 @@ std::string identity(const MilConfig& c) {
 }
 
 /// All models of one head in one split by one seed: what validation chooses among.
-std::vector<mil::Trial> candidates(const MilConfig& c, const config::Choice& head, const std::string& protocol, size_t split, size_t fold,
-                                   int64_t seed) {
+std::vector<mil::Trial> candidates(const MilConfig& c, const NamedHead& head, const std::string& protocol, size_t split, size_t fold, int64_t seed) {
   const std::string id = identity(c);
   std::vector<mil::Trial> trials;
   for (const double lr : c.learning_rates())
     for (const double wd : c.weight_decays()) {
-      const std::string key = fmt::format("{}-{}-split{}-seed{}-lr{}-wd{}-{}", head.name(), protocol, split, seed, lr, wd, id);
-      trials.push_back({key, head, fold, static_cast<uint64_t>(c.run.seed + seed), lr, wd});
+      const std::string key = fmt::format("{}-{}-split{}-seed{}-lr{}-wd{}-{}", head.key(), protocol, split, seed, lr, wd, id);
+      trials.push_back({key, head.head, fold, static_cast<uint64_t>(c.run.seed + seed), lr, wd, head.shuffled});
     }
   return trials;
 }
@@ -97,10 +102,10 @@ std::optional<double> risk_cut(const MilInputs& in, const Tensor& val_M1) {
 }
 
 Arm head_arm(const MilConfig& c, const MilInputs& in, const Arena& arena, const NamedHead& head, const mil::TrialRecords& records) {
-  Arm arm{head.head.name(), head.kind, arena.protocol, {}};
+  Arm arm{head.name(), head.kind, arena.protocol, {}};
   for (size_t s = 0; s < arena.folds.size(); ++s)
     for (int64_t seed = 0; seed < c.grid.seeds; ++seed) {
-      const auto trials = candidates(c, head.head, arena.protocol, s, s, seed);
+      const auto trials = candidates(c, head, arena.protocol, s, s, seed);
       const Chosen best = best_of(trials, records);
       if (!best.result) continue;
       const mil::Fold& fold = arena.folds[s];
@@ -146,7 +151,7 @@ std::vector<mil::Trial> make_trials(const MilConfig& c, const std::vector<Arena>
     for (const NamedHead& head : heads_of(c))
       for (size_t s = 0; s < arena.folds.size(); ++s)
         for (int64_t seed = 0; seed < c.grid.seeds; ++seed)
-          for (auto& t : candidates(c, head.head, arena.protocol, s, first + s, seed)) all.push_back(std::move(t));
+          for (auto& t : candidates(c, head, arena.protocol, s, first + s, seed)) all.push_back(std::move(t));
     first += arena.folds.size();
   }
   return all;
@@ -162,10 +167,9 @@ std::vector<Arm> head_arms(const MilConfig& c, const MilInputs& in, const std::v
 std::vector<Arm> feature_arms(const MilConfig& c, const MilInputs& in, const eval::SplitPlan& plan) {
   std::vector<Arm> arms;
   if (c.is_survival()) return arms;
-  const auto wanted = [&](const char* name) { return std::find(c.baselines.begin(), c.baselines.end(), name) != c.baselines.end(); };
   const config::Choice linear(eval::protocols(), "linear");
-  if (wanted("linear")) arms.push_back(feature_arm("linear on mean features", linear, in.set, plan));
-  if (wanted("knn")) arms.push_back(feature_arm("knn on mean features", knn(plan), in.set, plan));
+  if (c.has_baseline("linear")) arms.push_back(feature_arm("linear on mean features", linear, in.set, plan));
+  if (c.has_baseline("knn")) arms.push_back(feature_arm("knn on mean features", knn(plan), in.set, plan));
   if (in.clinical_BD.defined()) {
     eval::LabelledSet clinical = in.set;
     clinical.features_ND = in.clinical_BD;

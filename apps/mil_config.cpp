@@ -23,6 +23,14 @@ std::vector<std::string> protocol_names() {
   return names;
 }
 
+bool is_file_of_splits(const std::string& splits) {
+  try {
+    return eval::SplitRule::parse(splits).kind == eval::SplitRule::Kind::File;
+  } catch (const Error&) {
+    return false;  // said of `splits` itself
+  }
+}
+
 void check_heads(config::Problems& p, const char* key, const std::vector<std::string>& given, std::vector<std::string> known) {
   for (const auto& name : given) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
@@ -42,6 +50,8 @@ void MilConfig::Train::visit(config::Visitor& v) {
   fit.visit(v);
   v("select", select, "what chooses a model's epoch, and among grid.lr and grid.weight_decay, on the validation part",
     config::OneOf{{"val_loss", "val_auroc", "val_balanced_accuracy", "val_c_index", "last"}});
+  v("sampling", sampling, "the bags of an epoch: natural is each once; class_balanced draws as many with replacement, every class alike (CLAM)",
+    config::OneOf{{"natural", "class_balanced"}});
   v("patience", patience, "epochs without a better validation after which a model stops; 0: never", config::Range{0, 1e6});
   v("min_epochs", min_epochs, "epochs before which no model stops", config::Range{0, 1e6});
 }
@@ -81,12 +91,16 @@ void MilConfig::visit(config::Visitor& v) {
   v("level", level, "what a bag is: a slide, or all slides of a patient", config::OneOf{{"slide", "patient"}});
   v("columns", columns, "names of the cohort's other columns");
   v("skip_empty", skip_empty, "leave out slides without tiles, and say so, instead of an error");
-  v("memory_gib", memory_gib, "features are kept in memory if they fit into so much, else read again in every epoch",
+  v("nonfinite", nonfinite, "a tile with a feature that is not finite ends the run, or is left out and counted",
+    config::OneOf{{"error", "drop_tile"}});
+  v("memory_gib", memory_gib, "features are kept in memory if they fit into so much, else read again in every epoch, a gigabyte at a time",
     config::Range{0, 1e6, config::kOpenLow});
   v("standardize", standardize, "features by mean and deviation of the training bags' tiles", config::OneOf{{"none", "train"}});
   v("head", head, "the head, see eosin list mil");
   v("task", task, "what it is trained for");
-  v("baselines", baselines, "heads with default settings, and on the bags' mean features: linear (logistic regression), knn");
+  v("baselines", baselines,
+    "heads with default settings; on the bags' mean features linear (logistic regression) and knn; shuffled_coords: `head` on tiles that have "
+    "changed places");
   v("train", train, "length, selection, early stopping");
   v("optim", train.fit.optim, "update rule and its rates");
   v("schedule", train.fit.schedule, "learning rate over a model's steps");
@@ -111,10 +125,17 @@ void MilConfig::validate(config::Problems& p) const {
   if (mat && (is_survival() || level == "patient")) p.add("features", "a .mat bag set has two classes and no patients");
   const auto protocols = protocol_names();
   if (std::find(protocols.begin(), protocols.end(), protocol) == protocols.end()) check_heads(p, "protocol", {protocol}, protocols);
+  for (const auto& paper : paper_protocols())
+    if (paper.name == protocol && !paper.splits.empty() && splits != paper.splits && !is_file_of_splits(splits))
+      p.add("splits", fmt::format("protocol {} draws {} (got {}); set that, or name files of splits", protocol, paper.splits, splits));
   auto heads = names_of(mil::head_table());
   check_heads(p, "grid.heads", grid.heads, heads);
-  heads.insert(heads.end(), {"linear", "knn"});
+  heads.insert(heads.end(), {"linear", "knn", kShuffled});
   check_heads(p, "baselines", baselines, heads);
+  if (has_baseline(kShuffled) && !mil::uses_places(head))
+    p.add("baselines", fmt::format("{} asks what places tell, and head {} uses neither coordinates nor the order of tiles", kShuffled, head.name()));
+  if (mat && nonfinite != "error") p.add("nonfinite", "drop_tile is for a folder of features; a .mat bag set must be finite");
+  if (is_survival() && train.sampling != "natural") p.add("train.sampling", "class_balanced is for classes");
   try {
     eval::SplitRule::parse(splits);
   } catch (const Error& e) {
@@ -138,6 +159,7 @@ std::vector<std::string> MilConfig::may_change() {
   return keys;
 }
 
+bool MilConfig::has_baseline(const std::string& name) const { return std::find(baselines.begin(), baselines.end(), name) != baselines.end(); }
 bool MilConfig::is_survival() const { return mil::is_survival(task); }
 std::vector<double> MilConfig::learning_rates() const { return grid.lr.empty() ? std::vector{optim::rates_of(train.fit.optim).lr} : grid.lr; }
 std::vector<double> MilConfig::weight_decays() const {

@@ -17,6 +17,7 @@ struct MilConfig {
   std::vector<std::string> classes;
   data::CohortColumns columns;
   bool skip_empty = false;
+  std::string nonfinite = "error";
   double memory_gib = 8;
   std::string standardize = "none";
 
@@ -27,6 +28,7 @@ struct MilConfig {
     mil::FitConfig fit;
     std::string select = "val_loss";
     int64_t patience = 20, min_epochs = 0;
+    std::string sampling = "natural";
     void visit(config::Visitor& v);
   } train;
   struct Grid {
@@ -60,6 +62,9 @@ struct MilConfig {
   /// Keys that do not make it another run.
   static std::vector<std::string> may_change();
   bool is_survival() const;
+  /// The head itself, on bags whose tiles have changed places.
+  static constexpr const char* kShuffled = "shuffled_coords";
+  bool has_baseline(const std::string& name) const;
   std::vector<double> learning_rates() const, weight_decays() const;
   uint64_t seed_of_splits() const;
 };

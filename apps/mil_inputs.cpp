@@ -20,7 +20,7 @@ std::pair<data::Cohort, std::unique_ptr<data::BagSource>> open(const MilConfig& 
   options.level = c.level == "patient" ? data::BagLevel::Patient : data::BagLevel::Slide;
   options.classes = c.classes;
   data::Cohort cohort = data::read_cohort(CsvTable::read(c.cohort), options);
-  auto bags = data::open_feature_bags(c.features, cohort);
+  auto bags = data::open_feature_bags(c.features, cohort, c.nonfinite == "error" ? data::NonFinite::Refuse : data::NonFinite::DropRow);
   return {std::move(cohort), std::move(bags)};
 }
 
@@ -80,6 +80,13 @@ Tensor clinical_of(const data::Cohort& cohort) {
   return at::tensor(values, at::kDouble).view({-1, columns}).to(at::kFloat);
 }
 
+std::string words_of(const std::map<std::string, int64_t>& dropped) {
+  int64_t tiles = 0;
+  std::vector<std::string> slides;
+  for (const auto& [slide, n] : dropped) slides.push_back(fmt::format("{} ({})", slide, n)), tiles += n;
+  return fmt::format("{} tiles of {} slides have features that are not finite and are left out: {}", tiles, slides.size(), data::first_ten(slides));
+}
+
 }  // namespace
 
 MilInputs read_inputs(const MilConfig& c) {
@@ -94,6 +101,7 @@ MilInputs read_inputs(const MilConfig& c) {
   const size_t empty = cohort.bags.size() - in.bags->kept().size();
   in.cohort = cohort.only(in.bags->kept());
   if (empty > 0) in.cohort.notes.push_back(fmt::format("{} bags without tiles are left out", empty));
+  if (const auto dropped = in.bags->dropped(); !dropped.empty()) in.cohort.notes.push_back(words_of(dropped));
   in.set = set_of(in.cohort, *in.bags);
   in.outcomes = outcomes_of(in.cohort);
   in.clinical_BD = clinical_of(in.cohort);

@@ -96,18 +96,32 @@ std::vector<int64_t> all_bags(const MilInputs& in) {
   return all;
 }
 
+/// How the models of one protocol learn and are chosen.
+struct Rules {
+  std::string select;
+  int64_t patience, min_epochs;
+  mil::Sampling sampling;
+};
+
+/// A fold whose parts are known.
+void fit_fold(mil::Fold& fold, const Rules& rules, bool standardize_all, const MilConfig& c, const MilInputs& in) {
+  fold.task = fitted(c, in, fold);
+  if (standardize_all || c.standardize == "train") fold.scale = data::fit_scale(in.bags->summaries(), standardize_all ? all_bags(in) : fold.train);
+  fold.sampling = rules.sampling;
+  fold.selection = selection_of(rules.select, in);
+  fold.selection.patience = rules.patience, fold.selection.min_epochs = rules.min_epochs;
+  check_judge(rules.select, in, fold);
+}
+
 Arena honest(const MilConfig& c, const MilInputs& in, const eval::SplitPlan& plan) {
   Arena arena{"honest", in.outcomes.n_classes == 2 ? c.threshold : "half", {}, {}};
+  const mil::Sampling sampling = c.train.sampling == "natural" ? mil::Sampling::Natural : mil::Sampling::ClassBalanced;
   for (size_t s = 0; s < plan.parts.size(); ++s) {
     const eval::Parts& parts = plan.parts[s];
     mil::Fold& fold = arena.folds.emplace_back();
     fold.name = plan.name(s);
     fold.train = parts.train, fold.val = parts.val, fold.test = parts.test;
-    fold.task = fitted(c, in, fold);
-    if (c.standardize == "train") fold.scale = data::fit_scale(in.bags->summaries(), fold.train);
-    fold.selection = selection_of(c.train.select, in);
-    fold.selection.patience = c.train.patience, fold.selection.min_epochs = c.train.min_epochs;
-    check_judge(c.train.select, in, fold);
+    fit_fold(fold, {c.train.select, c.train.patience, c.train.min_epochs, sampling}, false, c, in);
   }
   return arena;
 }
@@ -118,14 +132,11 @@ Arena of_paper(const PaperProtocol& p, const MilConfig& c, const MilInputs& in, 
     const eval::Parts& parts = plan.parts[s];
     mil::Fold& fold = arena.folds.emplace_back();
     fold.name = plan.name(s);
-    fold.train = parts.train;
-    fold.train.insert(fold.train.end(), parts.val.begin(), parts.val.end());
-    fold.val = fold.test = parts.test;
-    fold.task = fitted(c, in, fold);
-    if (p.standardize_all) fold.scale = data::fit_scale(in.bags->summaries(), all_bags(in));
-    if (!p.standardize_all && c.standardize == "train") fold.scale = data::fit_scale(in.bags->summaries(), fold.train);
-    fold.selection = selection_of(p.select, in);
-    check_judge(p.select, in, fold);
+    fold.train = parts.train, fold.val = parts.val, fold.test = parts.test;
+    EOSIN_CHECK(p.val_is_test || p.select == "last" || !fold.val.empty(), Data, "[mil] {} has no validation bags, and protocol {} chooses by them",
+                fold.name, p.name);
+    if (p.val_is_test) fold.train.insert(fold.train.end(), parts.val.begin(), parts.val.end()), fold.val = parts.test;
+    fit_fold(fold, {p.select, p.patience, p.min_epochs, p.sampling}, p.standardize_all, c, in);
   }
   return arena;
 }
@@ -135,27 +146,39 @@ Arena of_paper(const PaperProtocol& p, const MilConfig& c, const MilInputs& in, 
 const std::vector<PaperProtocol>& paper_protocols() {
   static const char* kNoValidation = "validation is the reported fold, and what would validate trains";
   static const std::vector<PaperProtocol> table = {
-      {"mhim_c16",
-       "epoch with the best AUROC and threshold of the reported fold",
-       "MHIM-MIL, DTFD-MIL, R2T-MIL on CAMELYON16",
-       "val_auroc",
-       "validation",
-       false,
-       {kNoValidation, "the epoch with the best AUROC of the reported fold", "the threshold that is best on the reported fold"}},
-      {"dsmil_classic",
-       "epoch with the best accuracy at the best threshold of the reported fold",
-       "DSMIL on the classic sets",
-       "val_accuracy",
-       "validation",
-       false,
-       {kNoValidation, "the epoch with the best accuracy of the reported fold", "the threshold that is best on the reported fold"}},
-      {"ilse_classic",
-       "last epoch, features standardised over the whole set",
-       "Ilse et al. 2018 on the classic sets",
-       "last",
-       "half",
-       true,
-       {"no validation: what would validate trains", "features standardised over all bags, the reported fold among them"}},
+      {.name = "mhim_c16",
+       .one_line = "epoch with the best AUROC and threshold of the reported fold",
+       .source = "MHIM-MIL, DTFD-MIL, R2T-MIL on CAMELYON16",
+       .select = "val_auroc",
+       .threshold = "validation",
+       .differences = {kNoValidation, "the epoch with the best AUROC of the reported fold", "the threshold that is best on the reported fold"}},
+      {.name = "dsmil_classic",
+       .one_line = "epoch with the best accuracy at the best threshold of the reported fold",
+       .source = "DSMIL on the classic sets",
+       .select = "val_accuracy",
+       .threshold = "validation",
+       .differences = {kNoValidation, "the epoch with the best accuracy of the reported fold", "the threshold that is best on the reported fold"}},
+      {.name = "ilse_classic",
+       .one_line = "last epoch, features standardised over the whole set",
+       .source = "Ilse et al. 2018 on the classic sets",
+       .select = "last",
+       .threshold = "half",
+       .standardize_all = true,
+       .differences = {"no validation: what would validate trains", "features standardised over all bags, the reported fold among them"}},
+      {.name = "clam_mc10",
+       .one_line = "ten random splits 80/10/10, balanced sampling, least validation loss, no stop before epoch 50",
+       .source = "CLAM, Lu et al. 2021",
+       .select = "val_loss",
+       .threshold = "half",
+       .val_is_test = false,
+       .patience = 20,
+       .min_epochs = 52,  // its loop counts epochs from 0 and stops beyond 50
+       .sampling = mil::Sampling::ClassBalanced,
+       .splits = "10x80/10/10",
+       .differences = {"bags are drawn with replacement, every class alike",
+                       "a model stops after 20 epochs without a lower validation loss, not before epoch 50",
+                       "the most probable class is predicted (threshold 0.5)",
+                       "a patient may test in several of the ten splits, or in none: their deviation is not that of ten cohorts"}},
   };
   return table;
 }

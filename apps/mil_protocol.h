@@ -9,12 +9,16 @@
 
 namespace eosin::apps {
 
-/// A protocol of papers. Validation is the test part: it chooses what `select` and `threshold` say, and what would be validation trains.
+/// A protocol of papers.
 struct PaperProtocol {
   std::string name, one_line, source;
-  std::string select;                    // last, val_auroc, val_accuracy (at its own best threshold)
-  std::string threshold;                 // half, or validation (that is, test)
-  bool standardize_all;                  // features by mean and deviation over the whole cohort
+  std::string select;            // last, val_loss, val_auroc, val_accuracy (at its own best threshold)
+  std::string threshold;         // half, or validation
+  bool val_is_test = true;       // what validates is the test part, and what would validate trains
+  bool standardize_all = false;  // features by mean and deviation over the whole cohort
+  int64_t patience = 0, min_epochs = 0;
+  mil::Sampling sampling = mil::Sampling::Natural;
+  std::string splits = {};               // the rule that `splits` must be, or files; empty: any
   std::vector<std::string> differences;  // from the honest one, in words
 };
 const std::vector<PaperProtocol>& paper_protocols();

@@ -40,6 +40,7 @@ Json data_of(const MilOutcome& o) {
           {"patients", o.inputs.set.grouped ? Json(o.inputs.set.groups.size()) : Json()},
           {"sites", o.inputs.cohort.has_sites ? Json(o.inputs.set.sites.size()) : Json()},
           {"tiles", tiles},
+          {"dropped_tiles", o.inputs.bags->dropped()},
           {"dim", o.inputs.bags->dim()},
           {"encoder", {{"name", o.inputs.bags->encoder()}}},
           {"labels", o.inputs.set.classes},
@@ -65,6 +66,7 @@ Json protocol_of(const MilOutcome& o) {
                   {"repeats", o.plan.repeats},
                   {"seed", o.config.seed_of_splits()}}},
                 {"selection", o.config.train.select},
+                {"sampling", o.config.train.sampling},
                 {"threshold", o.arenas.front().threshold == "validation" ? "youden on validation" : "largest probability"},
                 {"seeds", {{"split", o.config.seed_of_splits()}, {"init", seed}, {"order", seed}, {"bootstrap", seed}}},
                 {"chosen", fits},
@@ -157,6 +159,9 @@ Json mil_results(const MilOutcome& o) {
   for (const auto& [key, reason] : o.failures) results["failures"].push_back({{"model", key}, {"message", reason}});
   results["notes"] = o.inputs.cohort.notes;
   for (const auto& note : o.plan.notes) results["notes"].push_back(note);
+  if (mil::uses_places(o.config.head) && !o.config.has_baseline(MilConfig::kShuffled))
+    results["notes"].push_back(
+        fmt::format("head {} uses the places of tiles: the baseline {} would show what they tell", o.config.head.name(), MilConfig::kShuffled));
   return results;
 }
 

@@ -64,7 +64,7 @@ bool looks_at_tiles(const MilConfig& c) {
 
 bool is_looked_through(const MilConfig& c, const eval::SplitPlan& plan, const mil::Trial& t) {
   const bool honest = t.fold < plan.parts.size();  // the honest arena's folds are first, one a split
-  return looks_at_tiles(c) && honest && t.head.name() == c.head.name() && t.seed == static_cast<uint64_t>(c.run.seed) &&
+  return looks_at_tiles(c) && honest && t.head.name() == c.head.name() && !t.shuffled && t.seed == static_cast<uint64_t>(c.run.seed) &&
          first_splits(plan).contains(t.fold);
 }
 

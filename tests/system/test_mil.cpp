@@ -1,11 +1,13 @@
 // From slides to patients with the real binary: cohort, tiles, features, heads beside baselines; killed, leaking, and wrong in every way that users
 // are.
+#include "core/tensor/hdf5.h"
 #include "tests/system/program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace eosin::system_test {
@@ -49,6 +51,13 @@ class SlideLevel : public testing::Test {
         words.push_back(word);
     for (const auto& [key, value] : keys) words.push_back(key + "=" + value);
     words.insert(words.end(), {"--json", "--quiet"});
+    return words;
+  }
+  /// The same of a head that has no such layers.
+  static std::vector<std::string> job_of(const std::string& head, const std::string& run, const std::vector<std::string>& more = {}) {
+    auto words = job(run, more);
+    std::erase_if(words, [](const std::string& w) { return w.starts_with("head.embed") || w.starts_with("head.att"); });
+    words.insert(words.begin() + 1, "head.name=" + head);
     return words;
   }
   /// The cohort with one text in place of another.
@@ -149,12 +158,83 @@ TEST_F(SlideLevel, ShowsWhereUnseenSlidesAreLookedAt) {
 }
 
 TEST_F(SlideLevel, SaysSoWhereAHeadSaysNothingOfTiles) {
-  auto words = job("simlp", {"head.name=simlp", "baselines=[]", "heatmaps.count=1"});
-  std::erase_if(words, [](const std::string& w) { return w.starts_with("head.embed") || w.starts_with("head.att"); });
-  const Outcome o = eosin(words);
+  const Outcome o = eosin(job_of("simlp", "simlp", {"baselines=[]", "heatmaps.count=1"}));
   ASSERT_EQ(o.code, 0) << o.err;
   EXPECT_EQ(o.json()["heatmaps"], 0);
   EXPECT_THAT(read_text(in("simlp/results.json")), HasSubstr("says nothing of single tiles"));
+}
+
+TEST_F(SlideLevel, AsksWhatPlacesTell) {
+  const std::vector<std::string> small = {"head.dim=8", "head.heads=2", "head.num_landmarks=3", "head.residual_conv_kernel=3", "heatmaps.count=1"};
+  auto with = small;
+  with.push_back("baselines=[shuffled_coords]");
+  const Outcome o = eosin(job_of("transmil", "places", with));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.json()["models"], 6);
+  const auto results = nlohmann::json::parse(read_text(in("places/results.json")));
+  EXPECT_EQ(results["models"][1]["name"], "transmil with shuffled coordinates");
+  EXPECT_EQ(results["models"][1]["kind"], "baseline");
+  EXPECT_EQ(results["comparisons"].size(), 1U);
+  const std::string table = read_text(in("places/predictions.csv"));
+  const auto end_of_first = table.find("transmil with");
+  std::string first = table.substr(0, end_of_first), second = table.substr(end_of_first);
+  EXPECT_EQ(std::count(second.begin(), second.end(), '\n'), 12);
+  EXPECT_EQ(second.find(first.substr(first.rfind(',', first.size() - 2))), std::string::npos);  // the last probability is another
+  // Without it the models are the same, and the report says what is missing.
+  auto without = small;
+  without.push_back("baselines=[]");
+  ASSERT_EQ(eosin(job_of("transmil", "no_places", without)).code, 0);
+  EXPECT_EQ(read_text(in("no_places/predictions.csv")), first);
+  EXPECT_THAT(read_text(in("no_places/results.json")), HasSubstr("shuffled_coords"));
+  expect_refused(job("w", {"baselines=[shuffled_coords]"}), 2, "abmil uses neither coordinates nor the order");
+}
+
+TEST_F(SlideLevel, LeavesOutTilesThatAreNotFinite) {
+  fs::copy(in("features"), in("spoilt"), fs::copy_options::recursive);
+  fs::remove(in("spoilt/copy.h5"));
+  const auto spoil = [&](const std::string& slide, int64_t rows) {
+    const h5::File whole = h5::File::open(in("features/") + slide + ".h5");
+    const auto shape = whole.info("features").shape;
+    std::vector<float> values(shape[0] * shape[1]);
+    whole.read_into("features", h5::Type::kF32, values.data(), values.size() * sizeof(float));
+    for (uint64_t i = 0; i < (rows < 0 ? shape[0] : static_cast<uint64_t>(rows)); ++i) values[i * shape[1]] = NAN;
+    h5::File file = h5::File::create(in("spoilt/") + slide + ".h5");
+    file.write<float>("features", values, {shape[0], shape[1]});
+    for (const char* name : {"encoder", "weights_sha256", "transform"})
+      file.set_text("features", name, whole.text("features", name).value_or(""), true);
+    file.close();
+  };
+  spoil("slide_003", 2), spoil("slide_005", 1);
+  const std::string features = "features=" + in("spoilt");
+  expect_refused(job("w", {features}), 3, "slide_003.h5] features: 2 of");
+  const Outcome o = eosin(job("spoilt_run", {features, "nonfinite=drop_tile", "baselines=[]"}));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto results = nlohmann::json::parse(read_text(in("spoilt_run/results.json")));
+  EXPECT_EQ(results["data"]["dropped_tiles"], (nlohmann::json{{"slide_003", 2}, {"slide_005", 1}}));
+  EXPECT_THAT(results["notes"].dump(),
+              HasSubstr("3 tiles of 2 slides have features that are not finite and are left out: slide_003 (2), slide_005 (1)"));
+  spoil("slide_005", -1);
+  expect_refused(job("w", {features, "nonfinite=drop_tile"}), 3, "slide_005.h5] every one of");
+}
+
+TEST_F(SlideLevel, DrawsSplitsAndBagsAsClamDoes) {
+  const std::vector<std::string> clam = {"protocol=clam_mc10", "splits=10x80/10/10", "baselines=[]", "train.epochs=1", "level=patient"};
+  const Outcome o = eosin(job("clam", clam));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.json()["models"], 20);
+  const auto results = nlohmann::json::parse(read_text(in("clam/results.json")));
+  EXPECT_EQ(results["protocol"]["paper"]["name"], "clam_mc10");
+  EXPECT_EQ(results["models"][1]["folds"], 10);
+  EXPECT_EQ(results["protocol"]["sampling"], "natural");
+  expect_refused(job("w", {"protocol=clam_mc10"}), 2, "10x80/10/10");
+
+  const auto balanced = [&](const std::string& run, const std::string& threads) {
+    const Outcome b = eosin(job(run, {"train.sampling=class_balanced", "baselines=[]", "grid.seeds=2", threads}));
+    EXPECT_EQ(b.code, 0) << b.err;
+    return read_text(in(run) + "/predictions.csv");
+  };
+  EXPECT_EQ(balanced("balanced1", "run.threads=1"), balanced("balanced2", "run.threads=2"));
+  expect_refused(job("w", {"train.sampling=class_balanced", "task.name=hazards"}), 2, "is for classes");
 }
 
 TEST_F(SlideLevel, AGridThatWasKilledEndsWithTheSameTable) {
