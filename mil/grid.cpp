@@ -1,13 +1,17 @@
 #include "mil/grid.h"
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/parallel.h"
 #include "core/base/stop.h"
+#include "core/tensor/checkpoint.h"
 #include "data/sampler.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <memory>
 #include <span>
 
@@ -26,6 +30,8 @@ class OneThreadEach {
   int before_;
 };
 
+constexpr int64_t kKept = 2;  // checkpoints: the last may be damaged
+
 /// Models that are trained side by side.
 class Stack {
  public:
@@ -38,8 +44,9 @@ class Stack {
 
   /// False if a stop was asked for.
   bool train() {
-    for (int64_t epoch = 0; epoch < grid_.fit.epochs && count_learning() > 0; ++epoch) {
-      if (stop::requested()) return false;
+    resume();
+    for (int64_t epoch = epoch_; epoch < grid_.fit.epochs && count_learning() > 0; ++epoch) {
+      if (stop::requested()) return keep(), false;
       const int64_t learning = count_learning();
       each([](Model& m, const Trial&) { m.learner->begin_epoch(); });
       for (auto& block : blocks_of(epoch)) teach(std::move(block));
@@ -48,11 +55,14 @@ class Stack {
       each([](Model& m, const Trial&) { m.learner->judge(); });
       settle();
       if (options_.progress) options_.progress(learning, (learning - count_learning()) * (grid_.fit.epochs - epoch - 1));
+      epoch_ = epoch + 1;
+      if (Clock::now() - kept_ >= std::chrono::duration<double>(options_.checkpoint_s)) keep();
     }
     for (Model& m : models_) m.learning = m.failure.empty();
     each([](Model& m, const Trial&) { m.learner->choose(); });
     share(natural_order(), &Learner::tests_on, &Learner::test);
     for (size_t i = 0; i < models_.size(); ++i) options_.finished(trials_[i], models_[i].learner->result(models_[i].failure));
+    if (!options_.checkpoints.empty()) std::filesystem::remove_all(options_.checkpoints);
     return true;
   }
 
@@ -62,6 +72,48 @@ class Stack {
     bool learning = true;
     std::string failure;
   };
+
+  using Clock = std::chrono::steady_clock;
+
+  std::vector<std::string> keys() const {
+    std::vector<std::string> keys;
+    for (const Trial& t : trials_) keys.push_back(t.key);
+    return keys;
+  }
+
+  /// Between epochs.
+  void keep() {
+    if (options_.checkpoints.empty() || epoch_ == 0) return;
+    State all;
+    all.values["keys"] = keys();
+    for (size_t i = 0; i < models_.size(); ++i) {
+      State of_model = models_[i].failure.empty() ? models_[i].learner->state() : State{};
+      of_model.values["failure"] = models_[i].failure;
+      all.add(std::to_string(i), of_model);
+    }
+    save_checkpoint(options_.checkpoints, epoch_, all, kKept);
+    kept_ = Clock::now();
+  }
+
+  /// From a checkpoint of these models, if there is one. One of others (a stack that was finished as the process was killed) goes.
+  void resume() {
+    if (options_.checkpoints.empty()) return;
+    const auto found = load_latest(options_.checkpoints);
+    if (!found || found->state.values.at("keys") != keys()) return void(std::filesystem::remove_all(options_.checkpoints));
+    epoch_ = found->step;
+    int64_t epochs = 0, skipped = 0;
+    for (size_t i = 0; i < models_.size(); ++i) {
+      const State of_model = found->state.part(std::to_string(i));
+      models_[i].failure = of_model.values.at("failure");
+      if (models_[i].failure.empty()) models_[i].learner->load_state(of_model);
+      const int64_t done = models_[i].failure.empty() ? models_[i].learner->epochs() : epoch_;
+      epochs += done;
+      if (!models_[i].failure.empty() || models_[i].learner->done()) skipped += grid_.fit.epochs - done;
+    }
+    settle();
+    log::info("[mil] {} models go on from epoch {}", models_.size(), epoch_);
+    if (options_.progress) options_.progress(epochs, skipped);
+  }
 
   int64_t count_learning() const {
     return std::count_if(models_.begin(), models_.end(), [](const Model& m) { return m.learning; });
@@ -135,6 +187,8 @@ class Stack {
   std::span<const Trial> trials_;
   const GridOptions& options_;
   std::vector<Model> models_;
+  int64_t epoch_ = 0;  // done
+  Clock::time_point kept_ = Clock::now();
 };
 
 }  // namespace

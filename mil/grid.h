@@ -4,6 +4,7 @@
 #include "mil/learner.h"
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace eosin::mil {
@@ -24,13 +25,18 @@ struct GridOptions {
   int64_t together = 64;  // models that share a reading and are in memory at a time
   std::function<void(const Trial&, TrialResult)> finished;             // called as stacks of models end, in the order of the trials
   std::function<void(int64_t epochs, int64_t skipped)> progress = {};  // epochs that models did, and those that early stopping saved
+  std::string checkpoints =
+      {};  // folder that keeps the models in work: after an epoch every so many seconds, and at a stop. Empty: they are not kept
+  double checkpoint_s = 300;
 };
 
 /// Trains the models. Every result is what the model would give alone, to the bit, for any threads, company and memory of the store. A loss
 /// that is not finite ends its model, not the others.
 ///
+/// Models of the first stack go on from `checkpoints` if it keeps these very ones; where the grid ends nothing is left there.
+///
 /// Returns false when a stop was asked for: models that were not finished are left out.
-/// Checked  tests/mil/test_grid.cpp: alone and together, threads, streamed, a model that fails.
+/// Checked  tests/mil/test_grid.cpp: alone and together, threads, streamed, a model that fails, a stop between epochs.
 bool train_grid(const Grid& grid, const std::vector<Trial>& trials, const GridOptions& options);
 
 }  // namespace eosin::mil

@@ -186,24 +186,55 @@ void Learner::judge() {
   result_.scores.push_back(score);
   if (result_.epoch == 0 || score > result_.score) {
     result_.epoch = epoch_, result_.score = score, result_.val_MC = answers_MC;
-    result_.weights = state();
+    result_.weights = weights();
   }
   const Selection& s = fold_.selection;
   const bool waited = s.patience > 0 && epoch_ - result_.epoch >= s.patience && epoch_ >= s.min_epochs;
   done_ = epoch_ == fit_.epochs || waited;
 }
 
-TensorMap Learner::state() const {
+TensorMap Learner::weights() const {
   TensorMap copy;
   for (const auto& p : head_->named_parameters()) copy[p.key()] = p.value().detach().clone();
   for (const auto& b : head_->named_buffers()) copy[b.key()] = b.value().detach().clone();
   return copy;
 }
 
-void Learner::choose() {
+void Learner::put(const TensorMap& weights) {
   const at::NoGradGuard no_grad;
-  for (auto& p : head_->named_parameters()) p.value().copy_(result_.weights.at(p.key()));
-  for (auto& b : head_->named_buffers()) b.value().copy_(result_.weights.at(b.key()));
+  const auto put = [&](const std::string& name, Tensor into) {
+    const auto it = weights.find(name);
+    EOSIN_CHECK(it != weights.end() && it->second.sizes() == into.sizes(), Data, "[mil] a checkpoint without '{}' of this model", name);
+    into.copy_(it->second);
+  };
+  for (auto& p : head_->named_parameters()) put(p.key(), p.value());
+  for (auto& b : head_->named_buffers()) put(b.key(), b.value());
+}
+
+void Learner::choose() { put(result_.weights); }
+
+State Learner::state() const {
+  EOSIN_ASSERT(pending_.empty());
+  State s;
+  s.add("now", {weights(), {}});
+  s.add("best", {result_.weights, {}});
+  s.add("optim", optimizer_->state());
+  if (result_.val_MC.defined()) s.tensors["val"] = result_.val_MC;
+  s.values["counters"] = {steps_, seen_, epoch_, result_.epoch};
+  s.values["score"] = result_.score, s.values["done"] = done_;
+  s.values["losses"] = result_.losses, s.values["scores"] = result_.scores;
+  return s;
+}
+
+void Learner::load_state(const State& s) {
+  put(s.part("now").tensors);
+  optimizer_->load_state(s.part("optim"));
+  result_.weights = s.part("best").tensors;
+  if (const auto val = s.tensors.find("val"); val != s.tensors.end()) result_.val_MC = val->second;
+  const auto counters = s.values.at("counters").get<std::vector<int64_t>>();
+  steps_ = counters.at(0), seen_ = counters.at(1), epoch_ = counters.at(2), result_.epoch = counters.at(3);
+  result_.score = s.values.at("score"), done_ = s.values.at("done");
+  result_.losses = s.values.at("losses").get<std::vector<double>>(), result_.scores = s.values.at("scores").get<std::vector<double>>();
 }
 
 void Learner::test(int64_t number, const data::BagBatch& bag) {

@@ -1,6 +1,7 @@
 #pragma once
 // One model while it learns: head, optimizer, schedule, draws and early stopping of its own. Bags are handed to it; it never asks for one.
 #include "core/base/config.h"
+#include "core/tensor/state.h"
 #include "data/bag_store.h"
 #include "mil/heads.h"
 #include "mil/task.h"
@@ -90,6 +91,11 @@ class Learner {
   void choose();
   bool tests_on(int64_t bag) const { return test_at_[static_cast<size_t>(bag)] >= 0; }
   void test(int64_t number, const data::BagBatch& bag);
+  /// Between epochs: everything that learning has changed, so that a model that takes it goes on to the same bits.
+  State state() const;
+  /// Errors   those of the optimizer's; Data: weights of another model.
+  void load_state(const State& state);
+  int64_t epochs() const { return epoch_; }
   /// The model's end. `failure`: of a model that could not go on.
   TrialResult result(const std::string& failure = "");
 
@@ -98,7 +104,8 @@ class Learner {
   data::BagBatch prepared(int64_t number, const data::BagBatch& bag) const;
   Tensor logits_of(int64_t number, const data::BagBatch& bag);
   void step();
-  TensorMap state() const;
+  TensorMap weights() const;
+  void put(const TensorMap& weights);
 
   const Fold& fold_;
   const FitConfig& fit_;
