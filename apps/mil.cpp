@@ -27,7 +27,10 @@ using Failures = std::vector<std::pair<std::string, std::string>>;
 /// Of the bags, what is said of them, and their mean features: models are resumed on the same data or not at all.
 std::string digest(const MilInputs& in) {
   Sha256 hash;
-  for (const auto& bag : in.cohort.bags) hash.update(fmt::format("{}\n{}\n{}\n{} {}\n", bag.id, bag.patient, bag.label, bag.time, bag.event));
+  for (const auto& bag : in.cohort.bags) {
+    hash.update(fmt::format("{}\n{}\n{}\n{} {}\n", bag.id, bag.patient, bag.label, bag.time, bag.event));
+    for (const double v : bag.targets) hash.update(fmt::format("{}\n", v));
+  }
   const Tensor x = in.set.features_ND.contiguous();
   hash.update({static_cast<const char*>(x.const_data_ptr()), x.nbytes()});
   return hash.hex();
@@ -70,6 +73,7 @@ bool train(const MilConfig& c, const mil::Grid& grid, const Plan& plan, mil::Tri
   mil::GridOptions options;
   options.threads = used_threads(c.run.threads);
   options.together = c.grid.together;
+  options.checkpoints = folder.path("checkpoints"), options.checkpoint_s = 60 * c.grid.checkpoint_minutes;
   options.progress = [&](int64_t epochs, int64_t skipped) { line.add(epochs + skipped); };
   options.finished = [&](const mil::Trial& trial, const mil::TrialResult& result) {
     if (!result.failure.empty()) {
@@ -93,7 +97,7 @@ Plan make_plan(const MilConfig& c) {
   for (const auto& note : plan.splits.notes) log::warn("[mil] {}", note);
   const bool binary = plan.inputs->outcomes.n_classes == 2;
   eval::check_parts(plan.splits, c.train.select != "last" || (binary && c.threshold == "validation"));
-  if (!c.is_survival()) eval::check_classes_train(plan.inputs->set, plan.splits);
+  if (c.outcome() == data::Outcome::Class) eval::check_classes_train(plan.inputs->set, plan.splits);
   plan.audit = eval::audit_splits(plan.inputs->set, plan.splits);
   plan.violations = eval::enforce(plan.audit, c.accept_leak);
   check_looks(c, *plan.inputs);

@@ -7,6 +7,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 namespace eosin::apps {
 namespace {
@@ -59,10 +61,26 @@ std::vector<mil::Trial> candidates(const MilConfig& c, const NamedHead& head, co
   return trials;
 }
 
+/// What is known of targets, and no estimate yet.
+eval::Predictions targets_of(const MilInputs& in, const std::vector<int64_t>& rows) {
+  eval::Predictions p;
+  const auto n = static_cast<int64_t>(rows.size());
+  p.flags = in.cohort.outcome == data::Outcome::Flags;
+  p.target.assign(rows.size(), 0);
+  p.number_NT = p.estimate_NT = eval::Matrix(n, in.set.number_NT.cols);
+  for (int64_t i = 0; i < n; ++i) std::ranges::copy(in.set.number_NT.row(rows[static_cast<size_t>(i)]), p.number_NT.row(i).begin());
+  return p;
+}
+
 eval::Predictions predictions_of(const MilInputs& in, const std::vector<int64_t>& rows, const Tensor& answers_MC, std::optional<double> threshold) {
   eval::Predictions p;
   const Tensor x = answers_MC.to(at::kDouble).contiguous();
   const double* values = x.const_data_ptr<double>();
+  if (!in.outcomes.targets.empty()) {
+    p = targets_of(in, rows);
+    std::copy_n(values, x.numel(), p.estimate_NT.values.begin());
+    return p;
+  }
   if (in.outcomes.n_classes == 0) {
     p.num_classes = 2;
     p.risk.assign(values, values + x.numel());
@@ -97,7 +115,7 @@ Chosen best_of(const std::vector<mil::Trial>& trials, const mil::TrialRecords& r
 
 /// The median risk of the validation part, for groups of high and low risk that no test bag had a say in.
 std::optional<double> risk_cut(const MilInputs& in, const Tensor& val_M1) {
-  if (in.outcomes.n_classes > 0 || !val_M1.defined()) return std::nullopt;
+  if (in.cohort.outcome != data::Outcome::Survival || !val_M1.defined()) return std::nullopt;
   return val_M1.select(1, 0).to(at::kDouble).quantile(0.5).item<double>();
 }
 
@@ -121,7 +139,10 @@ Arm head_arm(const MilConfig& c, const MilInputs& in, const Arena& arena, const 
   return arm;
 }
 
-Arm feature_arm(const std::string& name, const config::Choice& protocol, const eval::LabelledSet& set, const eval::SplitPlan& plan) {
+/// From training and test rows to a prediction.
+using Fit = std::function<eval::ProtocolResult(const std::vector<int64_t>& train, const std::vector<int64_t>& test)>;
+
+Arm feature_arm(const std::string& name, const eval::SplitPlan& plan, const Fit& fit) {
   Arm arm{name, "baseline", "honest", {}};
   for (size_t s = 0; s < plan.parts.size(); ++s) {
     const eval::Parts& parts = plan.parts[s];
@@ -129,10 +150,49 @@ Arm feature_arm(const std::string& name, const config::Choice& protocol, const e
     train.insert(train.end(), parts.val.begin(), parts.val.end());
     ArmFold& f = arm.folds.emplace_back();
     f.split = s;
-    f.result = {static_cast<int64_t>(s), parts.test, eval::run_protocol(protocol, set.rows(train), set.rows(parts.test))};
+    f.result = {static_cast<int64_t>(s), parts.test, fit(train, parts.test)};
     f.fit = f.result.result.fit;
   }
   return arm;
+}
+
+Fit fit_classes(const config::Choice& protocol, const eval::LabelledSet& set) {
+  return [&set, protocol](const auto& train, const auto& test) { return eval::run_protocol(protocol, set.rows(train), set.rows(test)); };
+}
+
+/// One target of these rows; flags as two classes.
+eval::LabelledSet of_target(const eval::LabelledSet& set, std::vector<int64_t> rows, int64_t t, bool flags, bool only_known) {
+  if (only_known) std::erase_if(rows, [&](int64_t i) { return std::isnan(set.number_NT(i, t)); });
+  eval::LabelledSet one = set.rows(rows);
+  std::vector<double> column;
+  for (int64_t i = 0; i < one.number_NT.rows; ++i) column.push_back(one.number_NT(i, t));
+  one.targets = {set.targets[static_cast<size_t>(t)]};
+  one.number_NT = eval::Matrix(static_cast<int64_t>(rows.size()), 1);
+  one.number_NT.values = column;
+  if (!flags) return one;
+  one.classes = {"0", "1"};
+  one.target.clear();
+  for (const double v : column) one.target.push_back(v == 1);
+  one.targets.clear(), one.number_NT = {};
+  return one;
+}
+
+/// A model a target, on the rows that know it.
+Fit fit_targets(const config::Choice& protocol, const MilInputs& in, const eval::LabelledSet& set) {
+  return [&in, &set, protocol](const auto& train, const auto& test) {
+    eval::ProtocolResult all;
+    all.predictions = targets_of(in, test);
+    const bool flags = all.predictions.flags;
+    for (int64_t t = 0; t < set.number_NT.cols; ++t) {
+      const auto one = eval::run_protocol(protocol, of_target(set, train, t, flags, true), of_target(set, test, t, flags, false));
+      for (size_t i = 0; i < test.size(); ++i) {
+        const auto row = static_cast<int64_t>(i);
+        all.predictions.estimate_NT(row, t) = flags ? one.predictions.prob_NC(row, 1) : one.predictions.estimate_NT(row, 0);
+      }
+      all.fit[set.targets[static_cast<size_t>(t)]] = one.fit;
+    }
+    return all;
+  };
 }
 
 config::Choice knn(const eval::SplitPlan& plan) {
@@ -166,14 +226,18 @@ std::vector<Arm> head_arms(const MilConfig& c, const MilInputs& in, const std::v
 
 std::vector<Arm> feature_arms(const MilConfig& c, const MilInputs& in, const eval::SplitPlan& plan) {
   std::vector<Arm> arms;
-  if (c.is_survival()) return arms;
-  const config::Choice linear(eval::protocols(), "linear");
-  if (c.has_baseline("linear")) arms.push_back(feature_arm("linear on mean features", linear, in.set, plan));
-  if (c.has_baseline("knn")) arms.push_back(feature_arm("knn on mean features", knn(plan), in.set, plan));
+  if (c.outcome() == data::Outcome::Survival) return arms;
+  const bool classes = c.outcome() == data::Outcome::Class;
+  const config::Choice linear(eval::protocols(), c.outcome() == data::Outcome::Numbers ? "ridge" : "linear");
+  const auto fit = [&](const config::Choice& protocol, const eval::LabelledSet& set) {
+    return classes ? fit_classes(protocol, set) : fit_targets(protocol, in, set);
+  };
+  if (c.has_baseline("linear")) arms.push_back(feature_arm(linear.name() + " on mean features", plan, fit(linear, in.set)));
+  if (c.has_baseline("knn") && classes) arms.push_back(feature_arm("knn on mean features", plan, fit(knn(plan), in.set)));
   if (in.clinical_BD.defined()) {
     eval::LabelledSet clinical = in.set;
     clinical.features_ND = in.clinical_BD;
-    arms.push_back(feature_arm("clinical columns alone", linear, clinical, plan));
+    arms.push_back(feature_arm("clinical columns alone", plan, fit(linear, clinical)));
   }
   return arms;
 }

@@ -27,7 +27,7 @@ struct Arm {
 std::vector<mil::Trial> make_trials(const MilConfig& config, const std::vector<Arena>& arenas);
 /// The heads' arms from finished models: of every split and seed the rates with the best validation.
 std::vector<Arm> head_arms(const MilConfig& config, const MilInputs& inputs, const std::vector<Arena>& arenas, const mil::TrialRecords& records);
-/// Baselines that are no heads, fitted on mean features, or on clinical columns where there are some. Only of classes.
+/// Baselines that are no heads, fitted on mean features, or on clinical columns where there are some; of targets one model each. None of survival.
 std::vector<Arm> feature_arms(const MilConfig& config, const MilInputs& inputs, const eval::SplitPlan& plan);
 
 }  // namespace eosin::apps

@@ -7,6 +7,7 @@
 #include "mil/task.h"
 
 #include <algorithm>
+#include <set>
 
 namespace eosin::apps {
 namespace {
@@ -62,6 +63,7 @@ void MilConfig::Grid::visit(config::Visitor& v) {
   v("weight_decay", weight_decay, "the same of weight decay; empty: optim.weight_decay", config::Range{0, 1e3});
   v("seeds", seeds, "models of every kind and split that differ in initial weights and draws", config::Range{1, 1000});
   v("together", together, "models that share one reading of the bags and are in memory at a time", config::Range{1, 1e6});
+  v("checkpoint_minutes", checkpoint_minutes, "between two savings of the models in work; 0: after every epoch", config::Range{0, 1e6});
 }
 
 void MilConfig::Heatmaps::visit(config::Visitor& v) {
@@ -84,10 +86,12 @@ void MilConfig::Heatmaps::validate(config::Problems& p) const {
 }
 
 void MilConfig::visit(config::Visitor& v) {
-  v("cohort", cohort, "CSV of one row a slide: slide, patient, site, and label, or time and event");
+  v("cohort", cohort, "CSV of one row a slide: slide, patient, site, and label, time and event, or targets");
   v("features", features, "folder of one file a slide (TRIDENT and CLAM .h5, CLAM .pt, `eosin embed`), or a .mat bag set, which carries its labels");
   v("target", target, "column of the classes; empty: label, class or target");
   v("classes", classes, "classes that may occur, in their order (ordinal needs it); empty: those that do, in name order");
+  v("targets", targets,
+    "columns that task regression (numbers) or multi_label (0 and 1) learns, all in one model; a bag may lack some: an empty cell");
   v("level", level, "what a bag is: a slide, or all slides of a patient", config::OneOf{{"slide", "patient"}});
   v("columns", columns, "names of the cohort's other columns");
   v("skip_empty", skip_empty, "leave out slides without tiles, and say so, instead of an error");
@@ -99,8 +103,8 @@ void MilConfig::visit(config::Visitor& v) {
   v("head", head, "the head, see eosin list mil");
   v("task", task, "what it is trained for");
   v("baselines", baselines,
-    "heads with default settings; on the bags' mean features linear (logistic regression) and knn; shuffled_coords: `head` on tiles that have "
-    "changed places");
+    "heads with default settings; on the bags' mean features linear (logistic regression; of numbers ridge) and knn (of classes); shuffled_coords: "
+    "`head` on tiles that have changed places");
   v("train", train, "length, selection, early stopping");
   v("optim", train.fit.optim, "update rule and its rates");
   v("schedule", train.fit.schedule, "learning rate over a model's steps");
@@ -108,7 +112,7 @@ void MilConfig::visit(config::Visitor& v) {
   v("splits", splits, "5fold, 5x10fold, 10x80/10/10, site_out, 8shot, 5x8shot, or a CSV or folder of splits (docs/formats.md)");
   v("preserve_sites", preserve_sites, "folds hold whole sites");
   v("split_seed", split_seed, "of the splits; absent: run.seed");
-  v("protocol", protocol, "honest, or beside it a protocol of papers that looks at the test part (eosin list protocol)");
+  v("protocol", protocol, "honest, or beside it a protocol of papers, most of which look at the test part (eosin list protocol)");
   v("threshold", threshold, "from which probability of the second of two classes it is predicted: chosen on validation (Youden), or 0.5",
     config::OneOf{{"validation", "half"}});
   v("accept_leak", accept_leak, "reasons why splits that leak are used all the same; shown in the report");
@@ -122,7 +126,14 @@ void MilConfig::validate(config::Problems& p) const {
   const bool mat = features.ends_with(".mat");
   if (features.empty()) p.add("features", "missing; give a folder of features or a .mat bag set");
   if (!features.empty() && mat != cohort.empty()) p.add("cohort", mat ? "a .mat bag set carries its own labels" : "missing; give a CSV");
-  if (mat && (is_survival() || level == "patient")) p.add("features", "a .mat bag set has two classes and no patients");
+  const bool classes_asked = outcome() == data::Outcome::Class,
+             columns_asked = outcome() == data::Outcome::Numbers || outcome() == data::Outcome::Flags;
+  if (columns_asked && targets.empty()) p.add("targets", fmt::format("missing; name the columns that task {} learns", task.name()));
+  if (!columns_asked && !targets.empty()) p.add("targets", fmt::format("is for tasks regression and multi_label (got {})", task.name()));
+  if (std::set<std::string>(targets.begin(), targets.end()).size() < targets.size()) p.add("targets", "names a column twice");
+  if (!classes_asked && !(target.empty() && classes.empty()))
+    p.add(target.empty() ? "classes" : "target", fmt::format("is for classes, and task {} has none", task.name()));
+  if (mat && (!classes_asked || level == "patient")) p.add("features", "a .mat bag set has two classes and no patients");
   const auto protocols = protocol_names();
   if (std::find(protocols.begin(), protocols.end(), protocol) == protocols.end()) check_heads(p, "protocol", {protocol}, protocols);
   for (const auto& paper : paper_protocols())
@@ -135,7 +146,7 @@ void MilConfig::validate(config::Problems& p) const {
   if (has_baseline(kShuffled) && !mil::uses_places(head))
     p.add("baselines", fmt::format("{} asks what places tell, and head {} uses neither coordinates nor the order of tiles", kShuffled, head.name()));
   if (mat && nonfinite != "error") p.add("nonfinite", "drop_tile is for a folder of features; a .mat bag set must be finite");
-  if (is_survival() && train.sampling != "natural") p.add("train.sampling", "class_balanced is for classes");
+  if (!classes_asked && train.sampling != "natural") p.add("train.sampling", "class_balanced is for classes");
   try {
     eval::SplitRule::parse(splits);
   } catch (const Error& e) {
@@ -143,24 +154,29 @@ void MilConfig::validate(config::Problems& p) const {
   }
   if (train.select == "last" && learning_rates().size() * weight_decays().size() > 1)
     p.add("train.select", "last cannot choose among several grid.lr and grid.weight_decay");
-  if (is_survival() && (train.select == "val_auroc" || train.select == "val_balanced_accuracy"))
-    p.add("train.select", "is for classes; use val_loss, val_c_index or last");
-  if (!is_survival() && train.select == "val_c_index") p.add("train.select", "val_c_index is for survival");
-  if (is_survival() && protocol != "honest") p.add("protocol", "the papers' protocols are for classes");
+  const bool survival = outcome() == data::Outcome::Survival;
+  if (!classes_asked && (train.select == "val_auroc" || train.select == "val_balanced_accuracy"))
+    p.add("train.select", fmt::format("is for classes; use val_loss, {}last", survival ? "val_c_index, " : ""));
+  if (!survival && train.select == "val_c_index") p.add("train.select", "val_c_index is for survival");
+  if (!classes_asked && protocol != "honest") p.add("protocol", "the papers' protocols are for classes");
   if (task.name() == "cox" && train.fit.batch_size < 2) p.add("train.batch_size", "task cox compares the bags of a step (got 1, need at least 2)");
   if (run.device.starts_with("cuda")) p.add("run.device", "mil trains on the CPU (need cpu or auto)");
-  scoring.validate(p);
+  try {
+    eval::fitting(scoring.metrics, survival ? "risks" : outcome() == data::Outcome::Numbers ? "numbers" : "predictions");
+  } catch (const Error& e) {
+    p.add("metrics", e.what());
+  }
 }
 
 std::vector<std::string> MilConfig::may_change() {
-  std::vector<std::string> keys = {"memory_gib", "grid.together"};
+  std::vector<std::string> keys = {"memory_gib", "grid.together", "grid.checkpoint_minutes"};
   for (const char* key : {"count", "slides", "class", "score", "files", "thumbnails", "longest_px", "top_tiles", "masks", "min_inside"})
     keys.push_back(std::string("heatmaps.") + key);
   return keys;
 }
 
 bool MilConfig::has_baseline(const std::string& name) const { return std::find(baselines.begin(), baselines.end(), name) != baselines.end(); }
-bool MilConfig::is_survival() const { return mil::is_survival(task); }
+data::Outcome MilConfig::outcome() const { return mil::outcome_of(task); }
 std::vector<double> MilConfig::learning_rates() const { return grid.lr.empty() ? std::vector{optim::rates_of(train.fit.optim).lr} : grid.lr; }
 std::vector<double> MilConfig::weight_decays() const {
   return grid.weight_decay.empty() ? std::vector{optim::rates_of(train.fit.optim).weight_decay} : grid.weight_decay;

@@ -14,7 +14,7 @@ namespace eosin::apps {
 /// `eosin mil`: from a cohort and features to cross-validated predictions.
 struct MilConfig {
   std::string cohort, features, target, level = "slide";
-  std::vector<std::string> classes;
+  std::vector<std::string> classes, targets;
   data::CohortColumns columns;
   bool skip_empty = false;
   std::string nonfinite = "error";
@@ -35,6 +35,7 @@ struct MilConfig {
     std::vector<std::string> heads;
     std::vector<double> lr, weight_decay;
     int64_t seeds = 1, together = 64;
+    double checkpoint_minutes = 5;
     void visit(config::Visitor& v);
   } grid;
 
@@ -61,7 +62,7 @@ struct MilConfig {
 
   /// Keys that do not make it another run.
   static std::vector<std::string> may_change();
-  bool is_survival() const;
+  data::Outcome outcome() const;
   /// The head itself, on bags whose tiles have changed places.
   static constexpr const char* kShuffled = "shuffled_coords";
   bool has_baseline(const std::string& name) const;

@@ -30,12 +30,12 @@ Bags bags_of_slides(Looks& looks, const std::vector<std::string>& slides) {
   return chosen;
 }
 
-/// Of every class in turn the surest bag that is left, then the least sure, and so on; of risks the highest, then the lowest.
+/// Of every class in turn the surest bag that is left, then the least sure, and so on; of risks or the first target the highest, then the lowest.
 Bags surest_and_least_sure(const Looks& looks, size_t count) {
   std::vector<Bags> left;
-  for (int64_t c = 0; c < looks.n_answers(); ++c) {
+  for (int64_t c = 0; c < (looks.has_classes() ? looks.n_answers() : 1); ++c) {
     left.push_back(looks.by_answer(c));
-    std::erase_if(left.back(), [&](const ScoredBag* b) { return !looks.survival() && b->target != c; });
+    std::erase_if(left.back(), [&](const ScoredBag* b) { return looks.has_classes() && b->target != c; });
   }
   Bags chosen;
   count = std::min(count, looks.bags.size());
@@ -56,7 +56,7 @@ std::string kind_of(const Looks& looks, const ScoredBag& bag) {
 
 std::string caption_of(const Looks& looks, const ScoredBag& bag, const SlideOfBag& slide) {
   const std::string what = fmt::format("{}: {}", slide.slide.name, kind_of(looks, bag));
-  if (looks.survival()) return fmt::format("{}; risk {:.3g}", what, bag.answer[0]);
+  if (!looks.has_classes()) return fmt::format("{}; {} {:.3g}", what, looks.answer_name(0), bag.answer[0]);
   return fmt::format("{}; is {}, predicted {} ({:.2f})", what, looks.answer_name(bag.target), looks.answer_name(bag.predicted),
                      bag.answer[static_cast<size_t>(bag.predicted)]);
 }
@@ -87,7 +87,7 @@ Json paint(Looks& looks, const ScoredBag& bag, const SlideOfBag& slide) {
            {"geojson", name + ".geojson"},       {"of", bag.tiles.kind}, {"tiles", tiles.score.size()},
            {"ground", ground ? "slide" : "none"}};
   if (bag.tiles.by_class) row["class"] = looks.answer_name(looks.shown_class(bag));
-  if (!looks.survival()) row["target"] = looks.answer_name(bag.target), row["predicted"] = looks.answer_name(bag.predicted);
+  if (looks.has_classes()) row["target"] = looks.answer_name(bag.target), row["predicted"] = looks.answer_name(bag.predicted);
   return row;
 }
 

@@ -6,7 +6,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
+#include <set>
 
 namespace eosin::apps {
 namespace {
@@ -16,7 +19,8 @@ std::pair<data::Cohort, std::unique_ptr<data::BagSource>> open(const MilConfig& 
   data::CohortOptions options;
   options.columns = c.columns;
   options.columns.label = c.target;
-  options.outcome = c.is_survival() ? data::Outcome::Survival : data::Outcome::Class;
+  options.outcome = c.outcome();
+  options.targets = c.targets;
   options.level = c.level == "patient" ? data::BagLevel::Patient : data::BagLevel::Slide;
   options.classes = c.classes;
   data::Cohort cohort = data::read_cohort(CsvTable::read(c.cohort), options);
@@ -39,6 +43,28 @@ class Numbering {
   std::vector<std::string> names_;
 };
 
+/// Strata of like size of the first target, in its order; bags of which it is unknown are in the lowest.
+void deal_strata(const data::Cohort& cohort, eval::LabelledSet& set) {
+  std::vector<double> known;
+  for (const data::Bag& bag : cohort.bags)
+    if (!std::isnan(bag.targets[0])) known.push_back(bag.targets[0]);
+  std::sort(known.begin(), known.end());
+  const size_t wanted = std::clamp<size_t>(known.size() / 10, 2, 4);
+  std::set<double> edges;  // of every stratum but the lowest the least value
+  for (size_t k = 1; k < wanted && !known.empty(); ++k) edges.insert(known[k * known.size() / wanted]);
+  if (!known.empty()) edges.erase(known.front());
+  set.classes = {edges.empty() ? cohort.targets[0] : fmt::format("{} < {:.4g}", cohort.targets[0], *edges.begin())};
+  for (const double edge : edges) set.classes.push_back(fmt::format("{} >= {:.4g}", cohort.targets[0], edge));
+  for (const data::Bag& bag : cohort.bags)
+    set.target.push_back(std::count_if(edges.begin(), edges.end(), [&](double edge) { return bag.targets[0] >= edge; }));
+}
+
+void add_targets(const data::Cohort& cohort, eval::LabelledSet& set) {
+  set.targets = cohort.targets;
+  set.number_NT = eval::Matrix(static_cast<int64_t>(cohort.bags.size()), static_cast<int64_t>(cohort.targets.size()));
+  for (size_t i = 0; i < cohort.bags.size(); ++i) std::ranges::copy(cohort.bags[i].targets, set.number_NT.row(static_cast<int64_t>(i)).begin());
+}
+
 eval::LabelledSet set_of(const data::Cohort& cohort, const data::BagStore& bags) {
   eval::LabelledSet set;
   std::vector<Tensor> means;
@@ -53,7 +79,8 @@ eval::LabelledSet set_of(const data::Cohort& cohort, const data::BagStore& bags)
     if (survival) set.target.push_back(bag.event);
   }
   set.classes = survival ? std::vector<std::string>{"censored", "event"} : cohort.classes;  // splits are dealt by them
-  if (!survival) set.target = cohort.labels();
+  if (cohort.outcome == data::Outcome::Class) set.target = cohort.labels();
+  if (!cohort.targets.empty()) deal_strata(cohort, set), add_targets(cohort, set);
   set.groups = patients.names(), set.sites = sites.names();
   set.sites_of_study = cohort.sites_of_barcodes;
   set.grouped = cohort.has_patients;
@@ -68,7 +95,10 @@ mil::Outcomes outcomes_of(const data::Cohort& cohort) {
     o.label = cohort.labels();
     return o;
   }
-  for (const data::Bag& bag : cohort.bags) o.time.push_back(bag.time), o.event.push_back(bag.event);
+  o.targets = cohort.targets;
+  for (const data::Bag& bag : cohort.bags) o.values.insert(o.values.end(), bag.targets.begin(), bag.targets.end());
+  if (cohort.outcome == data::Outcome::Survival)
+    for (const data::Bag& bag : cohort.bags) o.time.push_back(bag.time), o.event.push_back(bag.event);
   return o;
 }
 

@@ -12,7 +12,8 @@ namespace eosin::apps {
 struct MilInputs {
   data::Cohort cohort;
   std::unique_ptr<data::BagStore> bags;
-  eval::LabelledSet set;  // a row a bag, its features their mean; of survival the classes are censored and event
+  eval::LabelledSet set;  // a row a bag, its features their mean. Classes by which splits are dealt: of survival censored and event, of targets
+                          // up to four strata of the first
   Tensor clinical_BD;     // float32; undefined without clinical columns
   mil::Outcomes outcomes;
 };

@@ -19,7 +19,7 @@ Json row_of(Looks& looks, const ScoredBag& bag, const SlideOfBag& slide, const d
   if (!found) return nullptr;
   Json row{{"slide", slide.slide.name}, {"tiles", found->tiles}, {"inside", found->inside}, {"average_precision", found->average_precision},
            {"chance", found->chance},   {"auroc", found->auroc}};
-  if (!looks.survival()) row["target"] = looks.answer_name(bag.target), row["predicted"] = looks.answer_name(bag.predicted);
+  if (looks.has_classes()) row["target"] = looks.answer_name(bag.target), row["predicted"] = looks.answer_name(bag.predicted);
   return row;
 }
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kLongestShown = 1024;
+constexpr int64_t kLongestShown = 1024, kMostTargets = 6;
 
 std::optional<int64_t> number_of_class(const std::string& name, const MilInputs& in) {
   if (name.empty()) return std::nullopt;
@@ -80,6 +80,16 @@ void ReportPictures::add(const std::string& name, const data::Image& image, cons
 
 void ReportPictures::write_captions() const {
   if (!captions_.empty()) write_file(folder_ + "/captions.json", captions_.dump(1, ' ', false, Json::error_handler_t::replace));
+}
+
+int64_t Looks::n_answers() const {
+  if (has_classes()) return inputs.outcomes.n_classes;
+  return std::clamp<int64_t>(static_cast<int64_t>(inputs.outcomes.targets.size()), 1, kMostTargets);
+}
+
+std::string Looks::answer_name(int64_t c) const {
+  if (has_classes()) return inputs.set.classes[static_cast<size_t>(c)];
+  return inputs.outcomes.targets.empty() ? "risk" : inputs.outcomes.targets[static_cast<size_t>(c)];
 }
 
 std::vector<SlideOfBag> Looks::slides(const ScoredBag& bag) const {

@@ -51,10 +51,10 @@ struct Looks {
   ReportPictures pictures;
   std::vector<std::string> notes;
 
-  bool survival() const { return inputs.outcomes.n_classes == 0; }
-  /// Classes, or the risk alone.
-  int64_t n_answers() const { return survival() ? 1 : inputs.outcomes.n_classes; }
-  std::string answer_name(int64_t c) const { return survival() ? "risk" : inputs.set.classes[static_cast<size_t>(c)]; }
+  bool has_classes() const { return inputs.outcomes.n_classes > 0; }
+  /// Classes, the first of the targets, or the risk alone.
+  int64_t n_answers() const;
+  std::string answer_name(int64_t c) const;
   const std::string& id(const ScoredBag& bag) const { return inputs.set.ids[static_cast<size_t>(bag.bag)]; }
   /// Whose scores are shown.
   int64_t shown_class(const ScoredBag& bag) const { return wanted_class.value_or(bag.predicted); }

@@ -6,18 +6,19 @@
 #include "eval/multiple_tests.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <map>
+#include <span>
 
 namespace eosin::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Metrics that fit the task: of risks, or of classes.
 eval::ScoringConfig scoring_of(const MilOutcome& o) {
   eval::ScoringConfig scoring = o.config.scoring;
   scoring.seed = o.config.run.seed;
-  std::erase_if(scoring.metrics, [&](const std::string& name) { return (eval::metric(name).needs == "risks") != o.config.is_survival(); });
   return scoring;
 }
 
@@ -27,10 +28,26 @@ std::vector<eval::FoldResult> folds_of(const Arm& arm) {
   return folds;
 }
 
+int64_t known_of(const eval::LabelledSet& set, int64_t target) {
+  int64_t known = 0;
+  for (int64_t i = 0; i < set.number_NT.rows; ++i) known += !std::isnan(set.number_NT(i, target));
+  return known;
+}
+
+/// "er 3, pr 5"; empty where all is known.
+std::string unknown_targets(const eval::LabelledSet& set) {
+  std::vector<std::string> some;
+  for (size_t t = 0; t < set.targets.size(); ++t)
+    if (const int64_t n = set.number_NT.rows - known_of(set, static_cast<int64_t>(t)); n > 0) some.push_back(fmt::format("{} {}", set.targets[t], n));
+  return data::first_ten(some);
+}
+
 Json data_of(const MilOutcome& o) {
   Json classes = Json::object();
   for (size_t c = 0; c < o.inputs.set.classes.size(); ++c)
     classes[o.inputs.set.classes[c]] = std::count(o.inputs.set.target.begin(), o.inputs.set.target.end(), static_cast<int64_t>(c));
+  Json known = Json::object();
+  for (size_t t = 0; t < o.inputs.set.targets.size(); ++t) known[o.inputs.set.targets[t]] = known_of(o.inputs.set, static_cast<int64_t>(t));
   int64_t tiles = 0;
   for (const auto& s : o.inputs.bags->summaries()) tiles += s.rows;
   return {{"cohort", o.inputs.cohort.source},
@@ -43,8 +60,14 @@ Json data_of(const MilOutcome& o) {
           {"dropped_tiles", o.inputs.bags->dropped()},
           {"dim", o.inputs.bags->dim()},
           {"encoder", {{"name", o.inputs.bags->encoder()}}},
-          {"labels", o.inputs.set.classes},
-          {"balance", classes}};
+          {"labels", known.empty() ? Json(o.inputs.set.classes) : Json::array()},
+          {"balance", known.empty() ? classes : Json::object()},
+          {"known", known}};
+}
+
+Json threshold_words(const MilOutcome& o) {
+  if (o.config.outcome() != data::Outcome::Class) return nullptr;
+  return o.arenas.front().threshold == "validation" ? "youden on validation" : "largest probability";
 }
 
 Json protocol_of(const MilOutcome& o) {
@@ -67,7 +90,7 @@ Json protocol_of(const MilOutcome& o) {
                   {"seed", o.config.seed_of_splits()}}},
                 {"selection", o.config.train.select},
                 {"sampling", o.config.train.sampling},
-                {"threshold", o.arenas.front().threshold == "validation" ? "youden on validation" : "largest probability"},
+                {"threshold", threshold_words(o)},
                 {"seeds", {{"split", o.config.seed_of_splits()}, {"init", seed}, {"order", seed}, {"bootstrap", seed}}},
                 {"chosen", fits},
                 {"audit", eval::audit_json(o.audit)}};
@@ -141,6 +164,42 @@ Json comparisons_of(const MilOutcome& o, const std::vector<Json>& scored) {
   return tests;
 }
 
+/// The names of what is said of a bag.
+std::vector<std::string> columns_of(const MilOutcome& o) {
+  const auto outcome = o.config.outcome();
+  if (outcome == data::Outcome::Survival) return {"time", "event", "risk"};
+  std::vector<std::string> names;
+  const auto add = [&](const char* prefix, const std::vector<std::string>& of) {
+    for (const auto& name : of) names.push_back(prefix + name);
+  };
+  if (outcome == data::Outcome::Class) {
+    names = {"target", "prediction"};
+    add("p_", o.inputs.set.classes);
+  } else {
+    add("true_", o.inputs.set.targets);
+    add(outcome == data::Outcome::Flags ? "p_" : "predicted_", o.inputs.set.targets);
+  }
+  return names;
+}
+
+/// Row i of a prediction, under those names; unknown targets are empty.
+std::vector<std::string> cells_of(const MilOutcome& o, const eval::Predictions& p, size_t i) {
+  std::vector<std::string> cells;
+  const auto add = [&](std::span<const double> values) {
+    for (const double v : values) cells.push_back(std::isnan(v) ? "" : fmt::format("{}", v));
+  };
+  const auto row = static_cast<int64_t>(i);
+  if (!p.risk.empty()) {
+    add(std::array{p.time[i], static_cast<double>(p.target[i]), p.risk[i]});
+  } else if (p.number_NT.cols > 0) {
+    add(p.number_NT.row(row)), add(p.estimate_NT.row(row));
+  } else {
+    for (const int64_t c : {p.target[i], p.pred[i]}) cells.push_back(o.inputs.set.classes[static_cast<size_t>(c)]);
+    add(p.prob_NC.row(row));
+  }
+  return cells;
+}
+
 }  // namespace
 
 Json mil_results(const MilOutcome& o) {
@@ -159,6 +218,10 @@ Json mil_results(const MilOutcome& o) {
   for (const auto& [key, reason] : o.failures) results["failures"].push_back({{"model", key}, {"message", reason}});
   results["notes"] = o.inputs.cohort.notes;
   for (const auto& note : o.plan.notes) results["notes"].push_back(note);
+  if (const std::string unknown = unknown_targets(o.inputs.set); !unknown.empty())
+    results["notes"].push_back(
+        fmt::format("targets that are unknown of some of the {} bags, which count neither in their loss nor in their metrics: {}",
+                    o.inputs.set.ids.size(), unknown));
   if (mil::uses_places(o.config.head) && !o.config.has_baseline(MilConfig::kShuffled))
     results["notes"].push_back(
         fmt::format("head {} uses the places of tiles: the baseline {} would show what they tell", o.config.head.name(), MilConfig::kShuffled));
@@ -167,16 +230,11 @@ Json mil_results(const MilOutcome& o) {
 
 std::string mil_predictions(const MilOutcome& o) {
   const auto& set = o.inputs.set;
-  const bool survival = o.config.is_survival();
   std::vector<std::string> head = {"model", "protocol", "repeat", "fold", "seed", "patient", "bag"};
-  if (survival) head.insert(head.end(), {"time", "event", "risk"});
-  if (!survival) head.insert(head.end(), {"target", "prediction"});
-  for (const auto& name : set.classes)
-    if (!survival) head.push_back("p_" + name);
+  for (auto& name : columns_of(o)) head.push_back(std::move(name));
   std::string text = csv_line(head);
   for (const Arm& arm : o.arms)
     for (const ArmFold& f : arm.folds) {
-      const eval::Predictions& p = f.result.result.predictions;
       const eval::Parts& parts = o.plan.parts[f.split];
       for (size_t i = 0; i < f.result.rows.size(); ++i) {
         const auto row = static_cast<size_t>(f.result.rows[i]);
@@ -187,12 +245,7 @@ std::string mil_predictions(const MilOutcome& o) {
                                           std::to_string(f.seed),
                                           set.groups[static_cast<size_t>(set.group[row])],
                                           set.ids[row]};
-        if (survival) {
-          for (const double v : {p.time[i], static_cast<double>(p.target[i]), p.risk[i]}) cells.push_back(fmt::format("{}", v));
-        } else {
-          for (const int64_t c : {p.target[i], p.pred[i]}) cells.push_back(set.classes[static_cast<size_t>(c)]);
-          for (const double v : p.prob_NC.row(static_cast<int64_t>(i))) cells.push_back(fmt::format("{}", v));
-        }
+        for (auto& cell : cells_of(o, f.result.result.predictions, i)) cells.push_back(std::move(cell));
         text += csv_line(cells);
       }
     }

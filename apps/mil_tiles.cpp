@@ -47,10 +47,11 @@ ScoredBag predicted(int64_t bag, const Place& place) {
   const eval::Predictions& p = place.fold->result.result.predictions;
   ScoredBag b;
   b.bag = bag, b.split = place.fold->split;
-  b.target = p.target[place.row];
+  const bool targets = p.estimate_NT.cols > 0;
+  if (!targets) b.target = p.target[place.row];
   if (!p.risk.empty()) return b.answer = {p.risk[place.row]}, b;
-  b.predicted = p.pred[place.row];
-  const auto row = p.prob_NC.row(static_cast<int64_t>(place.row));
+  if (!targets) b.predicted = p.pred[place.row];
+  const auto row = (targets ? p.estimate_NT : p.prob_NC).row(static_cast<int64_t>(place.row));
   b.answer.assign(row.begin(), row.end());
   return b;
 }

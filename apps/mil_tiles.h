@@ -20,9 +20,9 @@ std::string weights_file(const std::string& run_dir, const std::string& key);
 
 /// A bag with its prediction and what is said of its tiles.
 struct ScoredBag {
-  int64_t bag = 0, target = 0, predicted = 0;  // class numbers; of survival: event, and 0
+  int64_t bag = 0, target = 0, predicted = 0;  // class numbers; of survival: event, and 0; of targets 0
   size_t split = 0;
-  std::vector<double> answer;  // probability of every class; of survival the risk alone
+  std::vector<double> answer;  // probability of every class; every target; of survival the risk alone
   mil::TileScores tiles;
 
   /// The row of the scores that is the class's, or the only one.

@@ -5,6 +5,7 @@
 #include "core/base/name_order.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -19,10 +20,11 @@ using Names = std::vector<std::string>;
 /// Positions of the columns that the table has.
 struct Places {
   std::optional<size_t> slide, patient, site, label, time, event, censored;
-  std::vector<size_t> clinical;
+  std::vector<size_t> targets, clinical;
 };
 
-Places places_of(const CsvTable& table, const CohortColumns& c) {
+Places places_of(const CsvTable& table, const CohortOptions& o) {
+  const CohortColumns& c = o.columns;
   Places p;
   p.slide = table.choose(c.slide, {"slide", "slide_id", "id", "file", "filename", "path"});
   p.patient = table.choose(c.patient, {"patient", "patient_id", "case", "case_id", "group"});
@@ -31,6 +33,7 @@ Places places_of(const CsvTable& table, const CohortColumns& c) {
   p.time = table.choose(c.time, {"time", "survival_time", "survival_months", "os_time", "days"});
   if (c.censored.empty()) p.event = table.choose(c.event, {"event", "status", "os_event"});
   if (!p.event) p.censored = table.choose(c.censored, {"censored", "censorship"});
+  for (const auto& name : o.targets) p.targets.push_back(table.column(name));
   for (const auto& name : c.clinical) p.clinical.push_back(table.column(name));
   return p;
 }
@@ -67,14 +70,29 @@ class Wrong {
 
 struct WrongRows {
   Wrong ids{"a slide or patient without a name"}, label{"label missing or not among the classes"}, time{"the time must be a number above 0"},
-      event{"the event must be 0 or 1"}, clinical{"a clinical value that is no number"};
+      event{"the event must be 0 or 1"}, number{"a target that is no number; leave the cell empty where it is unknown"},
+      flag{"a target other than 0 and 1; leave the cell empty where it is unknown"}, clinical{"a clinical value that is no number"};
   void check() const {
-    for (const Wrong* w : {&ids, &label, &time, &event, &clinical}) w->check();
+    for (const Wrong* w : {&ids, &label, &time, &event, &number, &flag, &clinical}) w->check();
   }
 };
 
 /// Characters 6 and 7 of "TCGA-A2-...": the tissue source site.
 std::string tcga_site(const std::string& barcode) { return barcode.starts_with("TCGA-") && barcode.size() >= 7 ? barcode.substr(5, 2) : ""; }
+
+bool is_unknown(std::string cell) {
+  std::transform(cell.begin(), cell.end(), cell.begin(), [](unsigned char c) { return std::tolower(c); });
+  return cell.empty() || cell == "na" || cell == "n/a" || cell == "nan";
+}
+
+/// NaN where unknown, or wrong.
+double target_of(const std::string& cell, Outcome outcome, const std::string& where, WrongRows& wrong) {
+  if (is_unknown(cell)) return NAN;
+  const auto value = number_of(cell);
+  const bool flag = outcome == Outcome::Flags, fits = value && (!flag || *value == 0 || *value == 1);
+  if (!fits) (flag ? wrong.flag : wrong.number).add(where, cell);
+  return fits ? *value : NAN;
+}
 
 Bag bag_of(const CsvTable& table, size_t row, const Places& p, const CohortOptions& o, WrongRows& wrong) {
   const Names& cells = table.row(row);
@@ -89,13 +107,15 @@ Bag bag_of(const CsvTable& table, size_t row, const Places& p, const CohortOptio
     bag.label = cells[*p.label];
     const bool known = o.classes.empty() || std::find(o.classes.begin(), o.classes.end(), bag.label) != o.classes.end();
     if (bag.label.empty() || !known) wrong.label.add(bag.where, bag.label);
-  } else {
+  }
+  if (o.outcome == Outcome::Survival) {
     const auto time = number_of(cells[*p.time]), event = number_of(cells[p.event ? *p.event : *p.censored]);
     if (!time || *time <= 0) wrong.time.add(bag.where, cells[*p.time]);
     if (!event || (*event != 0 && *event != 1)) wrong.event.add(bag.where, cells[p.event ? *p.event : *p.censored]);
     bag.time = time.value_or(0);
     bag.event = (event.value_or(0) != 0) == p.event.has_value();
   }
+  for (const size_t column : p.targets) bag.targets.push_back(target_of(cells[column], o.outcome, bag.where, wrong));
   for (const size_t column : p.clinical) {
     const auto value = number_of(cells[column]);
     if (!value) wrong.clinical.add(bag.where, cells[column]);
@@ -113,7 +133,18 @@ void check_slides_are_different(const std::vector<Bag>& bags) {
 }
 
 bool agree(const Bag& a, const Bag& b) {
-  return a.label == b.label && a.time == b.time && a.event == b.event && a.clinical == b.clinical && a.site == b.site;
+  const auto equal = [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); };
+  return a.label == b.label && a.time == b.time && a.event == b.event && a.clinical == b.clinical && a.site == b.site &&
+         std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), equal);
+}
+
+void leave_out_unknown(Cohort& cohort) {
+  const auto slides = cohort.bags.size();
+  std::erase_if(cohort.bags, [](const Bag& b) { return std::all_of(b.targets.begin(), b.targets.end(), [](double v) { return std::isnan(v); }); });
+  EOSIN_CHECK(!cohort.bags.empty(), Data, "[{}] none of the {} slides has a known target ({})", cohort.source, slides,
+              fmt::join(cohort.targets, ", "));
+  if (const auto left_out = slides - cohort.bags.size(); left_out > 0)
+    cohort.notes.push_back(fmt::format("{} slides of which no target is known are left out", left_out));
 }
 
 std::vector<Bag> by_patient(const std::vector<Bag>& slides) {
@@ -171,7 +202,7 @@ Cohort Cohort::only(const std::vector<int64_t>& wanted) const {
 }
 
 Cohort read_cohort(const CsvTable& table, const CohortOptions& options) {
-  const Places places = places_of(table, options.columns);
+  const Places places = places_of(table, options);
   check_columns(table, places, options.outcome);
   Cohort cohort;
   cohort.source = table.where(table.size());
@@ -180,6 +211,8 @@ Cohort read_cohort(const CsvTable& table, const CohortOptions& options) {
   for (size_t i = 0; i < table.size(); ++i) cohort.bags.push_back(bag_of(table, i, places, options, wrong));
   wrong.check();
   check_slides_are_different(cohort.bags);
+  cohort.targets = options.targets;
+  if (!cohort.targets.empty()) leave_out_unknown(cohort);
   cohort.has_patients = places.patient.has_value();
   if (!cohort.has_patients) cohort.notes.emplace_back("no column of patients: every slide counts as a patient of its own");
   cohort.has_sites = std::all_of(cohort.bags.begin(), cohort.bags.end(), [](const Bag& b) { return !b.site.empty(); });
@@ -190,7 +223,8 @@ Cohort read_cohort(const CsvTable& table, const CohortOptions& options) {
   if (options.outcome == Outcome::Class) {
     cohort.classes = classes_of(cohort, options.classes);
     EOSIN_CHECK(cohort.classes.size() >= 2, Data, "[{}] a single class cannot be told apart (got '{}')", cohort.source, cohort.classes.front());
-  } else {
+  }
+  if (options.outcome == Outcome::Survival) {
     const bool any = std::any_of(cohort.bags.begin(), cohort.bags.end(), [](const Bag& b) { return b.event == 1; });
     EOSIN_CHECK(any, Data, "[{}] all {} bags are censored; survival needs events", cohort.source, cohort.bags.size());
   }

@@ -29,8 +29,8 @@ struct CohortColumns {
   }
 };
 
-/// What is said of a bag.
-enum class Outcome { Class, Survival };
+/// What is said of a bag. Numbers and Flags (0 or 1) are of several columns, of which a bag may lack some.
+enum class Outcome { Class, Survival, Numbers, Flags };
 enum class BagLevel { Slide, Patient };
 
 /// One slide, or all slides of a patient.
@@ -39,6 +39,7 @@ struct Bag {
   std::string label;             // Outcome::Class
   double time = 0;               // Outcome::Survival
   int64_t event = 0;             // 1 seen, 0 censored
+  std::vector<double> targets;   // Outcome::Numbers and Flags: one a column, NaN where unknown
   std::vector<double> clinical;  // one a clinical column
   std::vector<std::string> slides;
   std::string where;  // "cohort.csv:7"
@@ -51,6 +52,7 @@ struct Cohort {
   bool sites_of_barcodes = false;  // TCGA's codes are of a place within one study
   Outcome outcome = Outcome::Class;
   std::vector<std::string> classes;  // in name order (numbers by value)
+  std::vector<std::string> targets;  // names of the columns of Outcome::Numbers and Flags
   std::vector<std::string> notes;    // what the reader of a report should know
 
   /// Position of the bag's label in `classes`.
@@ -64,12 +66,14 @@ struct CohortOptions {
   Outcome outcome = Outcome::Class;
   BagLevel level = BagLevel::Slide;
   std::vector<std::string> classes;  // that may occur; empty: those that do
+  std::vector<std::string> targets;  // columns of Outcome::Numbers and Flags
 };
-/// Reads a table of one row a slide. Without a column of patients every slide is a patient of its own, and a note says so.
+/// Reads a table of one row a slide. Without a column of patients every slide is a patient of its own, and a note says so. A target is unknown where
+/// its cell is empty or NA, N/A, NaN in any case; slides of which no target is known are left out, and a note counts them.
 ///
 /// Errors   Data naming up to ten rows: a column is missing, a slide twice, an empty id; labels empty or outside `classes`, fewer than two
-///          classes; a time that is no positive number, an event other than 0 or 1, no event at all; a clinical value that is no number; at the
-///          level of patients, slides of one patient that disagree.
+///          classes; a time that is no positive number, an event other than 0 or 1, no event at all; a target that is no number, a flag other than 0
+///          or 1, no slide of which one is known; a clinical value that is no number; at the level of patients, slides of one patient that disagree.
 /// Checked  tests/data/test_cohort.cpp.
 Cohort read_cohort(const CsvTable& table, const CohortOptions& options);
 

@@ -255,7 +255,7 @@ FeatureMeta feature_meta(const TileStore& store, size_t slide) {
 
 SlideFeatures read_features(const std::string& path, NonFinite non_finite) {
   SlideFeatures out = is_pt(path) ? read_pt_features(path, non_finite) : read_h5_features(path, non_finite);
-  drop_non_finite(out);  // there is nothing to drop where it would have been refused
+  if (non_finite == NonFinite::DropRow) drop_non_finite(out);
   return out;
 }
 

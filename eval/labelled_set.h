@@ -52,7 +52,7 @@ struct LabelledSet {
   Tensor features_ND;
   std::vector<std::string> ids, classes;  // classes in name order (numbers by value)
   std::vector<int64_t> target;            // position in classes; of numbers 0
-  Matrix number_NT;                       // a column a target; none where there are classes
+  Matrix number_NT;                       // a column a target, NaN where unknown; none where there are classes
   std::vector<std::string> targets;       // their names
   std::vector<int64_t> group;             // position in groups; every row its own where there is no group column
   std::vector<std::string> groups;

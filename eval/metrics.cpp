@@ -8,6 +8,7 @@
 #include "eval/ranking.h"
 #include "eval/regression.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace eosin::eval {
@@ -92,7 +93,59 @@ Statistic make_spearman(Shared p) { return spearman_statistic(p->number_NT, p->e
 Statistic make_r2(Shared p) { return r2_statistic(p->number_NT, p->estimate_NT); }
 Statistic make_mae(Shared p) { return mae_statistic(p->number_NT, p->estimate_NT); }
 
+/// These rows of one target.
+Shared alone(const Predictions& p, int64_t target, const std::vector<int64_t>& rows) {
+  auto one = std::make_shared<Predictions>();
+  const auto n = static_cast<int64_t>(rows.size());
+  if (!p.flags) {
+    one->number_NT = one->estimate_NT = Matrix(n, 1);
+    for (int64_t i = 0; i < n; ++i) one->number_NT(i, 0) = p.number_NT(rows[i], target), one->estimate_NT(i, 0) = p.estimate_NT(rows[i], target);
+    return one;
+  }
+  one->num_classes = 2, one->prob_NC = Matrix(n, 2);
+  for (int64_t i = 0; i < n; ++i) {
+    const double yes = p.estimate_NT(rows[i], target);
+    one->prob_NC(i, 0) = 1 - yes, one->prob_NC(i, 1) = yes;
+    one->target.push_back(p.number_NT(rows[i], target) == 1), one->pred.push_back(yes >= 0.5);
+  }
+  return one;
+}
+
 }  // namespace
+
+Statistic of_target(const MetricRow& row, const Predictions& p, int64_t target) {
+  std::vector<int64_t> known;
+  for (int64_t i = 0; i < p.number_NT.rows; ++i)
+    if (!std::isnan(p.number_NT(i, target))) known.push_back(i);
+  EOSIN_CHECK(!known.empty(), Data, "[eval.metrics] {}: the target is unknown of all {} rows", row.name, p.number_NT.rows);
+  return [measure = row.make(alone(p, target, known)), known](Weights weight) -> std::optional<double> {
+    if (weight.empty()) return measure({});
+    std::vector<double> of_known;
+    for (const int64_t i : known) of_known.push_back(weight[i]);
+    const bool none = std::all_of(of_known.begin(), of_known.end(), [](double w) { return w == 0; });
+    return none ? std::nullopt : measure(of_known);
+  };
+}
+
+Statistic over_targets(const MetricRow& row, const Predictions& p, const std::vector<std::string>& names) {
+  std::vector<Statistic> measures;
+  for (int64_t t = 0; t < p.number_NT.cols; ++t) {
+    try {
+      measures.push_back(of_target(row, p, t));
+    } catch (const Error& e) {
+      fail(e.kind(), "{}{}", e.what(), p.number_NT.cols > 1 ? fmt::format(" (target '{}')", names.at(static_cast<size_t>(t))) : "");
+    }
+  }
+  return [measures = std::move(measures)](Weights weight) -> std::optional<double> {
+    double sum = 0;
+    for (const Statistic& measure : measures) {
+      const auto value = measure(weight);
+      if (!value) return std::nullopt;
+      sum += *value;
+    }
+    return sum / static_cast<double>(measures.size());
+  };
+}
 
 const std::vector<MetricRow>& metrics() {
   static const std::vector<MetricRow> table = {

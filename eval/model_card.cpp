@@ -57,6 +57,7 @@ std::string data_part(const RunRecord& run) {
   s += item("tiles", at(data, "tiles"));
   std::vector<std::string> counts;
   for (const auto& [name, n] : at(data, "balance").items()) counts.push_back(fmt::format("{} {}", plain(Json(name)), plain(n)));
+  for (const auto& [name, n] : at(data, "known").items()) counts.push_back(fmt::format("{} {}", plain(Json(name)), plain(n)));
   return s + (counts.empty() ? "" : fmt::format("- bags by outcome: {}\n", fmt::join(counts, ", ")));
 }
 

@@ -15,6 +15,7 @@ ProtocolResult joined(const std::vector<FoldResult>& folds) {
   ProtocolResult all;
   Predictions& into = all.predictions;
   into.num_classes = folds.front().result.predictions.num_classes;
+  into.flags = folds.front().result.predictions.flags;
   for (const RowMeasure& m : folds.front().result.measures) all.measures.push_back({m.name, {}, {}});
   for (const FoldResult& f : folds) {
     const Predictions& p = f.result.predictions;

@@ -80,7 +80,7 @@ template <class Make>
 Statistic mean_over_columns(MatrixView target, MatrixView pred, Make make) {
   check_columns(target, pred);
   std::vector<Statistic> of;
-  for (int64_t d = 0; d < target.cols; ++d) of.push_back(make(Pair{column(target, d), column(pred, d)}, in_column(d)));
+  for (int64_t d = 0; d < target.cols; ++d) of.push_back(make(Pair{column(target, d), column(pred, d)}, target.cols > 1 ? in_column(d) : ""));
   return [of = std::move(of)](Weights weight) -> std::optional<double> {
     double sum = 0;
     for (const Statistic& measure : of) {

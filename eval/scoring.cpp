@@ -26,24 +26,16 @@ struct Score {
   std::function<Statistic(const ProtocolResult&)> make;
 };
 
-Score score_of(const MetricRow& row) {
-  return {row.name, row.higher_is_better, [&row](const ProtocolResult& r) { return row.make(std::make_shared<Predictions>(r.predictions)); }};
-}
-
-Matrix column(const Matrix& m, int64_t c) {
-  Matrix one(m.rows, 1);
-  for (int64_t i = 0; i < m.rows; ++i) one(i, 0) = m(i, c);
-  return one;
+Score score_of(const MetricRow& row, const std::vector<std::string>& targets) {
+  return {row.name, row.higher_is_better, [&row, &targets](const ProtocolResult& r) {
+            return r.predictions.number_NT.cols > 0 ? over_targets(row, r.predictions, targets)
+                                                    : row.make(std::make_shared<Predictions>(r.predictions));
+          }};
 }
 
 /// The same of one target alone.
 Score score_of(const MetricRow& row, int64_t target) {
-  return {row.name, row.higher_is_better, [&row, target](const ProtocolResult& r) {
-            auto p = std::make_shared<Predictions>();
-            p->number_NT = column(r.predictions.number_NT, target);
-            p->estimate_NT = column(r.predictions.estimate_NT, target);
-            return row.make(p);
-          }};
+  return {row.name, row.higher_is_better, [&row, target](const ProtocolResult& r) { return of_target(row, r.predictions, target); }};
 }
 
 /// The protocol's own measure m.
@@ -145,7 +137,7 @@ Json targets_of(const Scoring& s) {
 /// Points (number, estimate) of the targets whose correlation is highest and lowest, at most kMostPoints evenly taken rows of each.
 Json scatter_of(const Scoring& s) {
   constexpr size_t kMostTargets = 6;
-  constexpr int64_t kMostPoints = 500;
+  constexpr size_t kMostPoints = 500;
   const Matrix &number = s.pooled.all.predictions.number_NT, &estimate = s.pooled.all.predictions.estimate_NT;
   std::vector<std::pair<double, int64_t>> order;  // by correlation, the highest first; without one last
   for (int64_t t = 0; t < number.cols; ++t) {
@@ -156,9 +148,12 @@ Json scatter_of(const Scoring& s) {
   if (order.size() > kMostTargets) order.erase(order.begin() + kMostTargets / 2, order.end() - kMostTargets / 2);
   Json figures = Json::array();
   for (const auto& [minus_r, t] : order) {
-    Json f{{"target", s.set.targets[static_cast<size_t>(t)]}, {"rows", number.rows}, {"x", Json::array()}, {"y", Json::array()}};
-    const int64_t step = (number.rows + kMostPoints - 1) / kMostPoints;
-    for (int64_t i = 0; i < number.rows; i += step) f["x"].push_back(number(i, t)), f["y"].push_back(estimate(i, t));
+    std::vector<int64_t> known;
+    for (int64_t i = 0; i < number.rows; ++i)
+      if (!std::isnan(number(i, t))) known.push_back(i);
+    Json f{{"target", s.set.targets[static_cast<size_t>(t)]}, {"rows", known.size()}, {"x", Json::array()}, {"y", Json::array()}};
+    const size_t step = (known.size() + kMostPoints - 1) / kMostPoints;
+    for (size_t k = 0; k < known.size(); k += step) f["x"].push_back(number(known[k], t)), f["y"].push_back(estimate(known[k], t));
     figures.push_back(std::move(f));
   }
   return figures;
@@ -309,7 +304,7 @@ Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, c
   config.metrics = kind.empty() ? std::vector<std::string>() : fitting(given.metrics, kind);
   const Scoring scoring{config, set, folds, pooled(set, folds)};
   Json results{{"metrics", Json::array()}};
-  for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name)), scoring));
+  for (const auto& name : config.metrics) results["metrics"].push_back(reported(score_of(metric(name), set.targets), scoring));
   for (size_t m = 0; m < scoring.pooled.all.measures.size(); ++m) results["metrics"].push_back(reported(score_of(scoring.pooled.all, m), scoring));
   const Predictions& all = scoring.pooled.all.predictions;
   if (kind.empty()) return results;
@@ -319,7 +314,7 @@ Json score_folds(const LabelledSet& set, const std::vector<FoldResult>& folds, c
   }
   if (all.number_NT.cols > 0) {
     results["targets"] = targets_of(scoring);
-    results["scatter"] = scatter_of(scoring);
+    if (!all.flags) results["scatter"] = scatter_of(scoring);
     return results;
   }
   results["curves"] = curves_of(all);

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/tensor/precision.h"
 #include "mil/class_losses.h"
+#include "mil/column_tasks.h"
 #include "mil/survival_loss.h"
 
 #include <ATen/ATen.h>
@@ -178,25 +179,28 @@ class Cox final : public Task {
 
 struct Row {
   config::ConfigRow row;
-  bool survival;
+  data::Outcome outcome;
   std::function<std::unique_ptr<const Task>(const config::Choice&, const Outcomes&, const std::vector<int64_t>&)> fit;
 };
 
 template <class TaskType, class Config>
-Row row(const char* name, bool survival, const char* one_line, const char* source) {
+Row row(const char* name, data::Outcome outcome, const char* one_line, const char* source) {
   return {{name, one_line, source, [] { return std::make_unique<config::ConfigOf<Config>>(); }},
-          survival,
+          outcome,
           [](const config::Choice& c, const Outcomes& o, const std::vector<int64_t>& train) {
             return std::make_unique<const TaskType>(c.as<Config>(), o, train);
           }};
 }
 
 const std::vector<Row>& rows() {
+  using enum data::Outcome;
   static const std::vector<Row> table = {
-      row<Classes, ClassConfig>("classes", false, "one class a bag", ""),
-      row<Ordinal, OrdinalConfig>("ordinal", false, "ordered classes as questions 'above c?'", "Cheng et al. 2008"),
-      row<Hazards, HazardsConfig>("hazards", true, "survival by hazards of discrete times", "Zadeh and Schmid 2021"),
-      row<Cox, CoxConfig>("cox", true, "survival by Cox's partial likelihood over the bags of a step", "Cox 1972"),
+      row<Classes, ClassConfig>("classes", Class, "one class a bag", ""),
+      row<Ordinal, OrdinalConfig>("ordinal", Class, "ordered classes as questions 'above c?'", "Cheng et al. 2008"),
+      row<Hazards, HazardsConfig>("hazards", Survival, "survival by hazards of discrete times", "Zadeh and Schmid 2021"),
+      row<Cox, CoxConfig>("cox", Survival, "survival by Cox's partial likelihood over the bags of a step", "Cox 1972"),
+      row<Regression, RegressionConfig>("regression", Numbers, "numbers of one or several columns (targets), unknown ones left out", ""),
+      row<MultiLabel, MultiLabelConfig>("multi_label", Flags, "yes or no of one or several columns (targets), unknown ones left out", ""),
   };
   return table;
 }
@@ -218,7 +222,7 @@ const std::vector<config::ConfigRow>& task_table() {
   return table;
 }
 
-bool is_survival(const config::Choice& task) { return row_of(task).survival; }
+data::Outcome outcome_of(const config::Choice& task) { return row_of(task).outcome; }
 
 std::unique_ptr<const Task> fit_task(const config::Choice& task, const Outcomes& outcomes, const std::vector<int64_t>& train) {
   return row_of(task).fit(task, outcomes, train);

@@ -78,6 +78,26 @@ TEST(Cohort, NamesEveryWrongRow) {
   EXPECT_NE(refused("slide,label,age\na,0,old\nb,1,3\n", clinical).find("'old'"), std::string::npos);
 }
 
+TEST(Cohort, TakesSeveralTargetsOfWhichSomeAreUnknown) {
+  CohortOptions o;
+  o.outcome = Outcome::Numbers, o.targets = {"er", "ki67"};
+  const Cohort c = read("slide,patient,er,ki67\na,p,0.5,\nb,q,NA,12\nc,r,,nan\nd,s,1e3,-2\n", o);
+  ASSERT_EQ(c.bags.size(), 3U);
+  EXPECT_EQ(c.targets, o.targets);
+  EXPECT_EQ(c.bags[0].targets[0], 0.5);
+  EXPECT_TRUE(std::isnan(c.bags[0].targets[1]));
+  EXPECT_EQ(c.bags[2].targets, (std::vector<double>{1000, -2}));
+  EXPECT_EQ(c.notes, (std::vector<std::string>{"1 slides of which no target is known are left out"}));
+  EXPECT_NE(refused("slide,er,ki67\na,0.5,high\nb,1,2\n", o).find("c.csv:2 'high'"), std::string::npos);
+  EXPECT_NE(refused("slide,er\na,0.5\n", o).find("ki67"), std::string::npos);
+  EXPECT_NE(refused("slide,er,ki67\na,,\nb,,\n", o).find("none of the 2 slides"), std::string::npos);
+  o.outcome = Outcome::Flags;
+  EXPECT_NE(refused("slide,er,ki67\na,1,0\nb,2,0\n", o).find("c.csv:3 '2'"), std::string::npos);
+  o.level = BagLevel::Patient;  // unknown on both slides is no disagreement
+  EXPECT_EQ(read("slide,patient,er,ki67\na,p,1,\nb,p,1,\n", o).bags[0].slides.size(), 2U);
+  EXPECT_NE(refused("slide,patient,er,ki67\na,p,1,\nb,p,1,0\n", o).find("'p'"), std::string::npos);
+}
+
 // ----------------------------------------------------------------------------------------------- bags
 void write(const TemporaryFolder& folder, const std::string& slide, const Tensor& x_ND, const std::string& encoder = "vit", bool coords = true) {
   SlideFeatures f;

@@ -78,7 +78,7 @@ TEST(RidgeProtocol, ATargetThatIsConstantAmongTheTestRowsIsUndefinedAndNamed) {
   for (int64_t i = 0; i < 90; ++i) s.part.push_back(i < 60 ? 0 : 2), s.number_NT(i, 1) = i < 60 ? s.number_NT(i, 1) : 3;
   const Evaluation e = evaluate(s, ridge_config());
   EXPECT_TRUE(e.results["metrics"][0]["mean"].is_null());
-  EXPECT_THAT(e.results["metrics"][0]["state"].get<std::string>(), testing::HasSubstr("the target is constant in column 1"));
+  EXPECT_THAT(e.results["metrics"][0]["state"].get<std::string>(), testing::HasSubstr("the target is constant (target 'GENE2')"));
   EXPECT_TRUE(e.results["targets"][0]["pearson"].is_number());
   EXPECT_TRUE(e.results["targets"][1]["pearson"].is_null());
 }

@@ -3,6 +3,7 @@
 #include "core/tensor/hdf5.h"
 #include "tests/system/program.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -246,7 +247,9 @@ TEST_F(SlideLevel, AGridThatWasKilledEndsWithTheSameTable) {
     const std::string text = fs::exists(in("killed/models.jsonl")) ? read_text(in("killed/models.jsonl")) : "";
     return std::count(text.begin(), text.end(), '\n');
   };
-  Program first(job("killed", more));
+  auto saving = more;
+  saving.emplace_back("grid.checkpoint_minutes=0");
+  Program first(job("killed", saving));
   const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (lines() < 4 && std::chrono::steady_clock::now() < patience) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   first.signal(SIGKILL);
@@ -298,6 +301,66 @@ TEST_F(SlideLevel, NamesWhatIsWrong) {
   expect_refused({"mil", "features=bags.mat", "level=patient"}, 2, "no patients");
   expect_refused({"mil"}, 2, "features");
   EXPECT_FALSE(fs::exists(in("w/models.jsonl")));
+}
+
+TEST_F(SlideLevel, TrainsSeveralTargetsOfWhichSomeAreUnknown) {
+  // The number follows the class, which the features show; the second target is unknown of every fourth slide, and the last slide has none.
+  std::string text = "slide,patient,score,second,yes,often\n";
+  const std::string cohort = read_text(in("cohort.csv"));
+  for (int i = 0; i < 16; ++i) {
+    const std::string slide = fmt::format("slide_{:03}", i);
+    const bool tumour = cohort.substr(cohort.find(slide + ","), 40).find("tumour") != std::string::npos;
+    const std::string second = i % 4 == 3 || i == 15 ? "" : std::to_string(3 * i), often = i == 2 || i == 9 ? "NA" : std::to_string(i % 2);
+    text += fmt::format("{},p{},{},{},{},{}\n", slide, i, i == 15 ? "" : std::to_string(100 + 10 * tumour + i % 3), second,
+                        i == 15 ? "" : std::to_string(int{tumour}), often);
+  }
+  write_text(in("targets.csv"), text);
+  const std::vector<std::string> both = {"cohort=" + in("targets.csv"), "level=slide", "heatmaps.top_tiles=1", "heatmaps.count=2"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), both.begin(), both.end());
+    return more;
+  };
+  const Outcome o = eosin(job("numbers", with({"task.name=regression", "targets=[score,second]", "columns.clinical=[yes]"})));
+  // the clinical column is empty of the last slide
+  ASSERT_EQ(o.code, 3) << o.err;
+  EXPECT_THAT(o.last_error_line(), HasSubstr("clinical"));
+  const Outcome n = eosin(job("numbers", with({"task.name=regression", "targets=[score,second]", "task.loss=smooth_l1"})));
+  ASSERT_EQ(n.code, 0) << n.err;
+  auto results = nlohmann::json::parse(read_text(in("numbers/results.json")));
+  EXPECT_EQ(results["data"]["known"], (nlohmann::json{{"score", 15}, {"second", 12}}));
+  EXPECT_EQ(results["metrics"].size(), 4U);
+  EXPECT_EQ(results["targets"].size(), 2U);
+  EXPECT_EQ(results["targets"][1]["name"], "second");
+  EXPECT_THAT(results["notes"].dump(), HasSubstr("second 3"));
+  EXPECT_THAT(results["notes"].dump(), HasSubstr("1 slides of which no target is known"));
+  EXPECT_EQ(results["models"].back()["name"], "ridge on mean features");
+  EXPECT_GT(results["models"].back()["metrics"]["mae"]["mean"], 0);
+  const std::string table = read_text(in("numbers/predictions.csv"));
+  EXPECT_THAT(table, HasSubstr("bag,true_score,true_second,predicted_score,predicted_second"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 15 * 3);
+  EXPECT_THAT(table, HasSubstr("slide_003,"));
+  EXPECT_THAT(read_text(in("numbers/top_tiles.csv")), HasSubstr("\nsecond,"));
+  EXPECT_THAT(read_text(in("numbers/report.html")), HasSubstr("Targets"));
+  EXPECT_THAT(read_text(in("numbers/model_card.md")), HasSubstr("score 15"));
+
+  const Outcome f = eosin(job("flags", with({"task.name=multi_label", "targets=[yes,often]", "task.imbalance=weights"})));
+  ASSERT_EQ(f.code, 0) << f.err;
+  results = nlohmann::json::parse(read_text(in("flags/results.json")));
+  EXPECT_EQ(results["metrics"][0]["name"], "balanced_accuracy");
+  EXPECT_EQ(results["targets"][0]["name"], "yes");
+  EXPECT_FALSE(results.contains("scatter"));
+  EXPECT_EQ(results["models"].back()["name"], "linear on mean features");
+  EXPECT_GT(results["models"].back()["metrics"]["auroc_ovr_macro"]["pooled"], 0);
+  EXPECT_THAT(read_text(in("flags/predictions.csv")), HasSubstr("true_yes,true_often,p_yes,p_often"));
+
+  expect_refused(job("w", with({"task.name=regression"})), 2, "targets");
+  expect_refused(job("w", with({"task.name=regression", "targets=[score]", "metrics=[auroc_ovr_macro]"})), 2, "none of the metrics is of numbers");
+  expect_refused(job("w", with({"targets=[score]"})), 2, "regression and multi_label");
+  expect_refused(job("w", with({"task.name=regression", "targets=[score,score]"})), 2, "twice");
+  expect_refused(job("w", with({"task.name=regression", "targets=[score]", "target=yes"})), 2, "is for classes");
+  expect_refused(job("w", with({"task.name=regression", "targets=[score]", "train.select=val_auroc"})), 2, "val_loss, last");
+  expect_refused(job("w", with({"task.name=multi_label", "targets=[score]"})), 3, "other than 0 and 1");
+  expect_refused(job("w", with({"task.name=regression", "targets=[none]"})), 3, "none");
 }
 
 TEST_F(SlideLevel, TrainsSurvivalAndCountsClinicalColumns) {
