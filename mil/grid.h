@@ -25,9 +25,8 @@ struct GridOptions {
   int64_t together = 64;  // models that share a reading and are in memory at a time
   std::function<void(const Trial&, TrialResult)> finished;             // called as stacks of models end, in the order of the trials
   std::function<void(int64_t epochs, int64_t skipped)> progress = {};  // epochs that models did, and those that early stopping saved
-  std::string checkpoints =
-      {};  // folder that keeps the models in work: after an epoch every so many seconds, and at a stop. Empty: they are not kept
-  double checkpoint_s = 300;
+  std::string checkpoints = {};  // folder that keeps the models in work, as the next line says and at a stop; empty: they are not kept
+  double checkpoint_s = 300;     // between two savings, which are after an epoch
 };
 
 /// Trains the models. Every result is what the model would give alone, to the bit, for any threads, company and memory of the store. A loss

@@ -117,7 +117,7 @@ void Learner::begin_epoch() {
 void Learner::learn(std::span<const int64_t> numbers, std::span<const data::BagBatch> bags) {
   std::vector<size_t> mine;
   for (size_t k = 0; k < numbers.size(); ++k) mine.insert(mine.end(), static_cast<size_t>(times_[static_cast<size_t>(numbers[k])]), k);
-  const uint64_t block = block_++;
+  const uint64_t block = ++block_;  // from 1: 0 is the stream of the blocks' own order
   if (mine.empty()) return;
   const data::Permutation order(mine.size(), seed_, static_cast<uint64_t>(epoch_), block);
   for (size_t i = 0; i < mine.size(); ++i) {
