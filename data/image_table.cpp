@@ -81,9 +81,13 @@ ImageEntry entry_of(const CsvTable& table, size_t i, const Columns& c, const fs:
 
 Picture read_picture_file(const ImageEntry& entry) { return read_file(entry.file); }
 
-bool is_picture(const fs::path& path) {
+std::string extension_of(const fs::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
+}
+
+bool is_picture(const std::string& extension) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".tif" || extension == ".tiff";
 }
 
@@ -150,9 +154,18 @@ ImageTable read_image_csv(const std::string& path, const ImportConfig& config) {
 
 ImageTable read_image_folder(const std::string& path, const ImportConfig& config) {
   std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(path))
-    if (entry.is_regular_file() && is_picture(entry.path())) files.push_back(entry.path().lexically_relative(path).string());
+  std::map<std::string, int64_t> others;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string extension = extension_of(entry.path());
+    if (is_picture(extension))
+      files.push_back(entry.path().lexically_relative(path).string());
+    else
+      ++others[extension.empty() ? "without an extension" : extension];
+  }
   EOSIN_CHECK(!files.empty(), Data, "[{}] holds no JPEG, PNG or TIFF files", path);
+  for (const auto& [extension, count] : others)
+    log::warn("[{}] {} {} left out: {} (JPEG, PNG and TIFF are read)", path, count, count == 1 ? "file is" : "files are", extension);
   point_to_tables(path);
   std::sort(files.begin(), files.end());
   ImageTable table;

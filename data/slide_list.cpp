@@ -90,6 +90,7 @@ std::vector<std::string> lines_of(const std::string& path) {
   if (!in) fail_errno(fmt::format("[slides] cannot open '{}'", path), errno);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) {
+    if (lines.empty() && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (!line.empty()) lines.push_back(line);
   }

@@ -18,7 +18,7 @@
 namespace eosin::mil {
 namespace {
 
-/// Torch's operations in one thread each; what the models' threads inherit.
+/// Torch's operations in one thread each.
 class OneThreadEach {
  public:
   OneThreadEach() : before_(at::get_num_threads()) { at::set_num_threads(1); }
@@ -146,6 +146,7 @@ class Stack {
   template <class Work>
   void each(Work work) {
     parallel_for(models_.size(), options_.threads, [&](size_t i) {
+      at::init_num_threads();  // a new thread begins with OpenMP's number, not with OneThreadEach's
       Model& m = models_[i];
       if (!m.learning || !m.failure.empty()) return;
       try {

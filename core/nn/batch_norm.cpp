@@ -23,6 +23,13 @@ BatchNormImpl::BatchNormImpl(int64_t dim, std::shared_ptr<Comm> comm, const Batc
   num_batches_tracked = register_buffer("num_batches_tracked", torch::zeros({}, torch::kLong));
 }
 
+namespace {
+
+/// A step that is not finite is skipped, but its forward pass has happened: what it would put into the running figures stays out.
+void take_finite(Tensor& running, const Tensor& moved) { running.copy_(at::where(moved.isfinite(), moved, running)); }
+
+}  // namespace
+
 /// The ranks' means and variances, joined: the variance of all is the mean variance plus the variance of the means. Their gradients go
 /// back through the gather.
 Tensor BatchNormImpl::normalise_over_ranks(const Tensor& x_ND, int64_t rows) {
@@ -35,8 +42,8 @@ Tensor BatchNormImpl::normalise_over_ranks(const Tensor& x_ND, int64_t rows) {
   const Tensor var = ranks_R2D.select(1, 1).mean(0) + (ranks_R2D.select(1, 0) - mean).square().mean(0);
   {
     const at::NoGradGuard no_grad;
-    running_mean.lerp_(mean, options_.momentum);
-    running_var.lerp_(var * (static_cast<double>(rows) / static_cast<double>(rows - 1)), options_.momentum);
+    take_finite(running_mean, running_mean.lerp(mean, options_.momentum));
+    take_finite(running_var, running_var.lerp(var * (static_cast<double>(rows) / static_cast<double>(rows - 1)), options_.momentum));
   }
   const Tensor unit = (x_ND - column(mean)) * column((var + options_.eps).rsqrt());
   return weight.defined() ? unit * column(weight) + column(bias) : unit;
@@ -51,7 +58,13 @@ Tensor BatchNormImpl::forward(const Tensor& x_ND) {
   const Tensor x = at_least_float(x_ND);
   if (is_training()) num_batches_tracked.add_(1);
   if (is_training() && comm_->size() > 1) return normalise_over_ranks(x, rows);
-  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), options_.momentum, options_.eps, false);
+  if (!is_training()) return at::batch_norm(x, weight, bias, running_mean, running_var, false, options_.momentum, options_.eps, false);
+  const Tensor mean = running_mean.clone(), var = running_var.clone();
+  const Tensor out = at::batch_norm(x, weight, bias, mean, var, true, options_.momentum, options_.eps, false);
+  const at::NoGradGuard no_grad;
+  take_finite(running_mean, mean);
+  take_finite(running_var, var);
+  return out;
 }
 
 bool has_batch_norm(const torch::nn::Module& module) {

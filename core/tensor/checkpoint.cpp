@@ -222,12 +222,14 @@ void save_checkpoint(const std::string& folder, int64_t step, const State& state
   sync_folder(folder);
   write_file(folder + "/LATEST", fs::path(path).filename().string() + "\n");
 
-  std::vector<int64_t> steps = checkpoint_steps(folder);
-  if (keep <= 0 || static_cast<int64_t>(steps.size()) <= keep) return;
+  if (keep <= 0) return;
+  // What is later than the new one belongs to a stretch that the run has gone back over; of the others the newest stay.
+  std::vector<int64_t> surplus = checkpoint_steps(folder);
+  const auto newest = std::find(surplus.begin(), surplus.end(), step);
+  surplus.erase(newest - std::min<std::ptrdiff_t>(keep - 1, newest - surplus.begin()), newest + 1);
+  if (surplus.empty()) return;
   verify(path, step);
-  steps.resize(steps.size() - static_cast<size_t>(keep));
-  for (int64_t old : steps)
-    if (old != step) remove_checkpoint(checkpoint_path(folder, old));
+  for (int64_t old : surplus) remove_checkpoint(checkpoint_path(folder, old));
 }
 
 Checkpoint load_checkpoint(const std::string& path) {

@@ -81,8 +81,8 @@ c10::Device choose(const std::string& word, int local_rank) {
 
 c10::Device prepare(const RunConfig& run, int local_rank, int local_world) {
   const c10::Device device = choose(run.device, local_rank);  // first: torch remembers whether there was CUDA
+  set_deterministic(run.deterministic);                       // before the first call of MKL
   set_threads(run.threads > 0 ? run.threads : std::max<int64_t>(1, usable_cores() / local_world));
-  set_deterministic(run.deterministic);
   seed(static_cast<uint64_t>(run.seed));
   keep_freed_memory();
   return device;
@@ -117,6 +117,9 @@ void set_threads(int64_t threads) {
 
 void set_deterministic(bool deterministic) {
   if (deterministic) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  // MKL sums a product in an order that depends on its threads and, by its manual, on where the factors lie in memory. Its switch for that needs
+  // the name of an instruction set.
+  if (deterministic) ::setenv("MKL_CBWR", __builtin_cpu_supports("avx512f") ? "AVX512,STRICT" : "AVX2,STRICT", 0);
   auto& context = at::globalContext();
   context.setDeterministicAlgorithms(deterministic, false);
   context.setDeterministicFillUninitializedMemory(false);

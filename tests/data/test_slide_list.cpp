@@ -30,7 +30,7 @@ TEST(SlideList, PathsGlobsFoldersAndLists) {
   const std::string root = folder.path().string();
   for (const char* name : {"b.tiff", "a.tiff"}) write_slide(folder / name, plain(100, 100, 200), 0.5);
   write_file(folder / "note.md", std::string_view("no slide"));
-  write_file(folder / "list.txt", (folder / "b.tiff") + "\r\n\n" + (folder / "gone.svs") + "\n");
+  write_file(folder / "list.txt", "\xEF\xBB\xBF" + (folder / "b.tiff") + "\r\n\n" + (folder / "gone.svs") + "\n");
   EXPECT_THAT(ids(list_slides({root})), ElementsAre("a", "b"));
   EXPECT_THAT(ids(list_slides({root + "/*.tiff"})), ElementsAre("a", "b"));
   EXPECT_THAT(ids(list_slides({folder / "list.txt"})), ElementsAre("b", "gone"));

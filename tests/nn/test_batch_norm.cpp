@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <torch/nn/modules/batchnorm.h>
 
+#include <limits>
+
 namespace eosin::nn {
 namespace {
 
@@ -86,6 +88,24 @@ TEST(BatchNorm, TwoRanksEqualOneWithAllRows) {
   EXPECT_TRUE(at::cat({parts[0].grad, parts[1].grad}).allclose(whole.grad, 1e-10, 1e-12));
   for (const auto& [name, g] : whole.gradients) EXPECT_TRUE((parts[0].gradients.at(name) + parts[1].gradients.at(name)).allclose(g, 1e-11)) << name;
   for (const auto& [name, t] : whole.weights) EXPECT_TRUE(parts[1].weights.at(name).allclose(t, 1e-12, 1e-13)) << name;
+}
+
+/// The step is skipped, but its forward pass has happened.
+TEST(BatchNorm, ABatchThatIsNotFiniteDoesNotEnterTheRunningFigures) {
+  Tensor x = input(6, 3);
+  x[4][1] = std::numeric_limits<double>::quiet_NaN();
+  for (const int ranks : {1, 2})
+    run_ranks(ranks, [&](const std::shared_ptr<Comm>& comm) {
+      BatchNorm norm = make(3, comm);
+      const int64_t rows = 6 / ranks;
+      norm(x.narrow(0, comm->rank() * rows, rows));
+      const auto figures = named_weights(*norm);
+      EXPECT_EQ(figures.at("running_mean")[1].item<double>(), 0);
+      EXPECT_EQ(figures.at("running_var")[1].item<double>(), 1);
+      EXPECT_NE(figures.at("running_mean")[0].item<double>(), 0);
+      norm->eval();
+      EXPECT_TRUE(norm(input(5, 3)).isfinite().all().item<bool>());
+    });
 }
 
 TEST(BatchNorm, PlainHasNoParameters) {

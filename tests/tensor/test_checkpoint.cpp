@@ -125,6 +125,13 @@ TEST_F(CheckpointTest, Retention) {
   EXPECT_TRUE(leftovers().empty());
 }
 
+TEST_F(CheckpointTest, WhatIsNewestStaysThoughItsStepIsEarlier) {
+  for (int64_t step : {30, 50, 40}) save_checkpoint(folder_, step, state_of(step), 1);  // a run that went back found a better one
+  EXPECT_THAT(checkpoint_steps(folder_), ElementsAre(40));
+  for (int64_t step : {50, 60, 45}) save_checkpoint(folder_, step, state_of(step), 2);
+  EXPECT_THAT(checkpoint_steps(folder_), ElementsAre(45));
+}
+
 TEST_F(CheckpointTest, StaleFoldersGoWithTheNextSave) {
   save_checkpoint(folder_, 1, state_of(1));
   fs::copy(folder_ + "/step-00000001", folder_ + "/step-00000002.tmp-77");
