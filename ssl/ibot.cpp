@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/nn/weights.h"
 #include "ssl/collapse.h"
-#include "ssl/ibot_loss.h"
 #include "ssl/masked_crops.h"
 #include "ssl/method_state.h"
 #include "ssl/student_groups.h"
@@ -67,8 +66,8 @@ Ibot::Ibot(const IbotConfig& config, nn::EncoderSpec encoder, uint64_t seed, std
       encoder_(std::move(encoder)),
       seed_(seed),
       comm_(std::move(comm)),
-      center_(register_buffer("center", at::zeros({1, config.n_prototypes})), config.center_momentum),
-      patch_center_(register_buffer("patch_center", at::zeros({1, config.n_prototypes})), config.patch_center_momentum) {
+      centers_{{register_buffer("center", at::zeros({1, config.n_prototypes})), config.center_momentum},
+               {register_buffer("patch_center", at::zeros({1, config.n_prototypes})), config.patch_center_momentum}} {
   encoder_.vit().mask_token = true;
   const DinoHeadShape shape = head_shape(config_, nn::token_dim(encoder_.model));
   student_ = register_module("student", DinoNet(encoder_.model, shape, comm_));
@@ -111,46 +110,38 @@ PatchMasks Ibot::masks(const data::ViewBatch& batch) const {
   return to_device(patch_masks(at::stack(masks)), view.device());
 }
 
-Ibot::Targets Ibot::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
+IbotTargets Ibot::teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress) {
   const at::NoGradGuard no_grad;
   nn::Vit backbone = nn::as_vit(teacher_->backbone);
   const Tensor tokens = backbone->forward_tokens(global_BCHW);
   const Tensor prototypes = teacher_->head->prototypes(), cls = teacher_->head->project(backbone->class_tokens(tokens));
   const Tensor patches = teacher_->head->project(backbone->patch_tokens(tokens).flatten(0, 1));
-  Targets out;
-  out.cls = centred_targets(cls, prototypes, center_.value(), teacher_temp(progress.step));
-  out.patches = centred_targets(patches.index_select(0, masks.indices_M), prototypes, patch_center_.value(), teacher_patch_temp(progress.step));
-  center_.observe(cls, prototypes, progress.micro == 0);
-  patch_center_.observe(patches, prototypes, progress.micro == 0);
-  return out;
+  const IbotTeacherTemps temps{teacher_temp(progress.step), teacher_patch_temp(progress.step)};
+  return ibot_targets(cls, patches, prototypes, masks, temps, centers_, progress.micro == 0);
 }
 
 train::Loss Ibot::forward(const data::ViewBatch& batch, const train::Progress& progress) {
   const std::vector<Tensor> groups = masked_crop_groups(batch.views_BCHW, "ibot");
   const PatchMasks masked = masks(batch);
-  const Targets targets = teach(groups.front(), masked, progress);
+  const IbotTargets targets = teach(groups.front(), masked, progress);
 
   nn::Vit backbone = nn::as_vit(student_->backbone);
   const nn::DropPathKey drop_path{seed_, static_cast<uint64_t>(batch.first_position)};
   const std::vector<Tensor> tokens = forward_tokens(backbone, groups, masked_pass(masked, groups.size(), drop_path));
-  const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
   DinoHead& head = student_->head;
   const Tensor cls = head->project(class_tokens(backbone, tokens)), patches = head->project(masked_patches(backbone, tokens.front(), masked));
-  const Tensor prototypes = head->prototypes();
-  const Tensor cls_loss = dino_loss(cls, prototypes, targets.cls, crops, kGlobalCrops, config_.student_temp) * config_.cls_weight;
-  const Tensor patch_loss = ibot_patch_loss(patches, prototypes, targets.patches, masked, config_.student_temp) * config_.patch_weight;
+  const auto crops = static_cast<int64_t>(batch.views_BCHW.size());
+  const IbotLossOptions options{crops, kGlobalCrops, config_.student_temp, config_.cls_weight, config_.patch_weight};
+  const IbotTerms terms = ibot_loss(cls, patches, head->prototypes(), targets, masked, options);
   train::Loss loss;
-  loss.total = cls_loss + patch_loss;
-  loss.parts = {{"cls", cls_loss.detach()}, {"patch", patch_loss.detach()}};
+  loss.total = terms.total();
+  loss.parts = {{"cls", terms.cls.detach()}, {"patch", terms.patch.detach()}};
   if (progress.log_step)
     for (auto& part : collapse_measures(targets.cls)) loss.parts.push_back(std::move(part));
   return loss;
 }
 
-void Ibot::after_update(const train::Progress&) {
-  center_.update(*comm_);
-  patch_center_.update(*comm_);
-}
+void Ibot::after_update(const train::Progress&) { centers_.update(*comm_); }
 
 std::vector<train::MovingAverage> Ibot::averages() { return optim::follow(teacher_->parameters(), student_->parameters()); }
 

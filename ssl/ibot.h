@@ -1,9 +1,9 @@
 #pragma once
 // iBOT: image BERT with an online tokenizer (Zhou et al. 2022, arXiv:2111.07832), in its original form.
 #include "ssl/dino.h"
+#include "ssl/ibot_loss.h"
 #include "ssl/illustrated.h"
 #include "ssl/layer_rates.h"
-#include "ssl/patch_masks.h"
 
 namespace eosin::ssl {
 
@@ -27,10 +27,10 @@ struct IbotConfig : LayerRates {
 /// Views: two global crops, then any number of local ones. The teacher sees the global crops whole, the student masked and the local ones.
 /// Masks are the batch's where it has some, else drawn for every crop by (seed, position of the tile, view).
 ///
-/// Parts, each with its weight, which add up to the total: cls (ssl/dino_loss.h), patch (ssl/ibot_loss.h). When a step is logged also the
-/// collapse measures of the class targets. The patches' centre is the moving average over all patches, masked or not.
+/// Parts, each with its weight, which add up to the total: cls, patch (ssl/ibot_loss.h). When a step is logged also the
+/// collapse measures of the class targets.
 /// Errors   Shape if a batch has fewer than two views, the first two differ in size, or given masks do not fit.
-/// Checked  golden ssl.ibot_v1_loss (its losses); tests/ssl/test_ibot.cpp.
+/// Checked  golden ssl.ibot_v1_loss (its loss and centres); tests/ssl/test_ibot.cpp.
 class Ibot final : public train::Objective<data::ViewBatch>, public Illustrated {
  public:
   Ibot(const IbotConfig& config, nn::EncoderSpec encoder, uint64_t seed, std::shared_ptr<Comm> comm);
@@ -51,11 +51,8 @@ class Ibot final : public train::Objective<data::ViewBatch>, public Illustrated 
   void load_state(const State& state) override;
 
  private:
-  struct Targets {
-    SoftTargets cls, patches;
-  };
   PatchMasks masks(const data::ViewBatch& batch) const;
-  Targets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
+  IbotTargets teach(const Tensor& global_BCHW, const PatchMasks& masks, const train::Progress& progress);
   double teacher_temp(int64_t step) const;
   double teacher_patch_temp(int64_t step) const;
 
@@ -64,7 +61,7 @@ class Ibot final : public train::Objective<data::ViewBatch>, public Illustrated 
   uint64_t seed_;
   std::shared_ptr<Comm> comm_;
   DinoNet student_{nullptr}, teacher_{nullptr};
-  TeacherCenter center_, patch_center_;
+  IbotCenters centers_;
 };
 
 }  // namespace eosin::ssl

@@ -30,7 +30,7 @@ nn::VitPass masked_pass(const PatchMasks& masks, size_t groups, nn::DropPathKey 
 nn::PatchGrid grid_of(const Tensor& view_BCHW, int64_t patch_size) { return {view_BCHW.size(2) / patch_size, view_BCHW.size(3) / patch_size}; }
 
 Tensor masked_patches(const nn::Vit& backbone, const Tensor& tokens_BND, const PatchMasks& masks) {
-  return backbone->patch_tokens(tokens_BND).flatten(0, 1).index_select(0, masks.indices_M);
+  return masked_rows(backbone->patch_tokens(tokens_BND), masks);
 }
 
 std::vector<Tensor> forward_tokens(nn::Vit& backbone, const std::vector<Tensor>& groups_BCHW, const nn::VitPass& pass) {

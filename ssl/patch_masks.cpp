@@ -53,6 +53,8 @@ PatchMasks patch_masks(const Tensor& masks_BN) {
   return {masks_BN, indices_M, weights_B1.expand_as(masks_BN).flatten().index_select(0, indices_M)};
 }
 
+Tensor masked_rows(const Tensor& patches_BND, const PatchMasks& masks) { return patches_BND.flatten(0, -2).index_select(0, masks.indices_M); }
+
 PatchMasks to_device(const PatchMasks& masks, c10::Device device) {
   const auto there = [device](const Tensor& t) { return t.to(device, /*non_blocking=*/true); };
   return {there(masks.masks_BN), there(masks.indices_M), there(masks.weights_M)};

@@ -34,6 +34,10 @@ struct PatchMasks {
   int64_t crops() const { return masks_BN.size(0); }
 };
 PatchMasks patch_masks(const Tensor& masks_BN);
+/// Those of all patches that are masked, in the order of indices_M.
+///
+/// Shapes   patches_BND, or [B * N, D]; returns [M, D].
+Tensor masked_rows(const Tensor& patches_BND, const PatchMasks& masks);
 PatchMasks to_device(const PatchMasks& masks, c10::Device device);
 /// Crop j gets the mask of counts[order[j]] patches that `mask_of` makes, one call a crop in the order of `counts`.
 PatchMasks shuffled_masks(const std::vector<int64_t>& counts, const std::vector<int64_t>& order, const std::function<Tensor(int64_t count)>& mask_of);

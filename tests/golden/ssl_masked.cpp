@@ -76,37 +76,25 @@ Results ibot_patch_loss(const Case& c) {
 Results ibot_v1_loss(const Case& c) {
   const auto& s = c.config;
   const int64_t global = s["global_crops"], local = s["local_crops"], epoch = s["epoch"], warmup = s["warmup_epochs"];
-  const double cls_temp = ssl::temperature_at({s["warmup_teacher_temp"], s["teacher_temp"], warmup}, epoch);
-  const double patch_temp = ssl::temperature_at({s["warmup_teacher_patch_temp"], s["teacher_patch_temp"], warmup}, epoch);
-  const auto comm = make_single_comm();
+  const ssl::IbotTeacherTemps temps{ssl::temperature_at({s["warmup_teacher_temp"], s["teacher_temp"], warmup}, epoch),
+                                    ssl::temperature_at({s["warmup_teacher_patch_temp"], s["teacher_patch_temp"], warmup}, epoch)};
   const Tensor center = c.at("in.center").clone(), center2 = c.at("in.center2").clone();
-  ssl::TeacherCenter cls_center(center, s["center_momentum"]), patch_center(center2.view({1, -1}), s.value("center_momentum2", s["center_momentum"]));
+  const double momentum = s["center_momentum"];
+  ssl::IbotCenters centers{{center, momentum}, {center2.view({1, -1}), s.value("center_momentum2", momentum)}};
 
   const Tensor cls = leaf(c, "student_cls"), patch = leaf(c, "student_patch");
   const Tensor locals = c.has("in.student_local_cls") ? leaf(c, "student_local_cls") : Tensor();
-  const Tensor all_cls = locals.defined() ? at::cat({cls, locals}) : cls;
   const ssl::PatchMasks masks = ssl::patch_masks(c.at("in.mask").flatten(0, 1));
-  const auto masked = [&](const Tensor& tokens_BNK) { return tokens_BNK.flatten(0, 1).index_select(0, masks.indices_M); };
-
   const Tensor axes_KK = axes(cls);
-  const ssl::SoftTargets cls_targets = ssl::centred_targets(c.at("in.teacher_cls"), axes_KK, cls_center.value(), cls_temp);
-  const ssl::SoftTargets patch_targets = ssl::centred_targets(masked(c.at("in.teacher_patch")), axes_KK, patch_center.value(), patch_temp);
-  const int64_t crops = global + (locals.defined() ? local : 0);
-  const Tensor cls_loss = ssl::dino_loss(all_cls, axes_KK, cls_targets, crops, global, s["student_temp"]) * s["lambda1"].get<double>();
-  const Tensor patch_loss = ssl::ibot_patch_loss(masked(patch), axes_KK, patch_targets, masks, s["student_temp"]) * s["lambda2"].get<double>();
-  const Tensor loss = cls_loss + patch_loss;
-  loss.backward();
-  cls_center.observe(c.at("in.teacher_cls"), true);
-  cls_center.update(*comm);
-  patch_center.observe(c.at("in.teacher_patch").flatten(0, 1), true);
-  patch_center.update(*comm);
-  Results out{{"out.loss", loss},
-              {"out.cls", cls_loss},
-              {"out.patch", patch_loss},
-              {"out.center", center},
-              {"out.center2", center2},
-              {"grad.student_cls", cls.grad()},
-              {"grad.student_patch", patch.grad()}};
+  const ssl::IbotTargets targets =
+      ssl::ibot_targets(c.at("in.teacher_cls"), c.at("in.teacher_patch").flatten(0, 1), axes_KK, masks, temps, centers, /*first=*/true);
+  const ssl::IbotLossOptions options{global + (locals.defined() ? local : 0), global, s["student_temp"], s["lambda1"], s["lambda2"]};
+  const ssl::IbotTerms terms =
+      ssl::ibot_loss(locals.defined() ? at::cat({cls, locals}) : cls, ssl::masked_rows(patch, masks), axes_KK, targets, masks, options);
+  terms.total().backward();
+  centers.update(*make_single_comm());
+  Results out{{"out.loss", terms.total()}, {"out.cls", terms.cls},           {"out.patch", terms.patch},          {"out.center", center},
+              {"out.center2", center2},    {"grad.student_cls", cls.grad()}, {"grad.student_patch", patch.grad()}};
   if (locals.defined()) out["grad.student_local_cls"] = locals.grad();
   return out;
 }
