@@ -1,10 +1,18 @@
 #pragma once
-// The losses of the DINO family as their papers write them, on whole matrices of logits and probabilities.
+// The losses of the DINO family as their papers write them, on whole matrices of logits and probabilities, and their teacher's momentum.
 #include "ssl/soft_targets.h"
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <numbers>
+
 namespace eosin::ssl::plain {
+
+/// Half a cosine from `start` at step 0 to 1 at `steps`.
+inline double momentum(double start, int64_t step, int64_t steps) {
+  return 1 - (1 - start) / 2 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(steps)));
+}
 
 inline Tensor softmax_targets(const Tensor& logits, const Tensor& center, double temperature) {
   return at::softmax((logits - center) / temperature, -1);

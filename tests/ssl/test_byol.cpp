@@ -2,6 +2,7 @@
 #include "ssl/byol_loss.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/joint_fixture.h"
+#include "tests/ssl/plain_losses.h"
 
 namespace eosin::ssl {
 namespace {
@@ -23,7 +24,7 @@ TEST(ByolLoss, KnownValuesAndGradients) {
   EXPECT_THROW(byol_loss(p0, p1, t0, t1.slice(1, 1)), Error);
 }
 
-TEST(Byol, TeacherFollows) { expect_teacher_follows(kMake); }
+TEST(Byol, TeacherFollows) { expect_teacher_follows(kMake, 0.9, plain::momentum(0.9, 7, 10)); }
 TEST(Byol, TwoRanksEqualOne) { expect_two_ranks_equal_one(kMake, view_batch(1, 6)); }
 TEST(Byol, ResumesBitForBit) { expect_resume_bit_for_bit(kMake); }
 

@@ -5,6 +5,7 @@
 #include "tests/collected_problems.h"
 #include "tests/ssl/joint_fixture.h"
 #include "tests/ssl/method_run.h"
+#include "tests/ssl/plain_losses.h"
 #include "tests/temporary_folder.h"
 
 #include <nlohmann/json.hpp>
@@ -17,7 +18,7 @@ using testing::HasSubstr;
 Dinov2Config own() {
   Dinov2Config c;
   c.n_prototypes = 13, c.hidden_dim = 7, c.bottleneck_dim = 5;
-  c.koleo_weight = 0;
+  c.koleo_weight = 0, c.momentum = 0.9;
   return c;
 }
 
@@ -79,7 +80,7 @@ TEST_F(FrozenDinov2Test, TheTargetsAreTheFrozenHeadsChoices) {
 
 TEST_F(FrozenDinov2Test, TheTeacherStaysOutOfTheStateAndTheAverageFollows) {
   const MakeMethod make = maker<Dinov2>(config());
-  expect_teacher_follows(make, 1);
+  expect_teacher_follows(make, 0.9, plain::momentum(0.9, 7, 10), 1);
   const State state = make(make_single_comm(), 0)->state();
   for (const auto& [name, t] : state.tensors) EXPECT_FALSE(name.starts_with("frozen_teacher")) << name;
   EXPECT_EQ(state.tensors.at("teacher.backbone.cls_token").size(2), 14);

@@ -1,4 +1,6 @@
 #include "core/base/error.h"
+#include "core/nn/vit.h"
+#include "core/nn/weights.h"
 #include "ssl/ibot.h"
 #include "ssl/ibot_loss.h"
 #include "tests/gradcheck.h"
@@ -51,9 +53,76 @@ TEST(IbotPatchLoss, Gradients) {
   expect_gradients(loss, {{"student", student}}, 40);
 }
 
-TEST(Ibot, PartsAddUpToTheTotal) {
-  const train::Loss loss = make()->forward(batch(1), at_step(0));
-  EXPECT_NEAR(part_of(loss, "cls") + part_of(loss, "patch"), loss.total.item<double>(), 1e-12);
+/// The logits of one of the method's networks: of its class tokens [B, K] and of its patches [B, N, K].
+struct Logits {
+  Tensor cls, patches;
+};
+Logits logits_of(Ibot& method, const std::string& net, const Tensor& images, const nn::VitPass& pass = {}) {
+  DinoHeadShape shape;
+  shape.in_dim = 12, shape.hidden_dim = 13, shape.bottleneck_dim = 7, shape.n_prototypes = 17;
+  nn::EncoderSpec spec = encoder();
+  spec.vit().mask_token = true;
+  DinoNet copy(spec.model, shape, make_single_comm());
+  copy->to(at::kDouble);
+  TensorMap weights;
+  for (const auto& [name, t] : snapshot(method))
+    if (name.starts_with(net)) weights.emplace(name.substr(net.size()), t);
+  nn::load_weights(*copy, weights);
+  nn::Vit vit = nn::as_vit(copy->backbone);
+  const Tensor tokens = vit->forward_tokens(images, pass), patches = vit->patch_tokens(tokens);
+  return {copy->head(vit->class_tokens(tokens)), copy->head(patches.flatten(0, 1)).view({patches.size(0), patches.size(1), -1})};
+}
+
+/// Half way through the warm-up of the temperatures, with centres that have moved, and everything of patches other than that of class tokens.
+TEST(Ibot, IsTheWeightedSumOfBothLossesAndMovesBothCentres) {
+  IbotConfig c = config();
+  c.cls_weight = 0.7, c.patch_weight = 1.3, c.center_momentum = 0.8, c.patch_center_momentum = 0.6, c.student_temp = 0.5;
+  c.warmup_teacher_temp = 0.2, c.teacher_temp = 0.4, c.warmup_teacher_patch_temp = 0.3, c.teacher_patch_temp = 0.7;
+  c.warmup_teacher_temp_steps = 5;
+  Ibot method(c, encoder(), 11, make_single_comm());
+  method.to(at::kDouble);
+  const at::NoGradGuard no_grad;
+  for (Tensor& p : method.parameters()) p.add_(at::randn_like(p) * 0.3);
+  for (Tensor& center : method.buffers()) center.copy_(at::randn_like(center));
+  data::ViewBatch views = batch(1);
+  views.masks_BN = at::rand({6, kPatches}) < 0.4;
+  views.masks_BN[4].fill_(false);
+
+  const auto& v = views.views_BCHW;
+  nn::VitPass masked;
+  masked.masks_BN = {views.masks_BN};
+  const TensorMap before = snapshot(method);
+  const Logits teacher = logits_of(method, "teacher.", at::cat({v[0], v[1]})), student = logits_of(method, "student.", at::cat({v[0], v[1]}), masked);
+  const Tensor student_cls = at::cat({student.cls, logits_of(method, "student.", at::cat({v[2], v[3]})).cls});
+  const Tensor cls_targets = plain::softmax_targets(teacher.cls, before.at("center"), 0.3);
+  const Tensor patch_targets = plain::softmax_targets(teacher.patches, before.at("patch_center"), 0.5);
+  const double cls = 0.7 * plain::dino_loss(student_cls, cls_targets, 4, 2, 0.5).item<double>();
+  const double patch = 1.3 * by_crops(student.patches, patch_targets, views.masks_BN, 0.5);
+
+  const train::Loss loss = method.forward(views, at_step(2));
+  EXPECT_NEAR(part_of(loss, "cls"), cls, 1e-10);
+  EXPECT_NEAR(part_of(loss, "patch"), patch, 5e-7);  // the weights of patches are float32
+  EXPECT_NEAR(loss.total.item<double>(), cls + patch, 5e-7);
+  method.after_update(at_step(2));
+  const TensorMap after = snapshot(method);
+  EXPECT_TRUE(after.at("center").allclose(0.8 * before.at("center") + 0.2 * teacher.cls.mean(0), 1e-10, 1e-12));
+  EXPECT_TRUE(after.at("patch_center").allclose(0.6 * before.at("patch_center") + 0.4 * teacher.patches.flatten(0, 1).mean(0), 1e-10, 1e-12));
+}
+
+TEST(Ibot, TeacherEqualsTheClosedFormAverage) {
+  auto method = make();
+  optim::AdamW adamw({}, method->param_groups());
+  adamw.add_averages(method->averages());
+  for (const int64_t k : {0, 7}) {
+    const TensorMap before = snapshot(*method);
+    step(*method, adamw, k, batch(static_cast<uint64_t>(k)));
+    const TensorMap after = snapshot(*method);
+    const double m = plain::momentum(0.996, k, 10);
+    for (const std::string name : {"backbone.blocks.1.attn.proj.weight", "head.mlp.0.weight"}) {
+      const Tensor expected = before.at("teacher." + name) * m + after.at("student." + name) * (1 - m);
+      EXPECT_TRUE(after.at("teacher." + name).allclose(expected, 1e-12, 1e-14)) << name << " at " << k;
+    }
+  }
 }
 
 TEST(Ibot, ResumesBitForBit) {

@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "core/nn/weights.h"
 #include "ssl/fourier_loss.h"
 #include "ssl/mae.h"
 #include "ssl/mae_loss.h"
@@ -68,6 +69,42 @@ TEST(FourierLoss, GradientsAndBlindnessToShifts) {
   const Tensor pred = at::randn({2, 3, 6, 4}, at::kDouble).requires_grad_();
   for (const char* norm : {"l1", "l2"}) expect_gradients([&] { return fourier_loss(pred, target, norm); }, {{"pred", pred}}, 24, 1e-5);
   EXPECT_THROW(fourier_loss(pred, target.narrow(0, 0, 1)), Error);
+}
+
+TEST(Mae, IsTheErrorOfTheRemovedPatchesAndOfAmplitudes) {
+  for (const std::string norm : {"l1", "l2"}) {
+    MaeConfig c = config();
+    c.norm_pix = false, c.fourier_weight = 0.05, c.fourier_norm = norm;
+    auto method = make(c);
+    MaeNet net(encoder().vit(), MaeDecoderShape{12, 8, 1, 2, 32, 5, 3, {3, 3}});
+    net->to(at::kDouble);
+    TensorMap weights;
+    for (const auto& [name, t] : snapshot(*method)) weights.emplace(name.substr(std::string("student.").size()), t);
+    nn::load_weights(*net, weights);
+
+    const data::ViewBatch views = batch(1, 2, 1, 0);
+    const Tensor& images = views.views_BCHW[0];
+    const VisiblePatches chosen = choose_visible(patch_noise(views, 1, kPatches, /*seed=*/11), 0.6);
+    const Tensor pred = net->decode(net->encode(images, chosen.visible_BK), chosen.restore_BN), patches = patchify(images, 5);
+    const Tensor rebuilt = unpatchify(at::where(chosen.mask_BN.unsqueeze(-1) > 0, pred, patches), 5, 3, 3);
+    const Tensor apart = at::fft_fft2(rebuilt).abs() - at::fft_fft2(images).abs();
+    const double mae = (((pred - patches).square().mean(-1) * chosen.mask_BN).sum() / chosen.mask_BN.sum()).item<double>();
+    const double fourier = 0.05 * (norm == "l1" ? apart.abs() : apart.square()).mean().item<double>();
+
+    const train::Loss loss = method->forward(views, at_step(0));
+    EXPECT_NEAR(part_of(loss, "mae"), mae, 1e-10) << norm;
+    EXPECT_NEAR(part_of(loss, "fourier"), fourier, 1e-10 * (1 + fourier)) << norm;
+  }
+}
+
+TEST(Mae, TheSeedDecidesTheWeights) {
+  Mae again(config(), encoder(), 11), other(config(), encoder(), 12);
+  again.to(at::kDouble), other.to(at::kDouble);
+  const TensorMap first = snapshot(*make()), same = snapshot(again), apart = snapshot(other);
+  for (const char* name : {"student.backbone.blocks.0.attn.qkv.weight", "student.decoder.embed.weight", "student.decoder.mask_token"}) {
+    EXPECT_TRUE(first.at(name).equal(same.at(name))) << name;
+    EXPECT_FALSE(first.at(name).equal(apart.at(name))) << name;
+  }
 }
 
 TEST(Mae, GradientsOfTheWholeObjective) {

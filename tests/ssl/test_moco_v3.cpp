@@ -2,6 +2,7 @@
 #include "ssl/moco_v3_loss.h"
 #include "tests/gradcheck.h"
 #include "tests/ssl/joint_fixture.h"
+#include "tests/ssl/plain_losses.h"
 
 namespace eosin::ssl {
 namespace {
@@ -26,7 +27,7 @@ TEST(MocoV3Loss, PartsOfABatchAddUpToTheWhole) {
   EXPECT_THAT(message_of([&] { moco_v3_contrast(q, k, 0.2, 1); }, ErrorKind::Shape), testing::HasSubstr("from row 1 on have no keys"));
 }
 
-TEST(MocoV3, TeacherFollows) { expect_teacher_follows(kMake); }
+TEST(MocoV3, TeacherFollows) { expect_teacher_follows(kMake, 0.9, plain::momentum(0.9, 7, 10)); }
 TEST(MocoV3, TwoRanksEqualOne) { expect_two_ranks_equal_one(kMake, view_batch(1, 6)); }
 TEST(MocoV3, ResumesBitForBit) { expect_resume_bit_for_bit(kMake); }
 

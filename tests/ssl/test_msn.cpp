@@ -37,7 +37,7 @@ TEST(MsnLoss, GradientsAndUniformMean) {
               testing::HasSubstr("7 anchors are no whole views"));
 }
 
-TEST(Msn, TeacherFollows) { expect_teacher_follows(kMake, 2); }
+TEST(Msn, TeacherFollowsOnAStraightLine) { expect_teacher_follows(kMake, 0.9, 0.97, 2); }
 TEST(Msn, TwoRanksEqualOne) { expect_two_ranks_equal_one(maker<Msn>(config(0)), view_batch(1, 6, 2)); }
 TEST(Msn, ResumesBitForBit) { expect_resume_bit_for_bit(kMake, 2); }
 
