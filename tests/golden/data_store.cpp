@@ -83,7 +83,7 @@ Results index_of(const data::Shard& shard) {
 }
 
 Results store_read(const Case& c) {
-  const data::Shard shard(c.folder + "/" + c.config["file"].get<std::string>());
+  const data::Shard shard(c.file(c.config.at("file")));
   Results out = index_of(shard);
   std::vector<double> mpp;
   for (const auto& s : shard.slides()) mpp.insert(mpp.end(), {s.mpp_x, s.mpp_y});
@@ -100,14 +100,14 @@ Results store_read(const Case& c) {
 }
 
 Results store_verify(const Case& c) {
-  const data::TileStore store(c.folder + "/" + c.config["file"].get<std::string>());
+  const data::TileStore store(c.file(c.config.at("file")));
   return {{"out.n_tiles", scalar_i64(static_cast<int64_t>(store.n_tiles()))},
           {"out.bad_tiles", integers(data::verify_store(store, false), &data::DamagedTile::index)}};
 }
 
 Results store_merge(const Case& c) {
   std::vector<std::string> files;
-  for (const auto& file : c.config["files"]) files.push_back(c.folder + "/" + file.get<std::string>());
+  for (const auto& file : c.config["files"]) files.push_back(c.file(file));
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("eosin-golden-{}", ::getpid());
   std::filesystem::create_directories(folder);
   const std::unique_ptr<const std::filesystem::path, void (*)(const std::filesystem::path*)> remover(
@@ -139,7 +139,7 @@ Tensor tensor_of(const h5::Attribute& attribute) {
 
 /// Coordinates and features files of TRIDENT and CLAM.
 Results slide_file(const Case& c) {
-  const data::SlideFile slide = data::read_slide_file(c.folder + "/" + c.config["file"].get<std::string>());
+  const data::SlideFile slide = data::read_slide_file(c.file(c.config.at("file")));
   Results out;
   for (const auto& [name, t] : slide.tensors) out["out." + name] = t;
   for (const auto& [dataset, attributes] : slide.attributes)

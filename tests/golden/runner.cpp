@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 const Tensor& Case::at(const std::string& name) const {
   const auto it = tensors.find(name);
-  EOSIN_CHECK(it != tensors.end(), Data, "[{}] the case has no tensor '{}'", path, name);
+  if (it == tensors.end()) throw BadCase("the case has no tensor '" + name + "'");
   return it->second;
 }
 
@@ -39,6 +39,12 @@ std::string Case::bytes(const std::string& name) const {
   return {static_cast<const char*>(t.const_data_ptr()), t.nbytes()};
 }
 
+std::string Case::file(const std::string& name) const {
+  const std::string found = (fs::path(folder) / name).string();
+  if (!fs::exists(found)) throw BadCase("the case has no file '" + found + "'");
+  return found;
+}
+
 std::string Case::find_file(const std::string& name) const {
   std::vector<std::string> folders;
   if (const char* list = std::getenv("EOSIN_GOLDEN_FILES")) {
@@ -58,6 +64,39 @@ Tensor scalar_f64(double v) { return at::full({1}, v, at::kDouble); }
 Tensor scalar_i64(int64_t v) { return at::full({1}, v, at::kLong); }
 
 namespace {
+
+/// What the program does not do. With --complete these alone may be skipped: all else that cannot be replayed fails.
+struct NotBuilt {
+  const char* beginning;  // of the operation's name
+  const char* why;
+};
+constexpr NotBuilt kNotBuilt[] = {
+    {"vl.", "no text encoder, so no vision-language training"},
+    {"optim.step of ", "no such row in optim::optimizer_table()"},
+    {"optim.averaging", "no averages of weights beside the teachers' (ssl)"},
+    {"optim.domain_alignment", "no domain adaptation"},
+    {"optim.first_layer_tract", "no second-order optimizer"},
+    {"optim.gns_newton", "no second-order optimizer"},
+    {"optim.head_hessian", "no second-order optimizer"},
+    {"optim.hvp_on_function", "no second-order optimizer"},
+    {"optim.kfac", "no second-order optimizer"},
+    {"optim.lbfgs", "no second-order optimizer beside the probes' (eval.linear_probe)"},
+    {"optim.grad_transform", "gradients are clipped (ssl.clip_gradients), not transformed"},
+    {"optim.gradient_stats", "gradients are clipped (ssl.clip_gradients), not analysed"},
+    {"optim.loss_weighting", "no multi-task training"},
+    {"optim.mtl_toy", "no multi-task training"},
+    {"optim.surgery", "no multi-task training"},
+    {"optim.stablemax", "no other softmax"},
+    {"optim.synthetic_1d", "functions for comparing optimizers"},
+    {"optim.zo_spsa", "no gradient-free optimizer"},
+};
+
+/// Why, or null if the program should have it.
+const char* why_not_built(const std::string& what) {
+  for (const NotBuilt& n : kNotBuilt)
+    if (what.starts_with(n.beginning)) return n.why;
+  return nullptr;
+}
 
 bool expects_error(const Case& c) { return c.config.value("expect", "") == "error" || c.config.contains("expect_error"); }
 bool reads_file(const std::string& op) { return op == "data.safetensors" || op == "data.pickle_reader" || op == "data.npy" || op == "data.idx_gz"; }
@@ -133,7 +172,7 @@ Case load(const fs::path& path, double& rtol, double& atol) {
 
 }  // namespace
 
-int run(const std::vector<std::string>& folders, const std::string& filter) {
+int run(const std::vector<std::string>& folders, const std::string& filter, bool complete) {
   std::map<std::string, Adapter> table;
   for (auto rows : {data_files_rows(), data_slides_rows(), data_store_rows(), data_views_rows(), data_stain_rows(), base_rows(), nn_rows(),
                     nn_more_rows(), ssl_rows(), ssl_masked_rows(), ssl_joint_rows(), optim_rows(), mil_rows(), mil_parts_rows(), eval_rows(),
@@ -160,13 +199,15 @@ int run(const std::vector<std::string>& folders, const std::string& filter) {
       op = c.op;
       if (op.find(filter) == std::string::npos) continue;
       const auto it = table.find(op);
-      if (it == table.end()) throw Skip("unknown operation " + op);
+      if (it == table.end()) throw Skip(op);
       const auto failures = replay(c, it->second, rtol, atol);
       for (const auto& f : failures) std::printf("FAIL %s %s %s\n", op.c_str(), path.c_str(), f.c_str());
       ++(failures.empty() ? passed : failed);
     } catch (const Skip& s) {
-      std::printf("SKIP %s %s\n", path.c_str(), s.what());
-      ++skipped;
+      const char* why = why_not_built(s.what());
+      const bool may = why || !complete;
+      std::printf("%s %s not here: %s%s\n", may ? "SKIP" : "FAIL", path.c_str(), s.what(), why ? fmt::format(" ({})", why).c_str() : "");
+      ++(may ? skipped : failed);
     } catch (const std::exception& e) {
       std::printf("FAIL %s %s %s\n", op.c_str(), path.c_str(), e.what());
       ++failed;
@@ -181,10 +222,13 @@ int run(const std::vector<std::string>& folders, const std::string& filter) {
 int main(int argc, char** argv) {
   std::vector<std::string> folders;
   std::string filter;
+  bool complete = false;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a.rfind("--op=", 0) == 0)
       filter = a.substr(5);
+    else if (a == "--complete")
+      complete = true;
     else
       folders.push_back(a);
   }
@@ -193,5 +237,5 @@ int main(int argc, char** argv) {
     folders.push_back(env ? env : "../shared/golden");
   }
   at::globalContext();
-  return eosin::golden::run(folders, filter);
+  return eosin::golden::run(folders, filter, complete);
 }

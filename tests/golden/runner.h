@@ -16,7 +16,7 @@ struct Case {
   nlohmann::json config;
   TensorMap tensors;  // all of the file: "in.*", "param.*", "out.*", "grad.*"
 
-  /// The tensor of that full name; Data error naming case and tensor if absent.
+  /// The tensor of that full name. Throws BadCase.
   const Tensor& at(const std::string& name) const;
   bool has(const std::string& name) const { return tensors.count(name) != 0; }
   /// Tensors whose name begins with `prefix` ("param."), without the prefix.
@@ -25,6 +25,8 @@ struct Case {
   std::vector<std::string> gradients() const;
   /// The bytes of a u8 tensor.
   std::string bytes(const std::string& name) const;
+  /// Path of a file that lies with the case. Throws BadCase.
+  std::string file(const std::string& name) const;
   /// Path of a slide or bag file named in the config: EOSIN_GOLDEN_FILES, $EOSIN_TEST_DATA/{wsi,mil}, ../shared/data/{wsi,mil}. Throws Skip.
   std::string find_file(const std::string& name) const;
 };
@@ -37,12 +39,16 @@ struct Row {
   Adapter adapter;
 };
 
-/// Thrown by an adapter or find_file: the case cannot run here.
+/// Thrown by an adapter or find_file: the case cannot run here. Names what is not there, as kNotBuilt (runner.cpp) does.
 struct Skip : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+/// The case itself is at fault. No eosin::Error, so that it never passes for the product's refusal of a bad input.
+struct BadCase : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
-// One file an area; main.cpp joins the tables.
+// One file an area; runner.cpp joins the tables.
 std::vector<Row> data_files_rows();         // data_files.cpp
 std::vector<Row> data_slides_rows();        // data_slides.cpp
 std::vector<Row> data_store_rows();         // data_store.cpp
