@@ -16,6 +16,13 @@ TEST(ClipByNorm, ScalesOnlyGroupsAboveTheBound) {
   EXPECT_TRUE(at::equal(grads[1], at::full({2, 2}, 0.5)));
 }
 
+/// As torch.nn.utils.clip_grad_norm_: max_norm / (norm + 1e-6).
+TEST(ClipByNorm, AddsAMillionthToTheNorm) {
+  std::vector<Tensor> grads = {at::full({1}, 1e-4, at::kDouble)};
+  clip_by_norm(grads, global(1), 1e-5);
+  EXPECT_DOUBLE_EQ(grads[0].item<double>(), 1e-4 * (1e-5 / (1e-4 + 1e-6)));
+}
+
 TEST(ClipByNorm, ZeroAndNoGradientsAreHarmless) {
   std::vector<Tensor> none, zero = {at::zeros({5})};
   EXPECT_EQ(clip_by_norm(none, global(0), 1.0).numel(), 1);
