@@ -67,13 +67,20 @@ TEST_F(TrainerTest, StopsAfterTheStepAndResumesBitForBit) {
 }
 
 TEST_F(TrainerTest, AccumulationEqualsTheFullBatch) {
+  const auto at_once = std::make_shared<Recorder>(), in_parts = std::make_shared<Recorder>();
   toy::Run full(toy::config(6));
+  full.trainer.add(at_once);
   full.trainer.run();
   TrainConfig config = toy::config(6);
   config.accumulate = 4;
   toy::Run accumulated(config);
+  accumulated.trainer.add(in_parts);
   accumulated.trainer.run();
   expect_close(accumulated.net->state(), full.net->state(), 1e-6);
+  const StepReport &want = at_once->reports.at(0), &got = in_parts->reports.at(0);
+  EXPECT_NEAR(got.loss, want.loss, 1e-6);
+  ASSERT_EQ(got.parts.size(), 1u);
+  EXPECT_NEAR(got.parts[0].second, want.parts.at(0).second, 1e-6);
 }
 
 TEST_F(TrainerTest, LearnsAndReportsTheSchedules) {
@@ -217,12 +224,14 @@ TEST_F(TrainerTest, TheLastLayerIsLeftOutAtFirst) {
   run.trainer.run();
 }
 
-TEST_F(TrainerTest, MixedPrecisionKeepsFloatWeights) {
+TEST_F(TrainerTest, MixedPrecisionReachesTheForwardPassAndKeepsFloatWeights) {
   TrainConfig config = toy::config(4);
   config.precision = "bf16";
   toy::Run run(config), full(toy::config(4));
   run.trainer.run();
   full.trainer.run();
+  EXPECT_EQ(run.net->hidden_type, at::kBFloat16);
+  EXPECT_EQ(full.net->hidden_type, at::kFloat);
   for (const auto& [name, tensor] : run.net->state().tensors) EXPECT_EQ(tensor.scalar_type(), at::kFloat) << name;
   expect_close(run.net->state(), full.net->state(), 0.05);
 }

@@ -56,6 +56,7 @@ class Source final : public data::BatchSource<Batch> {
 
 class Net final : public Objective<Batch> {
  public:
+  at::ScalarType hidden_type = at::kFloat;      // of the last forward pass
   std::set<int64_t> poisoned_steps;             // the loss of these is not a number
   std::set<int64_t> poisoned_samples;           // nor that of a batch with one of these
   std::vector<std::string> whole_batch_losses;  // what it says that they are
@@ -69,7 +70,9 @@ class Net final : public Objective<Batch> {
     teacher_ = body_->weight.detach().clone();
   }
   Loss forward(const Batch& batch, const Progress& progress) override {
-    const Tensor y_N = last_layer_->forward(body_->forward(batch.x_NI).tanh()).squeeze(1);
+    const Tensor hidden_NH = body_->forward(batch.x_NI).tanh();
+    hidden_type = hidden_NH.scalar_type();
+    const Tensor y_N = last_layer_->forward(hidden_NH).squeeze(1);
     Tensor total = (y_N - batch.y_N).square().mean();
     const bool bad_sample = std::any_of(batch.ids.begin(), batch.ids.end(), [&](const auto& id) { return poisoned_samples.contains(id.x); });
     if (poisoned_steps.contains(progress.step) || bad_sample) total = total * NAN;
