@@ -48,6 +48,17 @@ TEST(Bootstrap, CountsUndefinedReplicates) {
   EXPECT_FALSE(r.reliable());
 }
 
+TEST(Bootstrap, DrawsOfTheSeedAndTheReplicate) {
+  const Resampler drawn = Resampler::drawn(13, 3, 7);
+  for (int64_t replicate = 0; replicate < 3; ++replicate) {
+    Reals count(13);
+    RandomStream draws(7, static_cast<uint64_t>(replicate), 0, RandomOp::kBootstrap);
+    for (int i = 0; i < 13; ++i) count[draws.below(13)] += 1;
+    EXPECT_EQ(drawn.counts(replicate), count);
+    EXPECT_NE(Resampler::drawn(13, 3, 8).counts(replicate), count);
+  }
+}
+
 TEST(Bootstrap, SameBitsForAnyNumberOfThreads) {
   Reals value;
   for (uint64_t i = 0; i < 97; ++i) value.push_back(RandomStream(3, i, 0, RandomOp::kSynthetic).normal());
