@@ -86,7 +86,7 @@ MultiCropConfig dino() {
 MultiCropConfig ibot() {
   MultiCropConfig c = dino();
   c.global = {0.25, 1.0};
-  c.n_local = 10;
+  c.n_local = 10, c.local = {0.05, 0.25};
   return c;
 }
 
@@ -249,7 +249,7 @@ const std::vector<config::ConfigRow>& view_presets() {
       row("uni", dinov2, "the views of dinov2", "Chen 2024, doi:10.1038/s41591-024-02857-3"),
       row("gpfm", dinov2, "the views of dinov2", "Ma 2024, arXiv:2407.18449"),
       row("dino", dino, "2 global 0.4-1, 8 local 0.05-0.4, Pillow's blur", "Caron 2021, arXiv:2104.14294"),
-      row("ibot", ibot, "2 global 0.25-1, 10 local 0.05-0.4, Pillow's blur", "Zhou 2022, arXiv:2111.07832"),
+      row("ibot", ibot, "2 global 0.25-1, 10 local 0.05-0.25, Pillow's blur", "Zhou 2022, arXiv:2111.07832"),
       row("openmidnight", openmidnight, "dinov2 with weaker jitter and stain jitter", "Kaplan 2025, OpenMidnight"),
       row("virchow2", virchow2, "2 global and 8 local of their own size in a larger tile, mirrored both ways", "Zimmermann 2024, arXiv:2408.00738"),
       row("rudolfv", rudolfv, "dinov2 with Macenko augmentation", "Dippel 2024, arXiv:2401.04079"),

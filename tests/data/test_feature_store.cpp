@@ -131,18 +131,21 @@ TEST(FeatureStore, RefusesWhatIsNotSound) {
 TEST(FeatureStore, AFlippedBitIsNamed) {
   const TemporaryFolder folder;
   SlideFeatures f = sample(5);
-  f.ids = {"a", "b", "c", "d", "e"};
+  f.ids = {"a", "b", "tile-of-row-2", "d", "e"};
   f.features_ND.fill_(0.123456f);
+  f.coords_N2.fill_(0x12345678);
   write_features(folder / "a.h5", f);
-  auto bytes = bytes_of(folder / "a.h5");
-  const float value = 0.123456f;
-  uint8_t pattern[4];
-  std::memcpy(pattern, &value, 4);
-  const auto at = std::search(bytes.begin(), bytes.end(), pattern, pattern + 4);
-  ASSERT_NE(at, bytes.end());
-  *at ^= 1;
-  write_bytes(folder / "a.h5", bytes);
-  EXPECT_THAT(message_of([&] { read_features(folder / "a.h5"); }, ErrorKind::Data), testing::AllOf(HasSubstr("a.h5"), HasSubstr("features")));
+  const auto bytes = bytes_of(folder / "a.h5");
+  const auto little_endian = [](auto value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); };
+  for (const auto& [dataset, pattern] :
+       {std::pair("features", little_endian(0.123456f)), {"coords", little_endian(int32_t{0x12345678})}, {"ids", f.ids[2]}}) {
+    const size_t at = std::string(bytes.begin(), bytes.end()).find(pattern);
+    ASSERT_NE(at, std::string::npos) << dataset;
+    auto flipped = bytes;
+    flipped[at] ^= 1;
+    write_bytes(folder / "a.h5", flipped);
+    EXPECT_THAT(message_of([&] { read_features(folder / "a.h5"); }, ErrorKind::Data), testing::AllOf(HasSubstr("a.h5"), HasSubstr(dataset)));
+  }
   write_bytes(folder / "a.h5", {bytes.begin(), bytes.end() - 1});
   message_of([&] { read_features(folder / "a.h5"); }, ErrorKind::Data);
 }

@@ -271,6 +271,12 @@ TEST(Store, AManifestThatMistakesItsSlidesIsFound) {
   write_manifest(folder / "store", test_settings(), entries);
   const TileStore store(folder / "store");
   EXPECT_THAT(message_of([&] { store.tile(0); }, ErrorKind::Data), HasSubstr("its slide 1 is 'B' with tiles 2 + 3, the manifest says 'Q'"));
+  (*entries[0].slides)[1].id = "B";
+  entries[0].index_crc32c ^= 1;
+  write_manifest(folder / "store", test_settings(), entries);
+  const TileStore other_index(folder / "store");
+  EXPECT_THAT(message_of([&] { other_index.tile(0); }, ErrorKind::Data), HasSubstr("its index_crc32c is"));
+  entries[0].index_crc32c ^= 1;
   entries.push_back(entries[0]);
   write_manifest(folder / "store", test_settings(), entries);
   EXPECT_THAT(message_of([&] { TileStore(folder / "store"); }, ErrorKind::Data), HasSubstr("twice"));

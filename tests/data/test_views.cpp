@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "core/base/error.h"
@@ -188,6 +192,108 @@ TEST(ViewPresets, AreAllUsable) {
     EXPECT_FALSE(describe(config).empty());
   }
   EXPECT_THROW(view_preset("dinov4"), Error);
+}
+
+/// `expect(preset, row)` for every preset that a row of the table names; together they must name each preset once.
+template <class Row>
+void for_every_preset(const std::vector<std::pair<std::string, Row>>& table, const std::function<void(const MultiCropConfig&, const Row&)>& expect) {
+  std::multiset<std::string> named, all;
+  for (const auto& [names, row] : table) {
+    std::istringstream in(names);
+    for (std::string name; in >> name; named.insert(name)) {
+      const testing::ScopedTrace trace(__FILE__, __LINE__, name);
+      expect(view_preset(name), row);
+    }
+  }
+  for (const auto& row : view_presets()) all.insert(row.name);
+  EXPECT_EQ(named, all);
+}
+
+using Reals = std::vector<double>;
+
+TEST(ViewPresets, CutThePublishedCrops) {
+  struct Crops {
+    int64_t n_global, n_local, local_size;
+    Reals global, local, ratio;
+    std::string area_of, filter, flip;
+  };
+  const Reals plain = {3.0 / 4, 4.0 / 3}, unused = {0.05, 0.32};
+  const std::vector<std::pair<std::string, Crops>> table = {
+      {"dinov2 dinov2_paper dinov3 uni gpfm rudolfv", {2, 8, 96, {0.32, 1}, {0.05, 0.32}, plain, "tile", "bicubic", "horizontal"}},
+      {"openmidnight", {2, 8, 98, {0.32, 1}, {0.05, 0.32}, plain, "tile", "bicubic", "horizontal"}},
+      {"pathology", {2, 8, 96, {0.32, 1}, {0.05, 0.32}, plain, "tile", "bicubic", "d4"}},
+      {"virchow2", {2, 8, 96, {0.9, 1.1}, {0.9, 1.1}, {0.95, 1.05}, "crop", "bicubic", "both"}},
+      {"dino", {2, 8, 96, {0.4, 1}, {0.05, 0.4}, plain, "tile", "bicubic", "horizontal"}},
+      {"ibot", {2, 10, 96, {0.25, 1}, {0.05, 0.25}, plain, "tile", "bicubic", "horizontal"}},
+      {"msn", {2, 10, 96, {0.3, 1}, {0.05, 0.3}, plain, "tile", "bicubic", "horizontal"}},
+      {"simclr moco_v3", {2, 0, 96, {0.08, 1}, unused, plain, "tile", "bicubic", "horizontal"}},
+      {"mae", {1, 0, 96, {0.2, 1}, unused, plain, "tile", "bicubic", "horizontal"}},
+      {"supervised", {1, 0, 96, {0.08, 1}, unused, plain, "tile", "bilinear", "horizontal"}},
+  };
+  for_every_preset<Crops>(table, [](const MultiCropConfig& got, const Crops& want) {
+    EXPECT_EQ(got.n_global, want.n_global);
+    EXPECT_EQ(got.global_size(), 224);
+    EXPECT_EQ(got.global, want.global);
+    EXPECT_EQ(got.n_local, want.n_local);
+    EXPECT_EQ(got.local_size(), want.local_size);
+    EXPECT_EQ(got.local, want.local);
+    EXPECT_EQ(got.ratio, want.ratio);
+    EXPECT_EQ(got.area_of, want.area_of);
+    EXPECT_EQ(got.filter, want.filter);
+    EXPECT_EQ(got.flip, want.flip);
+  });
+}
+
+TEST(ViewPresets, DrawThePublishedColours) {
+  struct Colours {
+    Reals jitter;
+    double jitter_p, gray_p;
+    Reals solarize_p;
+    double hed_p, macenko_p;
+  };
+  const std::vector<std::pair<std::string, Colours>> table = {
+      {"dinov2 dinov2_paper dinov3 uni gpfm virchow2 dino ibot moco_v3", {{0.4, 0.4, 0.2, 0.1}, 0.8, 0.2, {0, 0.2, 0}, 0, 0}},
+      {"rudolfv", {{0.4, 0.4, 0.2, 0.1}, 0.8, 0.2, {0, 0.2, 0}, 0, 0.5}},
+      {"openmidnight", {{0.2, 0.2, 0.1, 0.05}, 0.8, 0.2, {0, 0, 0}, 0.5, 0}},
+      {"pathology", {{0.2, 0.2, 0.1, 0.05}, 0.8, 0.1, {0, 0, 0}, 0.5, 0}},
+      {"msn", {{0.4, 0.4, 0.4, 0.1}, 0.8, 0.2, {0, 0, 0}, 0, 0}},
+      {"simclr", {{0.8, 0.8, 0.8, 0.2}, 0.8, 0.2, {0, 0, 0}, 0, 0}},
+      {"mae supervised", {{0, 0, 0, 0}, 0, 0, {0, 0, 0}, 0, 0}},
+  };
+  for_every_preset<Colours>(table, [](const MultiCropConfig& got, const Colours& want) {
+    EXPECT_EQ(got.jitter, want.jitter);
+    EXPECT_EQ(got.jitter_p, want.jitter_p);
+    EXPECT_EQ(got.gray_p, want.gray_p);
+    EXPECT_EQ(got.solarize_p, want.solarize_p);
+    EXPECT_EQ(got.solarize_threshold, 128);
+    EXPECT_EQ(got.hed_p, want.hed_p);
+    EXPECT_EQ(got.hed_sigma, 0.05);
+    EXPECT_EQ(got.macenko_p, want.macenko_p);
+    EXPECT_EQ(got.randstainna_p, 0);
+    EXPECT_EQ(got.mean, (Reals{0.485, 0.456, 0.406}));
+    EXPECT_EQ(got.std, (Reals{0.229, 0.224, 0.225}));
+  });
+}
+
+TEST(ViewPresets, BlurAsPublished) {
+  struct Blurring {
+    std::string blur, kind;
+    Reals p;
+  };
+  const std::vector<std::pair<std::string, Blurring>> table = {
+      {"dinov2 dinov3 uni gpfm openmidnight rudolfv virchow2", {"meta_effective", "kernel", {1, 0.1, 0.5}}},
+      {"dinov2_paper pathology", {"paper", "kernel", {1, 0.1, 0.5}}},
+      {"dino ibot", {"paper", "box", {1, 0.1, 0.5}}},
+      {"msn simclr", {"paper", "kernel", {0.5, 0.5, 0.5}}},
+      {"moco_v3", {"paper", "kernel", {1, 0.1, 0}}},
+      {"mae supervised", {"paper", "kernel", {0, 0, 0}}},
+  };
+  for_every_preset<Blurring>(table, [](const MultiCropConfig& got, const Blurring& want) {
+    EXPECT_EQ(got.blur, want.blur);
+    EXPECT_EQ(got.blur_kind, want.kind);
+    EXPECT_EQ(got.blur_p, want.p);
+    EXPECT_EQ(got.blur_sigma, (Reals{0.1, 2}));
+  });
 }
 
 TEST(ViewPresets, BlurOfTheReleasedCodeIsOneMinusThePapers) {
